@@ -1,0 +1,80 @@
+/**
+ * All that runtime modules ever see of the kernel (style guide §3). A module decodes synchronously (body and authority), then works
+ * asynchronously, and returns its answer; the kernel fills in id, target and metadata.
+ */
+import type {
+  Address,
+  Capability,
+  KernelMessage,
+  LazyLoadBlob,
+  ProcessId,
+  Result,
+  SendError,
+} from '../wit/types.ts';
+
+/** What a module returns before it becomes a response. */
+export interface Answer {
+  readonly body: Uint8Array;
+  readonly blob?: LazyLoadBlob | undefined;
+  /**
+   * When it is sent and where to; the columns of runtime-modules.md §1.2. Default 'if-wanted'.
+   * 'if-wanted': when rsvp or expects-response is set, to rsvp else source, echoing metadata.
+   * 'if-expected': only when expects-response is set, no metadata.
+   * 'always': to rsvp else source, no metadata. 'always-to-source': ignores rsvp.
+   */
+  readonly send?: 'if-wanted' | 'if-expected' | 'always' | 'always-to-source';
+  /** False: do not echo the request's metadata. Default: true for 'if-wanted', false otherwise. */
+  readonly echoMetadata?: boolean;
+}
+
+/** What the kernel can say about the process that asks. Looked up once, synchronously. */
+export interface Caller {
+  /** Whether the source process holds a capability equal to this one (issuer and JSON value). */
+  holds(capability: Capability): boolean;
+  /** Whether the kernel knows this process. */
+  readonly exists: boolean;
+}
+
+export interface ModuleRequest {
+  readonly source: Address;
+  /** True when the source is a process of this node. */
+  readonly local: boolean;
+  readonly rsvp: Address | undefined;
+  readonly body: Uint8Array;
+  readonly blob: LazyLoadBlob | undefined;
+  readonly metadata: string | undefined;
+  readonly expectsResponse: boolean;
+  readonly capabilities: readonly Capability[];
+  readonly caller: Caller;
+}
+
+export interface RuntimeModule<Work = unknown> extends AsyncDisposable {
+  /** 'vfs' answers as `vfs:distro:sys`. */
+  readonly name: string;
+  /** Whether any local process may send to it without a capability; only timer is. */
+  readonly public: boolean;
+  /**
+   * Checks body and authority; no I/O, no await. A refusal is the answer to give, or undefined to stay silent.
+   * Must not throw on any input.
+   */
+  decode(request: ModuleRequest): Result<Work, Answer | undefined>;
+  /** Work with equal keys runs one after another; undefined runs at once. Default: the source process. */
+  orderKey?(work: Work): string | undefined;
+  /** Does the work. `signal` aborts when the requester is killed or the node shuts down. A throw is a bug: logged, and not answered. */
+  handle(work: Work, signal: AbortSignal): Promise<Answer | undefined>;
+  /** A response to a request this module sent through its port. */
+  onResponse?(message: KernelMessage): void;
+  /** A request this module sent failed; only eth listens. */
+  onSendError?(error: SendError): void;
+}
+
+/** For modules that start conversations or change authority; handed to them at construction. */
+export interface KernelPort {
+  readonly our: Address;
+  /** Sends a request or response as this module. Returns the id. */
+  send(message: Omit<KernelMessage, 'source' | 'id'> & { readonly id?: KernelMessage['id'] }): KernelMessage['id'];
+  /** Adds capabilities to a process's store; resolves when they are persisted. False: no such process. */
+  grant(process: ProcessId, capabilities: readonly Capability[]): Promise<boolean>;
+  /** One printout (kernel.md §8.3), as this module. */
+  print(verbosity: number, text: string): void;
+}
