@@ -48,6 +48,8 @@ export interface Engine {
   load(component: Uint8Array): Promise<Image>;
   /** Starts `init(our)`. Nothing of the guest runs before the current turn ends. */
   start(image: Image, our: Address, host: ProcessHost): Guest;
+  /** Why no further guest can start now (F6: too many live ones), in words for the operator; undefined when one can. */
+  startRefusal?(): string | undefined;
 }
 
 /** A component that cannot become an image. `code` is stable; the message says what to do. */

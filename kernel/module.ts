@@ -64,15 +64,17 @@ export interface RuntimeModule<Work = unknown> extends AsyncDisposable {
   handle(work: Work, signal: AbortSignal): Promise<Answer | undefined>;
   /** A response to a request this module sent through its port. */
   onResponse?(message: KernelMessage): void;
-  /** A request this module sent failed; only eth listens. */
-  onSendError?(error: SendError): void;
+  /** A request this module sent failed, under the id `send` returned for it. Never called from within that `send`. */
+  onSendError?(error: SendError, id: KernelMessage['id']): void;
 }
 
 /** For modules that start conversations or change authority; handed to them at construction. */
 export interface KernelPort {
   readonly our: Address;
   /** Sends a request or response as this module. Returns the id. */
-  send(message: Omit<KernelMessage, 'source' | 'id'> & { readonly id?: KernelMessage['id'] }): KernelMessage['id'];
+  send(
+    message: Omit<KernelMessage, 'source' | 'id'> & { readonly id?: KernelMessage['id'] },
+  ): KernelMessage['id'];
   /** Adds capabilities to a process's store; resolves when they are persisted. False: no such process. */
   grant(process: ProcessId, capabilities: readonly Capability[]): Promise<boolean>;
   /** One printout (kernel.md §8.3), as this module. */

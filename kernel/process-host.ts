@@ -43,7 +43,8 @@ export class Trap extends Error {
  *
  * `receive` and `sendAndAwaitResponse` are the hot path and avoid a promise: they return their result when it is there already;
  * otherwise they return undefined and call `wake` exactly once later, from outside any guest's stack. Only one of the two can be
- * pending at a time, because a process is single-threaded.
+ * pending at a time, because a process is single-threaded. The wake of `sendAndAwaitResponse` gets a `Trap` when the await itself
+ * must end the guest (K44).
  */
 export interface ProcessHost {
   printToTerminal(verbosity: number, text: string): MaybePromise<void>;
@@ -68,6 +69,6 @@ export interface ProcessHost {
     target: Address,
     request: Request,
     blob: LazyLoadBlob | undefined,
-    wake: (awaited: Awaited) => void,
+    wake: (awaited: Awaited | Trap) => void,
   ): Awaited | undefined;
 }
