@@ -42,9 +42,9 @@ export class Trap extends Error {
  * The 19 host functions. Any of them may throw (or reject with) a `Trap`.
  *
  * `receive` and `sendAndAwaitResponse` are the hot path and avoid a promise: they return their result when it is there already;
- * otherwise they return undefined and call `wake` exactly once later, from outside any guest's stack. Only one of the two can be
- * pending at a time, because a process is single-threaded. The wake of `sendAndAwaitResponse` gets a `Trap` when the await itself
- * must end the guest (K44).
+ * otherwise they return undefined and call `wake` exactly once later. That call may come from inside another guest's host call, so
+ * a `wake` only queues its guest for the hart's run queue. Only one of the two can be pending at a time, because a process is
+ * single-threaded. The wake of `sendAndAwaitResponse` gets a `Trap` when the await itself must end the guest (K44).
  */
 export interface ProcessHost {
   printToTerminal(verbosity: number, text: string): MaybePromise<void>;
