@@ -1,0 +1,262 @@
+/**
+ * The native console (runtime-modules.md §9): owns standard input and output, the history and the log. It is not a process and is not
+ * registered with the kernel, so no message can reach it; what is typed leaves it as a Request from and to `terminal:terminal:sys`.
+ *
+ *   'interactive'  a TTY: prompt on the last row, prints scroll above it, keys of §9.3
+ *   'lines'        input is a pipe or a file: one command a line, no prompt; the node outlives the end of input
+ *   'detached'     no input at all
+ */
+import { join } from 'node:path';
+import { createInterface, emitKeypressEvents } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
+import type { ProcessId } from '../../wit/types.ts';
+import { History } from './history.ts';
+import { type Effect, type Key, LineEditor } from './line-editor.ts';
+import { LINE_LENGTH_MAX, LOG_BYTES_DEFAULT, LOG_FILES_DEFAULT } from './limits.ts';
+import { LogFile } from './log-file.ts';
+import { nextVerbosity, type ProcessVerbosity, Verbosity, verbosityName } from './verbosity.ts';
+import { coloured, logLine, neutralise, type Printout, rows } from './view.ts';
+
+export type { ProcessVerbosity } from './verbosity.ts';
+export type { Printout } from './view.ts';
+
+export interface ConsoleInput extends Readable {
+  readonly isTTY?: boolean;
+  setRawMode?(mode: boolean): unknown;
+}
+
+export interface ConsoleOutput extends Writable {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}
+
+export interface ConsoleOptions {
+  /** The node's name, shown in the prompt. */
+  readonly node: string;
+  /** Folder of history and logs; undefined keeps neither. */
+  readonly home?: string | undefined;
+  readonly detached?: boolean;
+  readonly verbosity?: number;
+  readonly processVerbosity?: ReadonlyMap<ProcessId, ProcessVerbosity>;
+  /** Default true. */
+  readonly logging?: boolean;
+  readonly logBytesMax?: number;
+  readonly logFilesMax?: number;
+  /** Default: the output is a TTY. */
+  readonly colours?: boolean;
+}
+
+export interface ConsoleNeeds {
+  readonly input: ConsoleInput;
+  readonly output: ConsoleOutput;
+  readonly now: () => Date;
+  /** A line was entered. */
+  readonly submit: (line: string) => void;
+  /** Ctrl-C or Ctrl-D. */
+  readonly quit: () => void;
+  /** The global verbosity changed (the kernel prints events from 3 on). */
+  readonly verbosityChanged?: (level: number) => void;
+}
+
+export interface NativeConsole extends AsyncDisposable {
+  /** Shows one print if its level is asked for, and logs it in any case. */
+  print(printout: Printout): void;
+  /** Starts reading input. Before it, prints are shown and nothing is read. */
+  start(): void;
+  /** Gives the screen back and finishes history and log. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+export async function openConsole(
+  options: ConsoleOptions,
+  needs: ConsoleNeeds,
+): Promise<NativeConsole> {
+  const early: string[] = [];
+  let late: (text: string) => void = (text) => early.push(text);
+  const failed = (what: string) => (error: Error) => late(`${what}: ${error.message}`);
+  const path = options.home === undefined ? undefined : join(options.home, '.terminal_history');
+  const history = await History.open(path, failed('the command history cannot be kept'));
+  const log =
+    options.home === undefined
+      ? undefined
+      : new LogFile({
+          folder: join(options.home, '.terminal_logs'),
+          bytesMax: options.logBytesMax ?? LOG_BYTES_DEFAULT,
+          filesMax: options.logFilesMax ?? LOG_FILES_DEFAULT,
+          now: needs.now,
+          failed: failed('the terminal log cannot be written'),
+        });
+  const terminal = new Console(options, needs, history, log);
+  late = (text) => terminal.announce(text);
+  for (const text of early) terminal.announce(text);
+  return terminal;
+}
+
+class Console implements NativeConsole {
+  readonly #node: string;
+  readonly #needs: ConsoleNeeds;
+  readonly #history: History;
+  readonly #log: LogFile | undefined;
+  readonly #editor: LineEditor;
+  readonly #verbosity: Verbosity;
+  readonly #mode: 'interactive' | 'lines' | 'detached';
+  readonly #colours: boolean;
+  readonly #stopReading: (() => void)[] = [];
+  #logging: boolean;
+  #state: 'quiet' | 'reading' | 'closed' = 'quiet';
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    options: ConsoleOptions,
+    needs: ConsoleNeeds,
+    history: History,
+    log: LogFile | undefined,
+  ) {
+    this.#node = options.node;
+    this.#needs = needs;
+    this.#history = history;
+    this.#log = log;
+    this.#logging = options.logging ?? true;
+    this.#editor = new LineEditor(history);
+    this.#verbosity = new Verbosity(options.verbosity ?? 0, options.processVerbosity);
+    this.#mode =
+      options.detached === true
+        ? 'detached'
+        : needs.input.isTTY === true && needs.output.isTTY === true
+          ? 'interactive'
+          : 'lines';
+    this.#colours = options.colours ?? needs.output.isTTY === true;
+  }
+
+  print(printout: Printout): void {
+    const at = this.#needs.now();
+    if (this.#logging) this.#log?.write(logLine(printout.text, at));
+    if (this.#state === 'closed') return;
+    if (!this.#verbosity.shows(printout.source, printout.verbosity)) return;
+    this.#show(printout.text, printout.verbosity, at);
+  }
+
+  /** Something the console itself has to say: shown at any verbosity. */
+  announce(text: string): void {
+    const at = this.#needs.now();
+    if (this.#logging) this.#log?.write(logLine(text, at));
+    this.#show(text, 0, at);
+  }
+
+  start(): void {
+    if (this.#state !== 'quiet') return;
+    this.#state = 'reading';
+    if (this.#mode === 'interactive') this.#readKeys();
+    if (this.#mode === 'lines') this.#readLines();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    const drawn = this.#mode === 'interactive' && this.#state === 'reading';
+    this.#state = 'closed';
+    for (const stop of this.#stopReading) stop();
+    if (drawn) this.#needs.output.write('\r\x1b[K\x1b[?2004l\x1b]0;\x07');
+    await Promise.all([this.#history.close(), this.#log?.close()]);
+  }
+
+  #show(text: string, level: number, at: Date): void {
+    const { output } = this.#needs;
+    const columns = output.isTTY === true ? (output.columns ?? 80) : 0;
+    const lines = rows(text, at, columns)
+      .map((row) => `${coloured(row, level, this.#colours)}\n`)
+      .join('');
+    if (this.#mode !== 'interactive' || this.#state !== 'reading') {
+      output.write(lines);
+      return;
+    }
+    // One write, so that nothing shows between erasing the prompt and drawing it again.
+    output.write(`\r\x1b[K${lines}${this.#promptRow()}`);
+  }
+
+  #promptRow(): string {
+    const { text, cursor } = this.#editor.view(this.#node, this.#needs.output.columns ?? 80);
+    return `\r\x1b[K${text}\r${cursor > 0 ? `\x1b[${cursor}C` : ''}`;
+  }
+
+  #readKeys(): void {
+    const { input, output } = this.#needs;
+    emitKeypressEvents(input);
+    input.setRawMode?.(true);
+    const press = (text: string | undefined, key: Key): void => {
+      this.#act(this.#editor.press(text, key));
+    };
+    const redraw = (): void => void output.write(this.#promptRow());
+    input.on('keypress', press);
+    output.on('resize', redraw);
+    this.#stopReading.push(() => {
+      input.off('keypress', press);
+      output.off('resize', redraw);
+      input.setRawMode?.(false);
+      input.pause();
+    });
+    // Window title and bracketed paste.
+    output.write(`\x1b]0;hyperloom ${this.#node}\x07\x1b[?2004h${this.#promptRow()}`);
+    input.resume();
+  }
+
+  #act(effect: Effect | undefined): void {
+    const { output } = this.#needs;
+    if (this.#state !== 'reading') return;
+    if (effect?.kind === 'submit') {
+      // The command stays on the screen above its output.
+      const entered = neutralise(`${this.#node} > ${effect.line}`);
+      output.write(`\r\x1b[K${entered}\n${this.#promptRow()}`);
+      if (effect.line.trim() !== '') this.#needs.submit(effect.line);
+      return;
+    }
+    if (effect?.kind === 'quit') {
+      this.announce('exit code received');
+      this.#needs.quit();
+      return;
+    }
+    if (effect?.kind === 'verbosity') return this.#cycleVerbosity();
+    if (effect?.kind === 'logging') {
+      this.#logging = !this.#logging;
+      this.announce(`logging mode: ${this.#logging ? 'on' : 'off'}`);
+      return;
+    }
+    output.write(effect?.kind === 'bell' ? '\x07' : this.#promptRow());
+  }
+
+  #cycleVerbosity(): void {
+    this.#verbosity.global = nextVerbosity(this.#verbosity.global);
+    this.announce(`verbose mode: ${verbosityName(this.#verbosity.global)}`);
+    this.#needs.verbosityChanged?.(this.#verbosity.global);
+  }
+
+  #readLines(): void {
+    const lines = createInterface({
+      input: this.#needs.input,
+      terminal: false,
+      crlfDelay: Infinity,
+    });
+    lines.on('line', (line) => {
+      if (this.#state !== 'reading' || line.trim() === '') return;
+      if (line.length > LINE_LENGTH_MAX) {
+        this.announce(
+          `a line of ${line.length} characters was dropped; the limit is ${LINE_LENGTH_MAX}`,
+        );
+        return;
+      }
+      this.#history.add(line);
+      this.#needs.submit(line);
+    });
+    this.#stopReading.push(() => {
+      lines.close();
+      this.#needs.input.pause();
+    });
+  }
+}
