@@ -1,0 +1,381 @@
+/**
+ * A component resolved to a flat list of core instantiations (findings.md F13): what jco's generated JavaScript would do, as data.
+ * Linking in the component model is static, so all of it - nested components, aliases, canonical options, resource types - is
+ * worked out once per image; starting a process only walks `steps`.
+ *
+ * The component was validated before (validate.ts); anything odd left over is refused here, never guessed.
+ */
+import { ImageError } from '../engine.ts';
+import type { FuncType, ResourceType } from '../hart/abi/types.ts';
+import type {
+  Canon,
+  CanonOptions,
+  Component,
+  CoreModule,
+  CoreSort,
+  Definition,
+  NamedItem,
+  Sort,
+  StringEncoding,
+} from './component.ts';
+import { Scope, type Item } from './plan-scope.ts';
+import { guestResources, importedInstance, resolveFuncType, resolveType } from './plan-types.ts';
+
+/** Where a core item comes from. */
+export type CoreRef =
+  | { readonly kind: 'export'; readonly instance: number; readonly name: string }
+  /** A function the host provides: an index in `LinkPlan.functions`. */
+  | { readonly kind: 'host'; readonly index: number };
+
+export interface PlanOptions {
+  readonly encoding: StringEncoding;
+  readonly memory: CoreRef | undefined;
+  readonly realloc: CoreRef | undefined;
+  readonly postReturn: CoreRef | undefined;
+  /** The component instance it belongs to: handles are local to one. */
+  readonly component: number;
+}
+
+/** A function a guest exports to the component level. */
+export interface LiftedFunction {
+  readonly type: FuncType;
+  readonly core: CoreRef;
+  readonly options: PlanOptions;
+}
+
+/** A core function the host makes. */
+export type HostFunction =
+  | {
+      readonly kind: 'import';
+      /** With its version: `wasi:io/streams@0.2.3`. */
+      readonly interface: string;
+      readonly name: string;
+      readonly type: FuncType;
+      readonly options: PlanOptions;
+    }
+  /** A call from one nested component into another. */
+  | {
+      readonly kind: 'lifted';
+      readonly callee: LiftedFunction;
+      readonly type: FuncType;
+      readonly options: PlanOptions;
+    }
+  | { readonly kind: 'resource-drop'; readonly resource: ResourceType; readonly component: number };
+
+export interface CoreStep {
+  /** An index in `LinkPlan.modules`. */
+  readonly module: number;
+  readonly imports: readonly {
+    readonly module: string;
+    readonly field: string;
+    readonly from: CoreRef;
+  }[];
+}
+
+export interface LinkPlan {
+  readonly modules: readonly { readonly bytes: Uint8Array; readonly module: CoreModule }[];
+  /** In order; a `CoreRef` of kind export names one by its position. */
+  readonly steps: readonly CoreStep[];
+  readonly functions: readonly HostFunction[];
+  /** How many component instances there are. */
+  readonly components: number;
+  readonly init: LiftedFunction;
+}
+
+/** Most core instances of one process (findings.md F6). */
+export const CORE_INSTANCES_MAX = 64;
+/** Most component instances of one process; real ones have fewer than 30. */
+export const COMPONENT_INSTANCES_MAX = 128;
+
+/**
+ * @throws ImageError 'malformed' for indices and names that lead nowhere, 'limit' over the instance caps,
+ *   'unsupported-import' for imports of anything but instances, 'unsupported-feature' for resources that guests define: those
+ *   components run through jco's generated code instead (transpile.ts).
+ */
+export function planComponent(component: Component): LinkPlan {
+  const planner = new Planner();
+  const exports = planner.instantiate(component, undefined, undefined);
+  const init = exports.get('init');
+  if (init?.sort !== 'func' || init.func.kind !== 'lifted')
+    throw new ImageError(
+      'unsupported-export',
+      'the component exports no function "init" of its own',
+    );
+  return planner.finish(init.func.lifted);
+}
+
+class Planner {
+  readonly #modules: { bytes: Uint8Array; module: CoreModule }[] = [];
+  readonly #moduleIndex = new Map<Uint8Array, number>();
+  readonly #steps: CoreStep[] = [];
+  readonly #functions: HostFunction[] = [];
+  #components = 0;
+
+  /** `args` undefined: the top level, whose imports are the host's. Returns its exports. */
+  instantiate(
+    component: Component,
+    parent: Scope | undefined,
+    args: ReadonlyMap<string, Item> | undefined,
+  ): Map<string, Item> {
+    if (++this.#components > COMPONENT_INSTANCES_MAX)
+      throw new ImageError(
+        'limit',
+        `the component has more than ${COMPONENT_INSTANCES_MAX} component instances`,
+      );
+    const scope = new Scope(this.#components - 1, parent);
+    const exports = new Map<string, Item>();
+    for (const definition of component.definitions) this.#define(definition, scope, args, exports);
+    return exports;
+  }
+
+  finish(init: LiftedFunction): LinkPlan {
+    return {
+      modules: this.#modules,
+      steps: this.#steps,
+      functions: this.#functions,
+      components: this.#components,
+      init,
+    };
+  }
+
+  #define(
+    definition: Definition,
+    scope: Scope,
+    args: ReadonlyMap<string, Item> | undefined,
+    exports: Map<string, Item>,
+  ): void {
+    switch (definition.kind) {
+      case 'core-module':
+        scope.push({
+          sort: 'core-module',
+          module: this.#module(definition.bytes, definition.module),
+        });
+        return;
+      case 'core-type':
+        scope.push({ sort: 'core-type' });
+        return;
+      case 'core-instance':
+        scope.push({ sort: 'core-instance', instance: this.#coreInstance(definition.from, scope) });
+        return;
+      case 'component':
+        scope.push({ sort: 'component', component: definition.component, scope });
+        return;
+      case 'instance':
+        scope.push({ sort: 'instance', exports: this.#instance(definition.from, scope) });
+        return;
+      case 'alias':
+        scope.push(alias(definition.sort, definition.target, scope));
+        return;
+      case 'type':
+        scope.push(resolveType(definition.type, scope));
+        return;
+      case 'canon':
+        scope.push(this.#canon(definition.canon, scope));
+        return;
+      case 'import':
+        scope.push(
+          args === undefined
+            ? hostImport(definition.name, definition.type, scope)
+            : argument(definition.name, definition.type.sort, args),
+        );
+        return;
+      case 'export': {
+        const item = scope.get(definition.sort, definition.index);
+        exports.set(definition.name, item);
+        scope.push(item);
+        return;
+      }
+    }
+  }
+
+  #module(bytes: Uint8Array, module: CoreModule): number {
+    const known = this.#moduleIndex.get(bytes);
+    if (known !== undefined) return known;
+    this.#moduleIndex.set(bytes, this.#modules.length);
+    this.#modules.push({ bytes, module });
+    return this.#modules.length - 1;
+  }
+
+  #coreInstance(
+    from: Extract<Definition, { kind: 'core-instance' }>['from'],
+    scope: Scope,
+  ): ReadonlyMap<string, CoreRef> | number {
+    if (from.kind === 'exports')
+      return new Map(from.exports.map((item) => [item.name, coreItem(item, scope)]));
+    if (this.#steps.length >= CORE_INSTANCES_MAX)
+      throw new ImageError(
+        'limit',
+        `the component makes more than ${CORE_INSTANCES_MAX} core instances`,
+      );
+    const index = scope.get('core-module', from.module).module;
+    const { module } = this.#modules[index]!;
+    const providers = new Map(
+      from.args.map((arg) => [arg.name, scope.get('core-instance', arg.instance).instance]),
+    );
+    const imports = module.imports.map(({ module: name, field }) => {
+      const provider = providers.get(name);
+      if (provider === undefined)
+        throw new ImageError(
+          'malformed',
+          `core module ${index} imports from "${name}", which is not provided`,
+        );
+      const provided: CoreRef | undefined =
+        typeof provider === 'number'
+          ? { kind: 'export', instance: provider, name: field }
+          : provider.get(field);
+      if (provided === undefined)
+        throw new ImageError(
+          'malformed',
+          `core module ${index} imports "${name}" "${field}", which is not provided`,
+        );
+      return { module: name, field, from: provided };
+    });
+    this.#steps.push({ module: index, imports });
+    return this.#steps.length - 1;
+  }
+
+  #instance(
+    from: Extract<Definition, { kind: 'instance' }>['from'],
+    scope: Scope,
+  ): ReadonlyMap<string, Item> {
+    const items = (list: readonly NamedItem[]): Map<string, Item> =>
+      new Map(list.map((item) => [item.name, scope.get(item.sort, item.index)]));
+    if (from.kind === 'exports') return items(from.exports);
+    const callee = scope.get('component', from.component);
+    return this.instantiate(callee.component, callee.scope, items(from.args));
+  }
+
+  #canon(canon: Canon, scope: Scope): Item {
+    switch (canon.kind) {
+      case 'lift':
+        return {
+          sort: 'func',
+          func: {
+            kind: 'lifted',
+            lifted: {
+              type: resolveFuncType(canon.type, scope),
+              core: scope.coreRef('core-func', canon.coreFunc),
+              options: planOptions(canon.options, scope),
+            },
+          },
+        };
+      case 'lower': {
+        const { func } = scope.get('func', canon.func);
+        const options = planOptions(canon.options, scope);
+        return this.#host(
+          func.kind === 'lifted'
+            ? { kind: 'lifted', callee: func.lifted, type: func.lifted.type, options }
+            : {
+                kind: 'import',
+                interface: func.interface,
+                name: func.name,
+                type: func.type,
+                options,
+              },
+        );
+      }
+      case 'resource-drop': {
+        const { type } = scope.get('type', canon.resource);
+        if (type.kind !== 'resource')
+          throw new ImageError('malformed', 'resource.drop of a type that is no resource');
+        return this.#host({
+          kind: 'resource-drop',
+          resource: type.resource,
+          component: scope.component,
+        });
+      }
+      case 'resource-new':
+      case 'resource-rep':
+        throw guestResources();
+    }
+  }
+
+  #host(made: HostFunction): Item {
+    this.#functions.push(made);
+    return { sort: 'core-func', ref: { kind: 'host', index: this.#functions.length - 1 } };
+  }
+}
+
+function planOptions(options: CanonOptions, scope: Scope): PlanOptions {
+  const ref = (sort: CoreSort, index: number | undefined): CoreRef | undefined =>
+    index === undefined ? undefined : scope.coreRef(sort, index);
+  return {
+    encoding: options.encoding,
+    memory: ref('core-memory', options.memory),
+    realloc: ref('core-func', options.realloc),
+    postReturn: ref('core-func', options.postReturn),
+    component: scope.component,
+  };
+}
+
+function coreItem(item: NamedItem<CoreSort>, scope: Scope): CoreRef {
+  return scope.coreRef(item.sort, item.index);
+}
+
+function alias(
+  sort: Sort,
+  target: Extract<Definition, { kind: 'alias' }>['target'],
+  scope: Scope,
+): Item {
+  switch (target.kind) {
+    case 'outer':
+      return scope.outer(target.count).get(sort, target.index);
+    case 'export': {
+      const item = scope.get('instance', target.instance).exports.get(target.name);
+      if (item === undefined || item.sort !== sort)
+        throw new ImageError(
+          'malformed',
+          `an alias names ${sort} "${target.name}" of an instance that exports none`,
+        );
+      return item;
+    }
+    case 'core-export': {
+      const { instance } = scope.get('core-instance', target.instance);
+      const ref: CoreRef | undefined =
+        typeof instance === 'number'
+          ? { kind: 'export', instance, name: target.name }
+          : instance.get(target.name);
+      if (ref === undefined)
+        throw new ImageError(
+          'malformed',
+          `an alias names "${target.name}" of a core instance that exports none`,
+        );
+      return coreItemOf(sort, ref);
+    }
+  }
+}
+
+function coreItemOf(sort: Sort, ref: CoreRef): Item {
+  switch (sort) {
+    case 'core-func':
+    case 'core-table':
+    case 'core-memory':
+    case 'core-global':
+      return { sort, ref };
+    default:
+      throw new ImageError('malformed', `an alias of a core export cannot be a ${sort}`);
+  }
+}
+
+function argument(name: string, sort: Sort, args: ReadonlyMap<string, Item>): Item {
+  const item = args.get(name);
+  if (item === undefined || item.sort !== sort)
+    throw new ImageError(
+      'malformed',
+      `a nested component imports ${sort} "${name}", which is not provided`,
+    );
+  return item;
+}
+
+function hostImport(
+  name: string,
+  type: Extract<Definition, { kind: 'import' }>['type'],
+  scope: Scope,
+): Item {
+  if (type.sort !== 'instance')
+    throw new ImageError(
+      'unsupported-import',
+      `the component imports ${type.sort} "${name}"; only interfaces are provided`,
+    );
+  return { sort: 'instance', exports: importedInstance(name, type.type, scope) };
+}
