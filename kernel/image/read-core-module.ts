@@ -1,0 +1,339 @@
+/**
+ * Reads the declarations of a core module: everything but function bodies and the contents of segments, which are skipped.
+ * Whether the module is valid is for the engine to say; what is read here must only be read the way the engine reads it.
+ */
+import type {
+  CoreExport,
+  CoreExternKind,
+  CoreFeature,
+  CoreFuncType,
+  CoreGlobal,
+  CoreImport,
+  CoreModule,
+  CoreTable,
+  CoreValueType,
+  Limits,
+} from './component.ts';
+import { CORE_FUNCTIONS_MAX, CORE_ITEMS_MAX, CORE_PARAMS_MAX } from './limits.ts';
+import { skipConstant } from './read-constant.ts';
+import type { ByteReader } from './reader.ts';
+
+/** Section numbers, in the order in which they must come (the tag and data-count sections stand out of numerical order). */
+const SECTION_ORDER = [1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11];
+const EXTERN_KINDS: readonly CoreExternKind[] = ['func', 'table', 'memory', 'global', 'tag'];
+
+interface Draft {
+  types: (CoreFuncType | undefined)[];
+  imports: CoreImport[];
+  exports: CoreExport[];
+  functions: number[];
+  memories: Limits[];
+  tables: CoreTable[];
+  globals: CoreGlobal[];
+  hasStart: boolean;
+  dataCount: number;
+  elementCount: number;
+  features: Set<CoreFeature>;
+}
+
+/**
+ * Reads a core module from its magic number to the reader's end.
+ * @throws ImageError 'malformed' or 'limit'. Unsupported features are listed in the summary, not refused.
+ */
+export function readCoreModule(r: ByteReader): CoreModule {
+  const head = r.take(8);
+  if (!MODULE_HEAD.every((byte, i) => head[i] === byte)) {
+    r.fail('no core module of version 1', r.offset - 8);
+  }
+  const draft: Draft = {
+    types: [],
+    imports: [],
+    exports: [],
+    functions: [],
+    memories: [],
+    tables: [],
+    globals: [],
+    hasStart: false,
+    dataCount: 0,
+    elementCount: 0,
+    features: new Set(),
+  };
+  let place = -1;
+  let bodies = 0;
+  while (!r.done) {
+    const at = r.offset;
+    const id = r.u8();
+    const section = r.sub(r.u32());
+    if (id === 0) {
+      section.name();
+      continue;
+    }
+    const next = SECTION_ORDER.indexOf(id);
+    if (next < 0) r.fail(`core section ${id} is unknown`, at);
+    if (next <= place) r.fail(`core section ${id} is out of order`, at);
+    place = next;
+    if (id === 10) bodies = skipBodies(section);
+    else readSection(section, id, draft);
+    section.expectEnd(`core section ${id}`);
+  }
+  if (bodies !== draft.functions.length) {
+    r.fail(`${draft.functions.length} functions declared, ${bodies} bodies`);
+  }
+  const memories =
+    draft.memories.length + draft.imports.filter((i) => i.type.kind === 'memory').length;
+  if (memories > 1) draft.features.add('multi-memory');
+  return { ...draft, features: [...draft.features] };
+}
+
+const MODULE_HEAD = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
+
+function readSection(r: ByteReader, id: number, draft: Draft): void {
+  const items = { max: CORE_ITEMS_MAX };
+  switch (id) {
+    case 1:
+      readTypes(r, draft);
+      return;
+    case 2:
+      draft.imports = r.vec('core imports', () => readImport(r, draft), items);
+      return;
+    case 3:
+      draft.functions = r.vec('core functions', () => r.u32(), { max: CORE_FUNCTIONS_MAX });
+      return;
+    case 4:
+      draft.tables = r.vec('tables', () => readTable(r, draft.features, true), items);
+      return;
+    case 5:
+      draft.memories = r.vec('memories', () => readMemory(r, draft.features), items);
+      return;
+    case 13:
+      draft.features.add('tags');
+      r.vec('tags', () => readTag(r), items);
+      return;
+    case 6:
+      draft.globals = r.vec(
+        'globals',
+        () => {
+          const global = readGlobal(r, draft.features);
+          skipConstant(r, draft.features);
+          return global;
+        },
+        items,
+      );
+      return;
+    case 7:
+      draft.exports = r.vec('core exports', () => readExport(r), items);
+      return;
+    case 8:
+      draft.hasStart = true;
+      r.u32();
+      return;
+    case 9:
+      draft.elementCount = r.count('element segments', items);
+      break;
+    case 12:
+      r.u32();
+      return;
+    default:
+      draft.dataCount = r.count('data segments', items);
+  }
+  // Segments decide nothing here; the engine checks them.
+  r.skip(r.remaining);
+}
+
+/** Steps over function bodies and returns how many there are. */
+function skipBodies(r: ByteReader): number {
+  const count = r.count('function bodies', { max: CORE_FUNCTIONS_MAX });
+  for (let i = 0; i < count; i++) r.skip(r.u32());
+  return count;
+}
+
+function readTypes(r: ByteReader, draft: Draft): void {
+  const count = r.count('core types', { max: CORE_ITEMS_MAX });
+  for (let i = 0; i < count; i++) {
+    if (r.peek() !== 0x4e) {
+      draft.types.push(readSubType(r, draft.features));
+      continue;
+    }
+    r.u8();
+    draft.features.add('gc');
+    const group = r.count('types of a group', { max: CORE_ITEMS_MAX });
+    for (let j = 0; j < group; j++) draft.types.push(readSubType(r, draft.features));
+    if (draft.types.length > CORE_ITEMS_MAX) r.fail(`over ${CORE_ITEMS_MAX} core types`);
+  }
+}
+
+/** A function type; or a type of the GC proposal, which gives undefined. */
+export function readSubType(r: ByteReader, features: Set<CoreFeature>): CoreFuncType | undefined {
+  let form = r.u8();
+  if (form === 0x50 || form === 0x4f) {
+    features.add('gc');
+    r.vec('supertypes', () => r.u32());
+    form = r.u8();
+  }
+  switch (form) {
+    case 0x60: {
+      const each = { max: CORE_PARAMS_MAX };
+      const params = r.vec('parameters', () => readCoreValueType(r, features), each);
+      const results = r.vec('results', () => readCoreValueType(r, features), each);
+      return { params, results };
+    }
+    case 0x5f:
+      features.add('gc');
+      r.vec('struct fields', () => skipField(r, features));
+      return undefined;
+    case 0x5e:
+      features.add('gc');
+      skipField(r, features);
+      return undefined;
+    default:
+      return r.fail(`core type of form 0x${form.toString(16)}`, r.offset - 1);
+  }
+}
+
+function skipField(r: ByteReader, features: Set<CoreFeature>): void {
+  const storage = r.peek();
+  if (storage === 0x78 || storage === 0x77) r.u8();
+  else readCoreValueType(r, features);
+  r.u8();
+}
+
+const VALUE_TYPES: ReadonlyMap<number, CoreValueType> = new Map([
+  [0x7f, 'i32'],
+  [0x7e, 'i64'],
+  [0x7d, 'f32'],
+  [0x7c, 'f64'],
+  [0x7b, 'v128'],
+  [0x70, 'funcref'],
+  [0x6f, 'externref'],
+  [0x69, 'exnref'],
+]);
+/** none, noextern, nofunc, noexn, any, eq, i31, struct, array, cont and nocont, as one-byte reference types. */
+const GC_TYPES = new Set([0x71, 0x72, 0x73, 0x74, 0x6e, 0x6d, 0x6c, 0x6b, 0x6a, 0x68, 0x75]);
+
+/** A value type; what is seen of newer proposals goes to `features`. */
+export function readCoreValueType(r: ByteReader, features: Set<CoreFeature>): CoreValueType {
+  const at = r.offset;
+  const byte = r.u8();
+  const plain = VALUE_TYPES.get(byte);
+  if (plain !== undefined) {
+    if (plain === 'exnref') features.add('exception-references');
+    return plain;
+  }
+  if (GC_TYPES.has(byte)) {
+    features.add('gc');
+    return 'gc-ref';
+  }
+  if (byte === 0x63 || byte === 0x64) return readHeapType(r, features);
+  return r.fail(`core value type 0x${byte.toString(16)}`, at);
+}
+
+/** What a reference refers to: a type index, func, extern, or a type of the GC and exception proposals. */
+export function readHeapType(r: ByteReader, features: Set<CoreFeature>): CoreValueType {
+  const at = r.offset;
+  if (r.peek() === 0x65) {
+    r.u8();
+    features.add('shared-memory');
+  }
+  const heap = r.s33();
+  if (heap >= 0) return 'ref';
+  const byte = heap + 0x80;
+  if (byte === 0x70) return 'funcref';
+  if (byte === 0x6f) return 'externref';
+  if (byte === 0x69) {
+    features.add('exception-references');
+    return 'exnref';
+  }
+  if (!GC_TYPES.has(byte)) r.fail(`heap type ${heap}`, at);
+  features.add('gc');
+  return 'gc-ref';
+}
+
+function readImport(r: ByteReader, draft: Draft): CoreImport {
+  const module = r.name();
+  const field = r.name();
+  return { module, field, type: readCoreExternType(r, draft.features) };
+}
+
+/** What a core import is; module types use the same form. */
+export function readCoreExternType(r: ByteReader, features: Set<CoreFeature>): CoreImport['type'] {
+  const at = r.offset;
+  switch (r.u8()) {
+    case 0x00:
+      return { kind: 'func', type: r.u32() };
+    case 0x01:
+      return { kind: 'table', table: readTable(r, features, false) };
+    case 0x02:
+      return { kind: 'memory', limits: readMemory(r, features) };
+    case 0x03:
+      return { kind: 'global', global: readGlobal(r, features) };
+    case 0x04:
+      features.add('tags');
+      return { kind: 'tag', type: readTag(r) };
+    default:
+      return r.fail('core import of an unknown kind', at);
+  }
+}
+
+function readExport(r: ByteReader): CoreExport {
+  const name = r.name();
+  const at = r.offset;
+  const kind = EXTERN_KINDS[r.u8()];
+  if (kind === undefined) return r.fail('core export of an unknown kind', at);
+  return { name, kind, index: r.u32() };
+}
+
+function readTable(r: ByteReader, features: Set<CoreFeature>, defined: boolean): CoreTable {
+  let initialised = false;
+  if (defined && r.peek() === 0x40) {
+    r.u8();
+    if (r.u8() !== 0) r.fail('table of an unknown form', r.offset - 1);
+    initialised = true;
+  }
+  const element = readCoreValueType(r, features);
+  const limits = readLimits(r, features);
+  if (limits.wide) features.add('table64');
+  if (initialised) skipConstant(r, features);
+  return { element, limits };
+}
+
+function readMemory(r: ByteReader, features: Set<CoreFeature>): Limits {
+  const custom = ((r.peek() ?? 0) & 0x08) !== 0;
+  const limits = readLimits(r, features);
+  if (limits.wide) features.add('memory64');
+  if (custom) {
+    features.add('custom-page-sizes');
+    r.u32();
+  }
+  return limits;
+}
+
+function readLimits(r: ByteReader, features: Set<CoreFeature>): Limits {
+  const flags = r.u8();
+  if (flags > 0x0f) r.fail('limits of an unknown form', r.offset - 1);
+  const shared = (flags & 0x02) !== 0;
+  const wide = (flags & 0x04) !== 0;
+  if (shared) features.add('shared-memory');
+  const bound = (): number => {
+    if (!wide) return r.u32();
+    const value = r.u64();
+    return value > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(value);
+  };
+  const minimum = bound();
+  const maximum = (flags & 0x01) !== 0 ? bound() : undefined;
+  return { minimum, maximum, shared, wide };
+}
+
+function readGlobal(r: ByteReader, features: Set<CoreFeature>): CoreGlobal {
+  const type = readCoreValueType(r, features);
+  const mutability = r.u8();
+  if (mutability > 1) {
+    if (mutability > 3) r.fail('global of an unknown form', r.offset - 1);
+    features.add('shared-memory');
+  }
+  return { type, mutable: (mutability & 1) !== 0 };
+}
+
+function readTag(r: ByteReader): number {
+  if (r.u8() !== 0) r.fail('tag of an unknown form', r.offset - 1);
+  return r.u32();
+}
