@@ -1,0 +1,78 @@
+/** TypeScript sources to the one ES module that a JavaScript engine inside a component can run. */
+import { build, type Message } from 'esbuild';
+import { dirname, join } from 'node:path';
+import { PROCESS_LIBRARY } from './paths.ts';
+import { BuildError } from './build-error.ts';
+
+/** Which JavaScript engine is put into the component. QuickJS: a tenth of the size, five times the messages. */
+export type ScriptEngine = 'quickjs' | 'full';
+
+export interface ScriptBundle {
+  readonly code: string;
+  /** Absolute paths of every file that went in. */
+  readonly inputs: readonly string[];
+}
+
+/** Host interfaces; imported by the component, not bundled. */
+const HOST_IMPORTS = ['hyperware:process/standard@1.0.0', 'wasi:random/random@0.2.12'];
+
+/**
+ * Bundles `source` behind the prelude of the engine. Async functions are lowered to generators over our own Promise, whose jobs the
+ * process loop runs (processes/lib/engine/jobs.ts says why). `hyperware` and `hyperware/x` resolve to the process library.
+ * @param exportName what the component's function is called: `init`, or its placeholder
+ * @throws BuildError with code `source`: what esbuild refuses, with file and line
+ */
+export async function bundleScript(
+  source: string,
+  engine: ScriptEngine,
+  exportName: string,
+): Promise<ScriptBundle> {
+  const prelude = join(PROCESS_LIBRARY, 'engine', `${engine}.ts`);
+  const entry =
+    `import { boot } from ${JSON.stringify(prelude)};\n` +
+    `import * as guest from ${JSON.stringify(source)};\n` +
+    `export const ${exportName} = boot(guest);\n`;
+  const result = await build({
+    stdin: { contents: entry, resolveDir: dirname(source), sourcefile: 'entry.ts', loader: 'ts' },
+    bundle: true,
+    write: false,
+    metafile: true,
+    format: 'esm',
+    platform: 'neutral',
+    mainFields: ['module', 'main'],
+    target: 'es2023',
+    supported: { 'async-await': false, 'async-generator': false, 'for-await': false },
+    // Whitespace costs parse time in the snapshot only; names are what a trap's stack shows.
+    keepNames: false,
+    minify: false,
+    legalComments: 'none',
+    charset: 'utf8',
+    external: HOST_IMPORTS,
+    alias: { hyperware: PROCESS_LIBRARY },
+    logLevel: 'silent',
+    absWorkingDir: dirname(source),
+  }).catch((error: unknown) => {
+    throw sourceError(source, error);
+  });
+  const code = result.outputFiles[0]?.text ?? '';
+  const inputs = Object.keys(result.metafile.inputs)
+    .filter((path) => path !== 'entry.ts')
+    .map((path) => join(dirname(source), path));
+  return { code, inputs };
+}
+
+function sourceError(source: string, error: unknown): BuildError {
+  const messages = isBuildFailure(error) ? error.errors.map(line) : [String(error)];
+  return new BuildError('source', `${source} does not bundle:\n${messages.join('\n')}`, {
+    cause: error,
+  });
+}
+
+function line(message: Message): string {
+  const at = message.location;
+  return at === null ? message.text : `${at.file}:${at.line}:${at.column + 1}: ${message.text}`;
+}
+
+function isBuildFailure(error: unknown): error is { errors: Message[] } {
+  return typeof error === 'object' && error !== null && 'errors' in error && Array.isArray(error.errors);
+}

@@ -1,0 +1,17 @@
+/** What kit puts in front of every StarlingMonkey guest: our Promise (see jobs.ts) and a console that prints to the terminal. */
+import { printToTerminal } from 'hyperware:process/standard@1.0.0';
+import { guestConsole } from './console.ts';
+import { initFunction, type GuestModule } from './init.ts';
+import { enqueueJob } from './jobs.ts';
+import { GuestPromise } from './promise.ts';
+
+Object.assign(globalThis, {
+  Promise: GuestPromise,
+  queueMicrotask: enqueueJob,
+  console: guestConsole(printToTerminal),
+});
+
+/** The component's `init` for a guest module (see init.ts). */
+export function boot(guest: GuestModule): (our: string) => void {
+  return initFunction(guest, printToTerminal);
+}

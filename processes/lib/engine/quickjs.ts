@@ -1,0 +1,29 @@
+/**
+ * What kit puts in front of every QuickJS guest: the globals that the engine lacks or gets wrong, and the wrapper around `init`.
+ * Installed at build time, before the snapshot; nothing here calls the host until `init` runs.
+ */
+import { printToTerminal } from 'hyperware:process/standard@1.0.0';
+import { getRandomBytes } from 'wasi:random/random@0.2.12';
+import { guestConsole } from './console.ts';
+import { initFunction, type GuestModule } from './init.ts';
+import { enqueueJob } from './jobs.ts';
+import { GuestPromise } from './promise.ts';
+import { cryptoObject, randomFunction } from './random.ts';
+import { GuestTextDecoder, GuestTextEncoder } from './text.ts';
+
+const source = (length: number): Uint8Array => getRandomBytes(length);
+
+Object.assign(globalThis, {
+  Promise: GuestPromise,
+  queueMicrotask: enqueueJob,
+  TextEncoder: GuestTextEncoder,
+  TextDecoder: GuestTextDecoder,
+  crypto: cryptoObject(source),
+  console: guestConsole(printToTerminal),
+});
+Math.random = randomFunction(source);
+
+/** The component's `init` for a guest module (see init.ts). */
+export function boot(guest: GuestModule): (our: string) => void {
+  return initFunction(guest, printToTerminal);
+}
