@@ -1,0 +1,1 @@
+export { terminal as init } from '../../shared/host.ts';
