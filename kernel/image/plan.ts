@@ -82,6 +82,8 @@ export interface LinkPlan {
   readonly init: LiftedFunction;
 }
 
+/** The import module of what instrumentation adds (fuel.ts). */
+export const HOST_MODULE = 'hl';
 /** Most core instances of one process (findings.md F6). */
 export const CORE_INSTANCES_MAX = 64;
 /** Most component instances of one process; real ones have fewer than 30. */
@@ -213,6 +215,12 @@ class Planner {
       from.args.map((arg) => [arg.name, scope.get('core-instance', arg.instance).instance]),
     );
     const imports = module.imports.map(({ module: name, field }) => {
+      // Instrumented modules get their counter and yield under this name; a guest that could write it would be its own clock.
+      if (name === HOST_MODULE)
+        throw new ImageError(
+          'unsafe-name',
+          `core module ${index} imports from "${name}", a name the host keeps for itself`,
+        );
       const provider = providers.get(name);
       if (provider === undefined)
         throw new ImageError(

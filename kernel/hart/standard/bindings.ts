@@ -3,10 +3,24 @@
  * guest memory directly (findings.md F12: 0.74 us a round trip against 20 us through generated lowering). Chosen per `canon lower`
  * entry (F9): UTF-8 with a memory; anything else takes the generic lowering over values.ts.
  */
-import { Trap, type Awaited, type Delivery, type MaybePromise, type ProcessHost } from '../../process-host.ts';
+import {
+  Trap,
+  type Awaited,
+  type Delivery,
+  type MaybePromise,
+  type ProcessHost,
+} from '../../process-host.ts';
 import { processIdParts, AddressCache } from './address-cache.ts';
 import type { GuestMemory } from './guest-memory.ts';
-import { ADDRESS_SIZE, ON_EXIT, RECEIVED, RESULT_PAYLOAD, SEND_ERROR, SEND_ERROR_V07, SPAWN_RESULT } from './layout.ts';
+import {
+  ADDRESS_SIZE,
+  ON_EXIT,
+  RECEIVED,
+  RESULT_PAYLOAD,
+  SEND_ERROR,
+  SEND_ERROR_V07,
+  SPAWN_RESULT,
+} from './layout.ts';
 import { Lifter } from './lift.ts';
 import { Lowerer } from './lower.ts';
 
@@ -48,9 +62,15 @@ export class StandardBindings {
   /** The result area of the pending receive or await; only one can be pending. */
   #pending = 0;
   #delivery: Delivery | undefined;
-  #awaited: Awaited | undefined;
+  #awaited: Awaited | Trap | undefined;
 
-  constructor(host: ProcessHost, memory: GuestMemory, calls: GuestCalls, traits: GenerationTraits, addresses: AddressCache) {
+  constructor(
+    host: ProcessHost,
+    memory: GuestMemory,
+    calls: GuestCalls,
+    traits: GenerationTraits,
+    addresses: AddressCache,
+  ) {
     this.#host = host;
     this.#memory = memory;
     this.#calls = calls;
@@ -61,7 +81,7 @@ export class StandardBindings {
 
   /** The core function for a WIT function name, or undefined if `standard` has none of that name. */
   function(name: string): CoreFunction | undefined {
-    return Object.hasOwn(this.#functions, name) ? this.#functions[name as keyof typeof this.#functions] : undefined;
+    return Object.hasOwn(this.#functions, name) ? this.#functions[name] : undefined;
   }
 
   readonly #wakeReceive = (delivery: Delivery): void => {
@@ -75,7 +95,7 @@ export class StandardBindings {
     this.#lowerDelivery(this.#pending, delivery);
   };
 
-  readonly #wakeAwait = (awaited: Awaited): void => {
+  readonly #wakeAwait = (awaited: Awaited | Trap): void => {
     this.#awaited = awaited;
     this.#calls.resume(this.#finishAwait);
   };
@@ -83,10 +103,11 @@ export class StandardBindings {
   readonly #finishAwait = (): void => {
     const awaited = this.#awaited!;
     this.#awaited = undefined;
+    if (awaited instanceof Trap) throw awaited;
     this.#lowerAwaited(this.#pending, awaited);
   };
 
-  readonly #functions = {
+  readonly #functions: Readonly<Record<string, CoreFunction>> = {
     receive: (result: number) => {
       try {
         this.#memory.refresh();
@@ -152,7 +173,9 @@ export class StandardBindings {
         const response = {
           inherit: inherit !== 0,
           body: memory.copyOut(bodyAt >>> 0, bodyLength >>> 0),
-          metadata: some(hasMetadata) ? memory.text(metadataAt >>> 0, metadataLength >>> 0) : undefined,
+          metadata: some(hasMetadata)
+            ? memory.text(metadataAt >>> 0, metadataLength >>> 0)
+            : undefined,
           capabilities: this.#lift.capabilities(capabilitiesAt, capabilitiesLength),
         };
         const blob = some(hasBlob)
@@ -169,11 +192,19 @@ export class StandardBindings {
       return undefined;
     },
     'print-to-terminal': (verbosity: number, at: number, length: number) =>
-      this.#call(() => this.#host.printToTerminal(verbosity & 0xff, this.#memory.text(at >>> 0, length >>> 0))),
+      this.#call(() =>
+        this.#host.printToTerminal(verbosity & 0xff, this.#memory.text(at >>> 0, length >>> 0)),
+      ),
     our: (result: number) =>
-      this.#call(() => this.#write(result, ADDRESS_SIZE, 4, (at) => this.#lower.address(at, this.#host.our()))),
+      this.#call(() =>
+        this.#write(result, ADDRESS_SIZE, 4, (at) => this.#lower.address(at, this.#host.our())),
+      ),
     'get-on-exit': (result: number) =>
-      this.#call(() => this.#write(result, ON_EXIT.size, 4, (at) => this.#lower.onExit(at, this.#host.getOnExit()))),
+      this.#call(() =>
+        this.#write(result, ON_EXIT.size, 4, (at) =>
+          this.#lower.onExit(at, this.#host.getOnExit()),
+        ),
+      ),
     'set-on-exit': (discriminant: number, at: number, length: number) =>
       this.#call(() => this.#host.setOnExit(this.#lift.onExit(discriminant, at, length))),
     'get-state': (result: number) =>
@@ -215,7 +246,9 @@ export class StandardBindings {
             this.#memory.bytes[at] = spawned.ok ? 0 : 1;
             const payload = at + SPAWN_RESULT.payload;
             if (spawned.ok)
-              processIdParts(spawned.value).forEach((part, i) => this.#memory.putText(payload + 8 * i, part));
+              processIdParts(spawned.value).forEach((part, i) =>
+                this.#memory.putText(payload + 8 * i, part),
+              );
             else this.#memory.bytes[payload] = spawned.error === 'name-taken' ? 0 : 1;
           }),
       ),
@@ -226,20 +259,28 @@ export class StandardBindings {
     'our-capabilities': (result: number) =>
       this.#call(
         () => this.#host.ourCapabilities(),
-        (capabilities) => this.#write(result, 8, 4, (at) => this.#lower.capabilities(at, capabilities)),
+        (capabilities) =>
+          this.#write(result, 8, 4, (at) => this.#lower.capabilities(at, capabilities)),
       ),
     'has-blob': () => {
       this.#calls.charge(HOST_CALL_FUEL);
       return this.#host.hasBlob() ? 1 : 0;
     },
     'get-blob': (result: number) =>
-      this.#call(() => this.#write(result, 24, 4, (at) => this.#lower.optionalBlob(at, this.#host.getBlob()))),
+      this.#call(() =>
+        this.#write(result, 24, 4, (at) => this.#lower.optionalBlob(at, this.#host.getBlob())),
+      ),
     'last-blob': (result: number) =>
-      this.#call(() => this.#write(result, 24, 4, (at) => this.#lower.optionalBlob(at, this.#host.lastBlob()))),
+      this.#call(() =>
+        this.#write(result, 24, 4, (at) => this.#lower.optionalBlob(at, this.#host.lastBlob())),
+      ),
   };
 
   /** Runs a host function whose result may come later; `lower` writes it when the guest's turn comes. */
-  #call<T>(start: () => MaybePromise<T>, lower?: (value: T) => void): Promise<undefined> | undefined {
+  #call<T>(
+    start: () => MaybePromise<T>,
+    lower?: (value: T) => void,
+  ): Promise<undefined> | undefined {
     try {
       this.#memory.refresh();
       const value = start();
@@ -318,7 +359,7 @@ export class StandardBindings {
 }
 
 function some(discriminant: number): boolean {
-  if (discriminant !== 0 && discriminant !== 1) throw new Trap(`option has no case ${discriminant}`);
+  if (discriminant !== 0 && discriminant !== 1)
+    throw new Trap(`option has no case ${discriminant}`);
   return discriminant === 1;
 }
-

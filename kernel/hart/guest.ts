@@ -1,0 +1,245 @@
+/**
+ * One running guest: its fuel, its suspensions, its end (architecture.md §2). States:
+ *
+ *   queued -> running <-> suspended (waits for resume, or preempted) -> ended
+ *
+ * `kill` raises the dead flag from any state; the guest then unwinds through the trampolines (findings.md F2, F3): it is always
+ * resumed, never abandoned, because a stack that is dropped is never freed.
+ */
+import type { Guest, GuestEnd, GuestUsage } from '../engine.ts';
+import { Trap } from '../process-host.ts';
+import type { RunQueue, Runnable } from './run-queue.ts';
+import type { GuestCalls } from './standard/bindings.ts';
+import type { NoSuspend } from './standard/guest-memory.ts';
+import { MODE } from './trampoline.ts';
+import { trapReport } from './trap-report.ts';
+
+/** Fuel between two yields: about 0.2 ms of optimised code, 2 ms of V8's baseline code. */
+export const QUANTUM_FUEL = 200_000;
+/** What code that cannot suspend (realloc, post-return, start) may burn before it traps (findings.md F7). */
+export const CLOSED_FUEL_MAX = 10_000_000;
+/** Charges of host calls are gathered and taken off the counter in steps, which costs 29 ns each. */
+const DEBT_FUEL_MAX = 20_000;
+export const MEMORY_BYTES_MAX = 512 * 1024 * 1024;
+export const TABLE_ENTRIES_MAX = 1_048_576;
+const PAGE_BYTES = 65_536;
+
+const i32Global = (value: number): WebAssembly.Global<'i32'> =>
+  new WebAssembly.Global({ value: 'i32', mutable: true }, value);
+
+export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
+  readonly ended: Promise<GuestEnd>;
+  readonly fuel = i32Global(QUANTUM_FUEL);
+  readonly dead = i32Global(0);
+  readonly mode = i32Global(MODE.starting);
+  readonly aborted = new AbortController();
+  readonly #queue: RunQueue;
+  readonly #stderr: () => string;
+  #settle!: (end: GuestEnd) => void;
+  #state: 'queued' | 'running' | 'suspended' | 'ended' = 'queued';
+  #start: (() => Promise<unknown>) | undefined;
+  #resolve: ((value: unknown) => void) | undefined;
+  #finish: (() => unknown) | undefined;
+  #fault: unknown;
+  #killed = false;
+  #closedDepth = 0;
+  #closedFuel = 0;
+  #usedFuel = 0;
+  #debt = 0;
+  #cpuMs = 0;
+  #memoryPages = 0;
+  #tableEntries = 0;
+
+  /** `start` instantiates the guest and calls init; it runs in the guest's first slice. */
+  constructor(
+    queue: RunQueue,
+    start: (guest: RunningGuest) => Promise<unknown>,
+    stderr: () => string,
+  ) {
+    this.#queue = queue;
+    this.#stderr = stderr;
+    this.#start = () => start(this);
+    this.ended = new Promise((resolve) => (this.#settle = resolve));
+    queue.ready(this);
+  }
+
+  kill(): void {
+    if (this.#state === 'ended') return;
+    this.#killed = true;
+    this.#die();
+    // A suspended stack must unwind; one in the queue gets there anyway.
+    if (this.#state === 'suspended') this.#wake();
+  }
+
+  usage(): GuestUsage {
+    return {
+      fuel: this.#usedFuel + this.#debt + Math.max(0, QUANTUM_FUEL - this.fuel.value),
+      cpuMs: this.#cpuMs,
+      memoryBytes: this.#memoryPages * PAGE_BYTES,
+    };
+  }
+
+  // --- what bindings need
+
+  charge(units: number): void {
+    this.#debt += units;
+    if (this.#debt < DEBT_FUEL_MAX) return;
+    this.fuel.value -= Math.floor(this.#debt);
+    this.#debt = 0;
+  }
+
+  suspend(): Promise<undefined> {
+    this.#state = 'suspended';
+    // The value is whatever `finish` returned; bindings know its type.
+    return new Promise((resolve) => (this.#resolve = resolve as (value: unknown) => void));
+  }
+
+  resume(finish: () => unknown): void {
+    if (this.#state !== 'suspended' || this.#killed) return;
+    this.#finish = finish;
+    this.#wake();
+  }
+
+  fail(fault: unknown): void {
+    this.#fault ??= fault;
+    this.#die();
+  }
+
+  // --- guest code under a JavaScript frame
+
+  enter(): void {
+    if (this.#closedDepth++ === 0) this.mode.value = MODE.closed;
+  }
+
+  leave(): void {
+    if (--this.#closedDepth === 0) this.mode.value = MODE.free;
+  }
+
+  /** The guest is instantiated: from here on it may suspend. */
+  started(): void {
+    this.mode.value = MODE.free;
+    this.#closedFuel = 0;
+  }
+
+  // --- what trampolines import
+
+  /** Out of fuel where the stack can suspend. */
+  readonly yield = (): Promise<unknown> | undefined => {
+    this.#refill();
+    if (this.#isDead() || !this.#queue.sliceIsOver) return undefined;
+    const waiting = this.suspend();
+    this.#state = 'queued';
+    this.#queue.preempt(this);
+    return waiting;
+  };
+
+  /** Out of fuel under a JavaScript frame. */
+  readonly yieldNow = (): void => {
+    this.#closedFuel += this.#refill();
+    if (this.#closedFuel > CLOSED_FUEL_MAX)
+      this.fail(new Trap('realloc, post-return or a start function ran for too long'));
+  };
+
+  /** 1 if the process may have `delta` pages more, else 0. */
+  readonly growMemory = (delta: number): number => {
+    const pages = this.#memoryPages + (delta >>> 0);
+    if (pages * PAGE_BYTES > MEMORY_BYTES_MAX) return 0;
+    this.#memoryPages = pages;
+    return 1;
+  };
+
+  readonly growTable = (delta: number): number => {
+    const entries = this.#tableEntries + (delta >>> 0);
+    if (entries > TABLE_ENTRIES_MAX) return 0;
+    this.#tableEntries = entries;
+    return 1;
+  };
+
+  // --- the run queue's side
+
+  run(): void {
+    const start = this.#start;
+    if (start !== undefined) {
+      this.#start = undefined;
+      this.#state = 'running';
+      this.#begin(start);
+      return;
+    }
+    let value: unknown;
+    const finish = this.#finish;
+    this.#finish = undefined;
+    if (finish !== undefined && !this.#isDead()) {
+      try {
+        value = finish();
+      } catch (fault) {
+        this.fail(fault);
+      }
+    }
+    const resolve = this.#resolve!;
+    this.#resolve = undefined;
+    this.#state = 'running';
+    resolve(value);
+  }
+
+  ranFor(ms: number): void {
+    this.#cpuMs += ms;
+  }
+
+  #begin(start: () => Promise<unknown>): void {
+    if (this.#killed) {
+      this.#end({ kind: 'killed' });
+      return;
+    }
+    let done: Promise<unknown>;
+    try {
+      done = start();
+    } catch (fault) {
+      this.#end(
+        this.#killed
+          ? { kind: 'killed' }
+          : { kind: 'not-started', reason: trapReport(this.#fault ?? fault) },
+      );
+      return;
+    }
+    done.then(
+      () => this.#end({ kind: 'returned' }),
+      (fault: unknown) =>
+        this.#end(
+          this.#killed && this.#fault === undefined
+            ? { kind: 'killed' }
+            : { kind: 'trapped', report: trapReport(this.#fault, fault), stderr: this.#stderr() },
+        ),
+    );
+  }
+
+  #end(end: GuestEnd): void {
+    this.#state = 'ended';
+    this.#memoryPages = 0;
+    this.aborted.abort();
+    this.#settle(end);
+  }
+
+  #wake(): void {
+    this.#state = 'queued';
+    this.#queue.ready(this);
+  }
+
+  #isDead(): boolean {
+    return this.dead.value !== 0;
+  }
+
+  #die(): void {
+    this.dead.value = 1;
+    // So that running code gets to a trampoline at its next check.
+    this.#refill();
+    this.fuel.value = -1;
+  }
+
+  /** Books what was used; returns it. */
+  #refill(): number {
+    const used = QUANTUM_FUEL - this.fuel.value;
+    this.#usedFuel += used;
+    this.fuel.value = QUANTUM_FUEL;
+    return used;
+  }
+}

@@ -1,0 +1,345 @@
+/** Walks a link plan (image/plan.ts): fresh core instances for one guest, every host function behind its trampoline. */
+import type { ProcessHost } from '../process-host.ts';
+import { Trap } from '../process-host.ts';
+import {
+  HOST_MODULE,
+  type CoreRef,
+  type HostFunction,
+  type LinkPlan,
+  type PlanOptions,
+} from '../image/plan.ts';
+import { fuse, liftExport, lowerImport, type Lifted } from './abi/call.ts';
+import type { AbiContext } from './abi/context.ts';
+import { flatten } from './abi/layout.ts';
+import { ResourceTable } from './abi/resource-table.ts';
+import type { CoreValue } from './abi/types.ts';
+import { generationOf, type Generation } from './generations.ts';
+import type { RunningGuest } from './guest.ts';
+import { AddressCache } from './standard/address-cache.ts';
+import { StandardBindings } from './standard/bindings.ts';
+import { GuestMemory, type Realloc } from './standard/guest-memory.ts';
+import { standardValues, type ValueFunction } from './standard/values.ts';
+import type { TrampolineSignature } from './trampoline.ts';
+
+/** A plan whose modules are instrumented and compiled, index by index. */
+export interface Linkable {
+  readonly plan: LinkPlan;
+  readonly modules: readonly WebAssembly.Module[];
+  readonly trampoline: WebAssembly.Module;
+  readonly signatures: readonly TrampolineSignature[];
+}
+
+/** The host's interfaces other than `standard`: functions by interface name without version, then WIT name. */
+export type HostInterfaces = (
+  interfaceName: string,
+  functionName: string,
+) => ValueFunction | undefined;
+
+type AnyFunction = (...args: CoreValue[]) => CoreValue | undefined | Promise<unknown>;
+
+/** Host functions that may suspend their guest; all others are called plainly, so that start functions can use them. */
+const NEVER_SUSPENDS = new Set(['our', 'get-on-exit', 'has-blob', 'get-blob', 'last-blob']);
+const WASI_SUSPENDS = /^(\[method\][a-z-]+\.)?(blocking-[a-z-]+|block|poll)$/;
+
+/** The trampoline signatures of a plan's host functions, in order. */
+export function trampolineSignatures(plan: LinkPlan): TrampolineSignature[] {
+  return plan.functions.map((made) => {
+    if (made.kind === 'resource-drop') return { params: ['i32'], results: [], suspending: false };
+    const { params, results } = flatten(made.type, 'lower');
+    return { params, results, suspending: suspends(made) };
+  });
+}
+
+function suspends(made: Exclude<HostFunction, { kind: 'resource-drop' }>): boolean {
+  if (made.kind === 'lifted') return true;
+  return generationOf(made.interface) === undefined
+    ? WASI_SUSPENDS.test(made.name)
+    : !NEVER_SUSPENDS.has(made.name);
+}
+
+export class Linker {
+  readonly #image: Linkable;
+  readonly #guest: RunningGuest;
+  readonly #host: ProcessHost;
+  readonly #interfaces: HostInterfaces;
+  readonly #instances: WebAssembly.Exports[] = [];
+  readonly #tables: ResourceTable[];
+  readonly #addresses = new AddressCache();
+  #trampoline: WebAssembly.Exports = {};
+  /** One pair for all functions of the same memory and allocator. */
+  readonly #memories = new Map<string, { memory: GuestMemory; bindings: StandardBindings }>();
+  #values: Readonly<Record<string, ValueFunction>> | undefined;
+
+  constructor(image: Linkable, guest: RunningGuest, host: ProcessHost, interfaces: HostInterfaces) {
+    this.#image = image;
+    this.#guest = guest;
+    this.#host = host;
+    this.#interfaces = interfaces;
+    this.#tables = Array.from({ length: image.plan.components }, () => new ResourceTable());
+  }
+
+  /** Instantiates, then calls `init(our)`. Settles when the guest ends. @throws what instantiation threw */
+  run(our: string): Promise<unknown> {
+    const { plan } = this.#image;
+    this.#trampoline = this.#linkTrampoline();
+    for (const step of plan.steps) this.#instantiate(step);
+    this.#guest.started();
+    const init = this.#lifted(plan.init.core, plan.init.options, plan.init);
+    return Promise.resolve(liftExport(init)([our]));
+  }
+
+  #linkTrampoline(): WebAssembly.Exports {
+    const { plan, signatures, trampoline } = this.#image;
+    const guest = this.#guest;
+    const host: Record<string, WebAssembly.ImportValue> = {};
+    for (let i = 0; i < plan.functions.length; i++) {
+      const call = deferred(
+        signatures[i]!.params.length,
+        () => this.#hostFunction(plan.functions[i]!),
+        guest,
+      );
+      host[i] = signatures[i]!.suspending ? new WebAssembly.Suspending(call) : call;
+    }
+    return new WebAssembly.Instance(trampoline, {
+      [HOST_MODULE]: {
+        dead: guest.dead,
+        mode: guest.mode,
+        yield_now: guest.yieldNow,
+        yield: new WebAssembly.Suspending(guest.yield),
+        memory_grow: guest.growMemory,
+        table_grow: guest.growTable,
+      },
+      host,
+    }).exports;
+  }
+
+  #instantiate(step: LinkPlan['steps'][number]): void {
+    const { module } = this.#image.plan.modules[step.module]!;
+    for (const { minimum } of module.memories)
+      if (this.#guest.growMemory(minimum) === 0)
+        throw new Trap('the memories of the component are too large together');
+    for (const { limits } of module.tables)
+      if (this.#guest.growTable(limits.minimum) === 0)
+        throw new Trap('the tables of the component are too large together');
+    const imports: Record<string, Record<string, WebAssembly.ImportValue>> = {};
+    for (const { module: name, field, from } of step.imports)
+      (imports[name] ??= {})[field] = this.#resolve(from);
+    imports[HOST_MODULE] = {
+      fuel: this.#guest.fuel,
+      yield: this.#trampoline['yield']!,
+      memory_grow: this.#trampoline['memory_grow']!,
+      table_grow: this.#trampoline['table_grow']!,
+    };
+    this.#instances.push(
+      new WebAssembly.Instance(this.#image.modules[step.module]!, imports).exports,
+    );
+  }
+
+  #resolve(ref: CoreRef): WebAssembly.ExportValue {
+    const found =
+      ref.kind === 'host' ? this.#trampoline[ref.index] : this.#instances[ref.instance]?.[ref.name];
+    if (found === undefined)
+      throw new Trap(
+        `the component refers to ${ref.kind === 'host' ? 'a host function' : `core export "${ref.name}"`} that is not there`,
+      );
+    return found;
+  }
+
+  #function(ref: CoreRef): (...args: CoreValue[]) => CoreValue | undefined {
+    const found = this.#resolve(ref);
+    if (typeof found !== 'function')
+      throw new Trap('a canonical option names an export that is no function');
+    return found as (...args: CoreValue[]) => CoreValue | undefined;
+  }
+
+  #memory(ref: CoreRef): WebAssembly.Memory {
+    const found = this.#resolve(ref);
+    if (!(found instanceof WebAssembly.Memory))
+      throw new Trap('a canonical option names an export that is no memory');
+    return found;
+  }
+
+  #hostFunction(made: HostFunction): AnyFunction {
+    switch (made.kind) {
+      case 'resource-drop': {
+        const table = this.#tables[made.component]!;
+        return (handle) => {
+          // Host resources free what they hold synchronously.
+          void table.resourceDrop(made.resource, Number(handle));
+          return undefined;
+        };
+      }
+      case 'lifted': {
+        const { callee } = made;
+        return this.#scheduled(
+          fuse(
+            this.#lifted(callee.core, callee.options, callee),
+            made.type,
+            this.#context(made.options),
+          ),
+        );
+      }
+      case 'import': {
+        const generation = generationOf(made.interface);
+        if (generation !== undefined) return this.#standard(made, generation);
+        const call = this.#interfaces(made.interface.replace(/@.*$/, ''), made.name);
+        if (call === undefined)
+          throw new Trap(`the host has no function "${made.name}" of ${made.interface}`);
+        return this.#scheduled(lowerImport(made.type, this.#context(made.options), call));
+      }
+    }
+  }
+
+  #standard(made: Extract<HostFunction, { kind: 'import' }>, generation: Generation): AnyFunction {
+    const { options } = made;
+    // Without an encoding that matters or a memory there is nothing the lean bindings could get wrong or use.
+    if (
+      options.encoding === 'utf8' &&
+      (options.memory !== undefined || flatten(made.type, 'lower').params.length === 0)
+    ) {
+      const call = this.#bindings(options, generation).function(made.name);
+      if (call !== undefined) return call as AnyFunction;
+    }
+    this.#values ??= standardValues(this.#host, generation);
+    const call = Object.hasOwn(this.#values, made.name) ? this.#values[made.name] : undefined;
+    if (call === undefined)
+      throw new Trap(`the host has no function "${made.name}" of ${made.interface}`);
+    return this.#scheduled(lowerImport(made.type, this.#context(options), call));
+  }
+
+  #bindings(options: PlanOptions, generation: Generation): StandardBindings {
+    const key = `${JSON.stringify(options.memory)} ${JSON.stringify(options.realloc)}`;
+    let known = this.#memories.get(key);
+    if (known === undefined) {
+      const memory = new GuestMemory(
+        options.memory === undefined
+          ? new WebAssembly.Memory({ initial: 0 })
+          : this.#memory(options.memory),
+        options.realloc === undefined ? undefined : (this.#function(options.realloc) as Realloc),
+        this.#guest,
+      );
+      known = {
+        memory,
+        bindings: new StandardBindings(
+          this.#host,
+          memory,
+          this.#guest,
+          generation,
+          this.#addresses,
+        ),
+      };
+      this.#memories.set(key, known);
+    }
+    return known.bindings;
+  }
+
+  /** A generic core function whose promise, if it returns one, waits for the guest's turn. */
+  #scheduled(call: AnyFunction): AnyFunction {
+    const guest = this.#guest;
+    return (...args) => {
+      guest.charge(GENERIC_CALL_FUEL);
+      const result = call(...args);
+      if (!(result instanceof Promise)) return result;
+      result.then(
+        (value: unknown) => guest.resume(() => value),
+        (fault: unknown) =>
+          guest.resume(() => {
+            throw fault;
+          }),
+      );
+      return guest.suspend();
+    };
+  }
+
+  #context(options: PlanOptions): AbiContext {
+    const { memory, realloc } = options;
+    const buffer = memory === undefined ? undefined : this.#memory(memory);
+    const allocate = realloc === undefined ? undefined : (this.#function(realloc) as Realloc);
+    const guest = this.#guest;
+    return {
+      memory: () => (buffer === undefined ? EMPTY : buffer.buffer),
+      ...(allocate === undefined
+        ? {}
+        : {
+            realloc: (old, oldBytes, align, newBytes) => {
+              guest.enter();
+              try {
+                return allocate(old, oldBytes, align, newBytes);
+              } finally {
+                guest.leave();
+              }
+            },
+          }),
+      encoding: options.encoding,
+      resources: this.#tables[options.component]!,
+      trap: (message) => {
+        throw new Trap(message);
+      },
+    };
+  }
+
+  #lifted(core: CoreRef, options: PlanOptions, { type }: Pick<LinkPlan['init'], 'type'>): Lifted {
+    const call = this.#function(core);
+    const post = options.postReturn === undefined ? undefined : this.#function(options.postReturn);
+    const guest = this.#guest;
+    return {
+      type,
+      ctx: this.#context(options),
+      coreFn: WebAssembly.promising(call) as Lifted['coreFn'],
+      ...(post === undefined
+        ? {}
+        : {
+            postReturn: (...results) => {
+              guest.enter();
+              try {
+                post(...results);
+              } finally {
+                guest.leave();
+              }
+            },
+          }),
+    };
+  }
+}
+
+const EMPTY = new ArrayBuffer(0);
+/** Fuel of a host call through the generic ABI. */
+const GENERIC_CALL_FUEL = 1_000;
+
+/**
+ * The JavaScript behind one trampoline. The function it stands for is made at its first call: its memory may be exported by an
+ * instance that does not exist yet. Whatever it throws becomes the guest's end (F2); the returned 0 is never seen by the guest.
+ */
+function deferred(arity: number, make: () => AnyFunction, guest: RunningGuest): AnyFunction {
+  let call: AnyFunction = (...args) => {
+    call = make();
+    return call(...args);
+  };
+  // Fixed arities spare the hot functions an array per call.
+  if (arity === 1)
+    return (a) => {
+      try {
+        return call(a!);
+      } catch (fault) {
+        guest.fail(fault);
+        return 0;
+      }
+    };
+  if (arity === 2)
+    return (a, b) => {
+      try {
+        return call(a!, b!);
+      } catch (fault) {
+        guest.fail(fault);
+        return 0;
+      }
+    };
+  return (...args) => {
+    try {
+      return call(...args);
+    } catch (fault) {
+      guest.fail(fault);
+      return 0;
+    }
+  };
+}
