@@ -74,5 +74,7 @@ function line(message: Message): string {
 }
 
 function isBuildFailure(error: unknown): error is { errors: Message[] } {
-  return typeof error === 'object' && error !== null && 'errors' in error && Array.isArray(error.errors);
+  return (
+    typeof error === 'object' && error !== null && 'errors' in error && Array.isArray(error.errors)
+  );
 }

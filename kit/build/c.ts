@@ -56,7 +56,8 @@ export async function buildC(sources: readonly string[]): Promise<NativeBuild> {
 function compileError(sources: readonly string[], error: unknown): BuildError {
   const missing = isRecord(error) && error['code'] === 'ENOENT';
   const stderr = isRecord(error) && typeof error['stderr'] === 'string' ? error['stderr'] : '';
-  const noTarget = /wasi-libc|'stdint\.h'|'string\.h'|wasm-ld|crt1|libclang_rt|No available targets/.test(stderr);
+  const noTarget =
+    /wasi-libc|'stdint\.h'|'string\.h'|wasm-ld|crt1|libclang_rt|No available targets/.test(stderr);
   if (missing || noTarget) {
     return new BuildError(
       'toolchain-missing',

@@ -69,10 +69,7 @@ export function languageOf(source: string): Language {
         ? 'assemblyscript'
         : 'typescript';
     default:
-      throw new BuildError(
-        'unknown-language',
-        `${source}: kit builds .ts, .js, .c and .wat files`,
-      );
+      throw new BuildError('unknown-language', `${source}: kit builds .ts, .js, .c and .wat files`);
   }
 }
 

@@ -7,11 +7,14 @@ import { PROCESS_WIT } from './paths.ts';
 export async function componentizeFull(code: string, source: string): Promise<Uint8Array> {
   const componentize = await loadComponentize();
   try {
-    const { component } = await componentize(code, {
-      witWorld: await readFile(PROCESS_WIT, 'utf8'),
+    // The typings know only this call's deprecated form, whose options ask for a file.
+    const options = {
+      sourcePath: source,
       worldName: 'process-v1',
-      disableFeatures: ['http', 'fetch-event'],
-    });
+      disableFeatures: ['http' as const, 'fetch-event' as const],
+    };
+    const wit = await readFile(PROCESS_WIT, 'utf8');
+    const { component } = await componentize(code, wit, options);
     return component;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

@@ -25,8 +25,7 @@ export async function buildWat(source: string): Promise<NativeBuild> {
     throw new BuildError('source', `${source} cannot be read`, { cause: error });
   }
   const binary = await parseText(text, source);
-  const component =
-    binary[4] === CORE_MAGIC_VERSION ? await wrap(binary, text, source) : binary;
+  const component = binary[4] === CORE_MAGIC_VERSION ? await wrap(binary, text, source) : binary;
   return { component, inputs: [source] };
 }
 

@@ -65,7 +65,7 @@ export class GuestPromise<T> {
 
   static resolve(): GuestPromise<void>;
   static resolve<V>(value: V): GuestPromise<Awaited<V>>;
-  static resolve(value?: unknown): GuestPromise<unknown> {
+  static resolve(value?: unknown): unknown {
     return value instanceof GuestPromise ? value : new GuestPromise((resolve) => resolve(value));
   }
 

@@ -36,7 +36,7 @@ export function decodeUtf8(bytes: Uint8Array, fatal = false): string {
 /** WHATWG decoding with replacement: one U+FFFD for each maximal ill-formed part. */
 function decodeLeniently(bytes: Uint8Array): string {
   let text = '';
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const { point, length } = decodeOne(bytes, at);
     text += String.fromCodePoint(point);
     at += length;
@@ -47,7 +47,14 @@ function decodeLeniently(bytes: Uint8Array): string {
 function decodeOne(bytes: Uint8Array, at: number): { point: number; length: number } {
   const first = bytes[at] ?? 0;
   if (first < 0x80) return { point: first, length: 1 };
-  const needed = first >= 0xc2 && first <= 0xdf ? 1 : first >= 0xe0 && first <= 0xef ? 2 : first >= 0xf0 && first <= 0xf4 ? 3 : 0;
+  const needed =
+    first >= 0xc2 && first <= 0xdf
+      ? 1
+      : first >= 0xe0 && first <= 0xef
+        ? 2
+        : first >= 0xf0 && first <= 0xf4
+          ? 3
+          : 0;
   let point = needed === 1 ? first & 0x1f : needed === 2 ? first & 0x0f : first & 0x07;
   let low = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
   let high = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
