@@ -2,8 +2,17 @@
  * A package's own declarations, decoded: `manifest.json`, `metadata.json`, `scripts.json` (packages.md §4-§6, kernel.md §7.3), and
  * what they mean to the kernel: process entries and capabilities. Pure; every refusal names the file and the field.
  */
-import { isSafePackageId, parseAddress, parseProcessId, processIn } from '../wit/address.ts';
+import { isSafePackageId, parseProcessId, processIn } from '../wit/address.ts';
 import { formatJson, isJsonObject, type JsonValue, parseJson } from '../wit/json.ts';
+import {
+  boolean,
+  fields,
+  onExit,
+  optionalU32,
+  Refusal,
+  required,
+  string,
+} from './bundle-fields.ts';
 import type {
   Address,
   Capability,
@@ -63,14 +72,6 @@ export const MESSAGING = '"messaging"';
 export const NETWORK = '"network"';
 
 const PROCESS_NAME = /^[a-z0-9-]+$/;
-
-class Refusal extends Error {
-  readonly field: string;
-  constructor(field: string, message: string) {
-    super(message);
-    this.field = field;
-  }
-}
 
 /** The processes a package starts. An unparseable id in a request refuses the file (kernel.md §7.3); in a grant it is skipped. */
 export function decodeManifest(text: string): Result<readonly ManifestEntry[], BundleError> {
@@ -283,120 +284,4 @@ function items(tree: JsonValue, at: string): Items {
     }
   }
   return { items: good, badIds, others };
-}
-
-function onExit(tree: JsonValue, at: string): OnExit {
-  if (tree === 'None') return { kind: 'none' };
-  if (tree === 'Restart') return { kind: 'restart' };
-  const requests = isJsonObject(tree) ? fields(tree, at).get('Requests') : undefined;
-  if (!Array.isArray(requests))
-    throw new Refusal(at, 'it must be "None", "Restart" or {"Requests":[...]}');
-  return {
-    kind: 'requests',
-    requests: (requests as readonly JsonValue[]).map((item, index) => {
-      const where = `${at}.Requests[${index}]`;
-      const [target, request, blob, ...rest] = Array.isArray(item) ? (item as JsonValue[]) : [];
-      if (target === undefined || request === undefined || blob === undefined || rest.length > 0) {
-        throw new Refusal(where, 'it must be [address, request, blob or null]');
-      }
-      return {
-        target: address(target, where),
-        request: onExitRequest(request, where),
-        blob: blobOf(blob, where),
-      };
-    }),
-  };
-}
-
-type OnExitRequest = (OnExit & { kind: 'requests' })['requests'][number];
-
-function onExitRequest(tree: JsonValue, at: string): OnExitRequest['request'] {
-  const request = fields(tree, at);
-  const expects = request.get('expects_response') ?? null;
-  if (expects !== null && typeof expects !== 'number' && typeof expects !== 'bigint') {
-    throw new Refusal(`${at}.expects_response`, 'it must be whole seconds or null');
-  }
-  const metadata = request.get('metadata') ?? null;
-  if (metadata !== null && typeof metadata !== 'string') {
-    throw new Refusal(`${at}.metadata`, 'it must be text or null');
-  }
-  const capabilities = required(request, 'capabilities', `${at}.`);
-  if (!Array.isArray(capabilities)) throw new Refusal(`${at}.capabilities`, 'it must be an array');
-  return {
-    inherit: boolean(request, 'inherit', `${at}.`),
-    expectsResponse: expects ?? undefined,
-    body: bytes(required(request, 'body', `${at}.`), `${at}.body`),
-    metadata: metadata ?? undefined,
-    // Either the bare capability or the pair with its signature (kernel.md §1.13); signatures of a manifest mean nothing.
-    capabilities: (capabilities as readonly JsonValue[]).map((item) =>
-      capability(Array.isArray(item) ? (item[0] as JsonValue) : item, `${at}.capabilities`),
-    ),
-  };
-}
-
-function capability(tree: JsonValue, at: string): Capability {
-  const members = fields(tree, at);
-  return {
-    issuer: address(required(members, 'issuer', `${at}.`), `${at}.issuer`),
-    params: string(members, 'params', `${at}.`),
-  };
-}
-
-function blobOf(tree: JsonValue, at: string): OnExitRequest['blob'] {
-  if (tree === null) return undefined;
-  const blob = fields(tree, at);
-  const mime = blob.get('mime') ?? null;
-  if (mime !== null && typeof mime !== 'string')
-    throw new Refusal(`${at}.mime`, 'it must be text or null');
-  return {
-    mime: mime ?? undefined,
-    bytes: bytes(required(blob, 'bytes', `${at}.`), `${at}.bytes`),
-  };
-}
-
-function address(tree: JsonValue, at: string): Address {
-  const parsed = typeof tree === 'string' ? parseAddress(tree) : undefined;
-  if (parsed?.ok !== true)
-    throw new Refusal(at, 'it must be an address (node@process:package:publisher)');
-  return parsed.value;
-}
-
-function bytes(tree: JsonValue, at: string): Uint8Array {
-  const good =
-    Array.isArray(tree) &&
-    tree.every((item: JsonValue) => typeof item === 'number' && item >= 0 && item <= 255);
-  if (!good) throw new Refusal(at, 'it must be an array of bytes');
-  return Uint8Array.from(tree as readonly number[]);
-}
-
-function fields(tree: JsonValue | undefined, at: string): Map<string, JsonValue> {
-  if (isJsonObject(tree)) return new Map(Object.entries(tree));
-  throw new Refusal(at, 'it must be an object');
-}
-
-function required(entry: Map<string, JsonValue>, name: string, at: string): JsonValue {
-  const value = entry.get(name);
-  if (value === undefined) throw new Refusal(`${at}${name}`, 'it is missing');
-  return value;
-}
-
-function string(entry: Map<string, JsonValue>, name: string, at: string): string {
-  const value = required(entry, name, at);
-  if (typeof value !== 'string') throw new Refusal(`${at}${name}`, 'it must be text');
-  return value;
-}
-
-function boolean(entry: Map<string, JsonValue>, name: string, at: string): boolean {
-  const value = required(entry, name, at);
-  if (typeof value !== 'boolean') throw new Refusal(`${at}${name}`, 'it must be true or false');
-  return value;
-}
-
-function optionalU32(entry: Map<string, JsonValue>, name: string, at: string): number | undefined {
-  const value = entry.get(name) ?? null;
-  if (value === null) return undefined;
-  if (typeof value !== 'number' || value < 0 || value > 0xffff_ffff) {
-    throw new Refusal(`${at}${name}`, 'it must be a whole number below 2^32, or null');
-  }
-  return value;
 }
