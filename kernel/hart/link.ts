@@ -13,13 +13,14 @@ import type { AbiContext } from './abi/context.ts';
 import { flatten } from './abi/layout.ts';
 import { ResourceTable } from './abi/resource-table.ts';
 import type { CoreValue } from './abi/types.ts';
-import { generationOf, type Generation } from './generations.ts';
+import { rulesOf, type GenerationRules } from './generations.ts';
 import type { RunningGuest } from './guest.ts';
 import { AddressCache } from './standard/address-cache.ts';
 import { StandardBindings } from './standard/bindings.ts';
 import { GuestMemory, type Realloc } from './standard/guest-memory.ts';
 import { standardValues, type ValueFunction } from './standard/values.ts';
 import type { TrampolineSignature } from './trampoline.ts';
+import { mayWait } from './wasi/wasi.ts';
 
 /** A plan whose modules are instrumented and compiled, index by index. */
 export interface Linkable {
@@ -29,7 +30,7 @@ export interface Linkable {
   readonly signatures: readonly TrampolineSignature[];
 }
 
-/** The host's interfaces other than `standard`: functions by interface name without version, then WIT name. */
+/** The host's interfaces other than `standard`: functions by import name, then WIT name. */
 export type HostInterfaces = (
   interfaceName: string,
   functionName: string,
@@ -39,7 +40,6 @@ type AnyFunction = (...args: CoreValue[]) => CoreValue | undefined | Promise<unk
 
 /** Host functions that may suspend their guest; all others are called plainly, so that start functions can use them. */
 const NEVER_SUSPENDS = new Set(['our', 'get-on-exit', 'has-blob', 'get-blob', 'last-blob']);
-const WASI_SUSPENDS = /^(\[method\][a-z-]+\.)?(blocking-[a-z-]+|block|poll)$/;
 
 /** The trampoline signatures of a plan's host functions, in order. */
 export function trampolineSignatures(plan: LinkPlan): TrampolineSignature[] {
@@ -52,8 +52,8 @@ export function trampolineSignatures(plan: LinkPlan): TrampolineSignature[] {
 
 function suspends(made: Exclude<HostFunction, { kind: 'resource-drop' }>): boolean {
   if (made.kind === 'lifted') return true;
-  return generationOf(made.interface) === undefined
-    ? WASI_SUSPENDS.test(made.name)
+  return rulesOf(made.interface) === undefined
+    ? mayWait(made.interface, made.name)
     : !NEVER_SUSPENDS.has(made.name);
 }
 
@@ -180,9 +180,9 @@ export class Linker {
         );
       }
       case 'import': {
-        const generation = generationOf(made.interface);
+        const generation = rulesOf(made.interface);
         if (generation !== undefined) return this.#standard(made, generation);
-        const call = this.#interfaces(made.interface.replace(/@.*$/, ''), made.name);
+        const call = this.#interfaces(made.interface, made.name);
         if (call === undefined)
           throw new Trap(`the host has no function "${made.name}" of ${made.interface}`);
         return this.#scheduled(lowerImport(made.type, this.#context(made.options), call));
@@ -190,7 +190,10 @@ export class Linker {
     }
   }
 
-  #standard(made: Extract<HostFunction, { kind: 'import' }>, generation: Generation): AnyFunction {
+  #standard(
+    made: Extract<HostFunction, { kind: 'import' }>,
+    generation: GenerationRules,
+  ): AnyFunction {
     const { options } = made;
     // Without an encoding that matters or a memory there is nothing the lean bindings could get wrong or use.
     if (
@@ -207,7 +210,7 @@ export class Linker {
     return this.#scheduled(lowerImport(made.type, this.#context(options), call));
   }
 
-  #bindings(options: PlanOptions, generation: Generation): StandardBindings {
+  #bindings(options: PlanOptions, generation: GenerationRules): StandardBindings {
     const key = `${JSON.stringify(options.memory)} ${JSON.stringify(options.realloc)}`;
     let known = this.#memories.get(key);
     if (known === undefined) {
