@@ -24,3 +24,5 @@ export const CONSTANT_INSTRUCTIONS_MAX = 10_000;
 export const MEMORY_PAGES_MAX = 8_192;
 /** Entries of all tables of one process together (F6). */
 export const TABLE_ENTRIES_MAX = 1_000_000;
+/** Tables of one process, all its core instances counted (F6). */
+export const TABLES_MAX = 100;
