@@ -1,0 +1,151 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { ProcessId } from '../../wit/types.ts';
+import { type ConsoleOptions, type NativeConsole, openConsole } from './index.ts';
+
+const guest = 'a:b:c' as ProcessId;
+let home: string;
+const open: NativeConsole[] = [];
+
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'hyperloom-console-'));
+});
+afterEach(async () => {
+  for (const terminal of open.splice(0)) await terminal.close();
+  await rm(home, { recursive: true, force: true });
+});
+
+/** A console over streams; `tty` makes both look like a terminal. */
+async function start(options: Partial<ConsoleOptions> = {}, tty = false) {
+  const input = Object.assign(new PassThrough(), {
+    isTTY: tty,
+    raw: [] as boolean[],
+    setRawMode(mode: boolean) {
+      this.raw.push(mode);
+    },
+  });
+  const output = Object.assign(new PassThrough(), { isTTY: tty, columns: 80 });
+  let text = '';
+  output.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  const submitted: string[] = [];
+  const quits: string[] = [];
+  const levels: number[] = [];
+  const terminal = await openConsole(
+    { node: 'n.dev', home, colours: false, ...options },
+    {
+      input,
+      output,
+      now: () => new Date(2026, 10, 23, 9, 5, 7),
+      submit: (line) => submitted.push(line),
+      quit: () => quits.push('quit'),
+      verbosityChanged: (level) => levels.push(level),
+    },
+  );
+  open.push(terminal);
+  terminal.start();
+  return { terminal, input, submitted, quits, levels, text: () => text };
+}
+
+/** Lets streams and key events run. */
+const settle = (): Promise<void> =>
+  new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+
+async function logged(): Promise<string> {
+  const names = await readdir(join(home, '.terminal_logs'));
+  const texts = names.map((name) => readFile(join(home, '.terminal_logs', name), 'utf8'));
+  return (await Promise.all(texts)).join('');
+}
+
+test('M224 piped lines are submitted one by one, without a prompt', async () => {
+  const { input, submitted, text } = await start();
+  input.write('echo one\n\n  \necho two\r\necho th');
+  input.end('ree');
+  await settle();
+  expect(submitted).toEqual(['echo one', 'echo two', 'echo three']);
+  expect(text()).toBe('');
+});
+
+test('M224 M225 at a TTY keys edit the prompt, prints go above it, Ctrl-V cycles', async () => {
+  const { terminal, input, submitted, levels, text } = await start({}, true);
+  expect(input.raw).toEqual([true]);
+  input.write('echo hX\u007fi');
+  await settle();
+  terminal.print({ verbosity: 0, source: guest, text: 'hello' });
+  // Erase the prompt, the line, the prompt again with what was typed.
+  expect(text()).toContain('\r\u001b[KMon 09:05 hello\n\r\u001b[Kn.dev > echo hi');
+  input.write('\r');
+  await settle();
+  expect(submitted).toEqual(['echo hi']);
+  input.write('\u0016');
+  await settle();
+  expect(levels).toEqual([1]);
+  expect(text()).toContain('verbose mode: debug');
+  await terminal.close();
+  expect(input.raw).toEqual([true, false]);
+});
+
+test('M224 Ctrl-C and Ctrl-D ask for the end and say so', async () => {
+  const { input, quits, text } = await start({}, true);
+  input.write('\u0003');
+  await settle();
+  expect(quits).toEqual(['quit']);
+  expect(text()).toContain('exit code received');
+});
+
+test('K129 M225 a level-2 print is hidden at verbosity 0 and written to the log', async () => {
+  const { terminal, text } = await start();
+  terminal.print({ verbosity: 2, source: guest, text: 'a:b: detail' });
+  terminal.print({ verbosity: 0, source: guest, text: 'a:b: plain' });
+  await terminal.close();
+  expect(text()).toBe('Mon 09:05 a:b: plain\n');
+  expect(await logged()).toMatch(/a:b: detail\n.*a:b: plain\n$/s);
+});
+
+test('K130 M226 a muted process shows nothing, and is logged', async () => {
+  const processVerbosity = new Map([[guest, 'muted' as const]]);
+  const { terminal, text } = await start({ processVerbosity });
+  terminal.print({ verbosity: 0, source: guest, text: 'quiet' });
+  await terminal.close();
+  expect(text()).toBe('');
+  expect(await logged()).toContain('quiet');
+});
+
+test('M233 --logging-off starts without a log', async () => {
+  const { terminal } = await start({ logging: false });
+  terminal.print({ verbosity: 0, source: guest, text: 'x' });
+  await terminal.close();
+  expect(await readdir(home)).not.toContain('.terminal_logs');
+});
+
+test('M234 detached reads nothing, and still prints', async () => {
+  const { terminal, input, submitted, text } = await start({ detached: true }, true);
+  input.write('echo one\n');
+  await settle();
+  terminal.print({ verbosity: 0, source: guest, text: 'x' });
+  expect(submitted).toEqual([]);
+  expect(input.raw).toEqual([]);
+  expect(text()).toBe('Mon 09:05 x\n');
+});
+
+test('M232 what a guest prints cannot leave its line or forge a prompt', async () => {
+  const { terminal, text } = await start({}, true);
+  const before = text().length;
+  terminal.print({ verbosity: 0, source: guest, text: 'x\u001b[2J\r\nn.dev > rm' });
+  const shown = text().slice(before);
+  expect(shown).toContain('Mon 09:05 x␛[2J\n          n.dev > rm\n');
+  expect(shown.match(/(^|\n)n\.dev > /g)).toBeNull();
+});
+
+test('M224 a line over the limit is dropped and said so', async () => {
+  const { input, submitted, text } = await start();
+  input.write(`${'x'.repeat(65_537)}\n`);
+  await settle();
+  expect(submitted).toEqual([]);
+  expect(text()).toContain('dropped');
+  input.write(`${'x'.repeat(65_536)}\n`);
+  await settle();
+  expect(submitted).toHaveLength(1);
+});
