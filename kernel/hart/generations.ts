@@ -14,10 +14,10 @@ const LATEST: GenerationRules = {
 };
 
 const RULES: Readonly<Record<Generation['generation'], GenerationRules>> = {
-  'hyperware-1': LATEST,
-  'kinode-1': LATEST,
-  'kinode-0.8': { sendErrorTarget: true, grantParams: false, blobRegisterClears: true },
-  'kinode-0.7': { sendErrorTarget: false, grantParams: false, blobRegisterClears: true },
+  'hyperware:process@1': LATEST,
+  'kinode:process@1.0.0': LATEST,
+  'kinode:process@0.8.0': { sendErrorTarget: true, grantParams: false, blobRegisterClears: true },
+  'kinode:process@0.7.0': { sendErrorTarget: false, grantParams: false, blobRegisterClears: true },
 };
 
 /** The rules of an interface such as `hyperware:process/standard@1.0.0`; undefined when it is another interface. */
