@@ -1,0 +1,326 @@
+/**
+ * Fuel: rewrites a core module so that it counts what it executes and hands over control when its allowance is spent.
+ * Source: architecture §2; findings F4, F6, F7, F11, F14.
+ *
+ * A rewritten module imports from `hl`:
+ * - `fuel`, a mutable i32 shared by all modules of a process, which counts down;
+ * - `yield`, () -> (), called when a check finds fuel below zero. It refills fuel, may suspend, and traps when the process is dead;
+ * - `memory_grow`, (delta, current pages) -> i32 and `table_grow`, (delta entries) -> i32, only if the guest grows any: 0 refuses, and the
+ *   guest sees -1. An allowed growth can still fail, so what was granted is to be read from the memory or table.
+ *
+ * They follow the guest's own imports, so only indices of defined functions and globals move. Everything else keeps its place.
+ */
+import { ByteReader, ByteWriter, malformed, unsupported } from './fuel-bytes.ts';
+import { CodeRewriter } from './fuel-code.ts';
+import { Helpers, WANTS_MEMORY_GROW, WANTS_TABLE_GROW } from './fuel-helpers.ts';
+import { rewriteNames } from './fuel-names.ts';
+import {
+  escaped,
+  FUEL_MODULE,
+  readCount,
+  readFunctions,
+  readImports,
+  readTypes,
+  rewriteData,
+  rewriteElements,
+  rewriteExports,
+  rewriteGlobals,
+  rewriteMemories,
+  rewriteTables,
+} from './fuel-sections.ts';
+import { emptyShape, type ModuleShape } from './fuel-shape.ts';
+
+/** Changes whenever the output for some module does; part of cache keys. */
+export const INSTRUMENTATION_VERSION = 'fuel-1';
+
+/** Output bytes allowed per input byte, and beyond. */
+const GROWTH_FACTOR_MAX = 3;
+const GROWTH_BASE_BYTES = 65_536;
+
+const TYPE = 1;
+const IMPORT = 2;
+const FUNCTION = 3;
+const TABLE = 4;
+const MEMORY = 5;
+const GLOBAL = 6;
+const EXPORT = 7;
+const START = 8;
+const ELEMENT = 9;
+const CODE = 10;
+const DATA = 11;
+const DATA_COUNT = 12;
+const SECTION_ORDER = [
+  ...[TYPE, IMPORT, FUNCTION, TABLE, MEMORY, GLOBAL],
+  ...[EXPORT, START, ELEMENT, DATA_COUNT, CODE, DATA],
+];
+
+/**
+ * The rewritten module. Pure and deterministic; the input is not kept.
+ * @throws ImageError 'unsupported-feature' naming it, 'malformed' with an offset, 'limit', 'unsupported-import'. A module that is invalid
+ *   in ways a compiler finds (types, for example) gives one that is invalid too.
+ */
+export function instrument(module: Uint8Array): Uint8Array {
+  const sections = readSections(module);
+  let wants = guessWants(module, sections);
+  for (;;) {
+    const rewrite = new ModuleRewrite(module, sections, wants);
+    const output = rewrite.run();
+    // How far functions move depends on what is imported, so a wrong guess (rare) costs a second pass.
+    if (rewrite.wants === wants) return output;
+    wants = rewrite.wants;
+  }
+}
+
+interface Sections {
+  readonly known: ReadonlyMap<number, ByteReader>;
+  readonly names: ByteReader | undefined;
+}
+
+function readSections(module: Uint8Array): Sections {
+  const reader = new ByteReader(module);
+  const header = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
+  if (header.some((byte) => reader.byte() !== byte)) throw malformed('no module header', 0);
+  const known = new Map<number, ByteReader>();
+  let names: ByteReader | undefined;
+  let rank = -1;
+  while (reader.pos < reader.end) {
+    const at = reader.pos;
+    const id = reader.byte();
+    const section = reader.slice(reader.u32());
+    if (id === 0) {
+      const name = new TextDecoder().decode(section.name());
+      if (name === 'name') names = section;
+      continue;
+    }
+    if (id === 13) throw unsupported('exceptions (tag section)', at);
+    const next = SECTION_ORDER.indexOf(id);
+    if (next < 0) throw unsupported(`section ${id}`, at);
+    if (next <= rank) throw malformed(`section ${id} out of order`, at);
+    rank = next;
+    known.set(id, section);
+  }
+  return { known, names };
+}
+
+/** What growth the code seems to ask for: two bytes in a row that spell it. Data can look the same. */
+function guessWants(module: Uint8Array, sections: Sections): number {
+  const code = sections.known.get(CODE);
+  if (!code) return 0;
+  const bytes = Buffer.from(module.buffer, module.byteOffset + code.pos, code.end - code.pos);
+  const hasMemory = sections.known.has(MEMORY) || sections.known.has(IMPORT);
+  const memory = hasMemory && bytes.includes(Buffer.from([0x40, 0x00]));
+  const table = bytes.includes(Buffer.from([0xfc, 0x0f]));
+  return (memory ? WANTS_MEMORY_GROW : 0) | (table ? WANTS_TABLE_GROW : 0);
+}
+
+class ModuleRewrite {
+  /** The growth functions the code really needs, once run. */
+  wants = 0;
+  readonly #module: Uint8Array;
+  readonly #sections: Sections;
+  readonly #assumed: number;
+  readonly #limit: number;
+  readonly #shape: ModuleShape = emptyShape();
+  /** Bodies of the output's sections. */
+  readonly #out = new Map<number, ByteWriter>();
+  readonly #addedTypes: number[][] = [];
+  readonly #added = new Map<number, string>();
+
+  constructor(module: Uint8Array, sections: Sections, assumed: number) {
+    this.#module = module;
+    this.#sections = sections;
+    this.#assumed = assumed;
+    this.#limit = module.length * GROWTH_FACTOR_MAX + GROWTH_BASE_BYTES;
+  }
+
+  run(): Uint8Array {
+    const shape = this.#shape;
+    this.#read(TYPE, (section) => readTypes(section, shape));
+    this.#read(IMPORT, (section) => readImports(section, shape));
+    shape.globals = shape.importedGlobals;
+    const defined = this.#read(FUNCTION, (section) => readFunctions(section, shape)) ?? 0;
+    shape.shift = 1 + bitCount(this.#assumed);
+    this.#rewrite(TABLE, rewriteTables);
+    this.#rewrite(MEMORY, rewriteMemories);
+    this.#rewrite(GLOBAL, rewriteGlobals);
+    this.#rewrite(EXPORT, rewriteExports);
+    this.#rewrite(START, (section, out) => out.u32(escaped(shape, section.u32(), section.pos)));
+    this.#rewrite(ELEMENT, rewriteElements);
+    this.#rewrite(DATA_COUNT, (section, out) => out.u32(section.u32()));
+    const helpers = this.#imports();
+    const hints = this.#code(defined, helpers);
+    this.#rewrite(DATA, rewriteData);
+    this.wants = helpers.wants;
+    return this.#assemble(defined, helpers, hints);
+  }
+
+  #section(id: number): ByteReader | undefined {
+    const section = this.#sections.known.get(id);
+    return section && new ByteReader(section.bytes, section.pos, section.end);
+  }
+
+  #read<T>(id: number, read: (section: ByteReader) => T): T | undefined {
+    const section = this.#section(id);
+    if (!section) return undefined;
+    const result = read(section);
+    if (section.pos !== section.end) throw malformed(`section ${id} too long`, section.pos);
+    return result;
+  }
+
+  #rewrite(
+    id: number,
+    rewrite: (section: ByteReader, out: ByteWriter, shape: ModuleShape) => void,
+  ): void {
+    this.#read(id, (section) => {
+      const out = this.#writer(section.end - section.pos + 64);
+      rewrite(section, out, this.#shape);
+      this.#out.set(id, out);
+    });
+  }
+
+  #writer(capacity: number): ByteWriter {
+    return new ByteWriter(capacity, this.#limit);
+  }
+
+  /** The index of an added function type. */
+  #type(params: readonly number[], results: readonly number[]): number {
+    const type = [0x60, params.length, ...params, results.length, ...results];
+    const known = this.#addedTypes.findIndex((added) => added.join() === type.join());
+    return this.#shape.typeParams.length + (known >= 0 ? known : this.#addedTypes.push(type) - 1);
+  }
+
+  /** Adds our imports after the guest's. */
+  #imports(): Helpers {
+    const section = this.#section(IMPORT);
+    const size = section ? section.end - section.pos : 0;
+    const out = this.#writer(size + 128);
+    const count = section ? section.u32() : 0;
+    const first = this.#shape.importedFunctions;
+    out.u32(count + 1 + this.#shape.shift);
+    if (section) out.copy(section.bytes, section.pos, section.end);
+    out.name(FUEL_MODULE);
+    out.name('fuel');
+    out.list([0x03, 0x7f, 0x01]);
+    let next = first;
+    const add = (name: string, params: number, results: number): number => {
+      out.name(FUEL_MODULE);
+      out.name(name);
+      out.byte(0x00);
+      out.u32(this.#type(Array<number>(params).fill(0x7f), Array<number>(results).fill(0x7f)));
+      this.#added.set(next, `${FUEL_MODULE}.${name}`);
+      return next++;
+    };
+    const yieldFunction = add('yield', 0, 0);
+    const memoryGrow = this.#assumed & WANTS_MEMORY_GROW ? add('memory_grow', 2, 1) : 0;
+    const tableGrow = this.#assumed & WANTS_TABLE_GROW ? add('table_grow', 1, 1) : 0;
+    this.#out.set(IMPORT, out);
+    const fuel = this.#shape.importedGlobals;
+    return new Helpers(this.#shape, { fuel, yieldFunction, memoryGrow, tableGrow });
+  }
+
+  /** Rewrites all bodies; returns branch hints: our checks hardly ever fire, and code that V8 knows to be rare stays out of the loops. */
+  #code(defined: number, helpers: Helpers): ByteWriter {
+    const shape = this.#shape;
+    const hints = this.#writer(4096);
+    let hinted = 0;
+    const count = this.#read(CODE, (section) => {
+      const fuel = shape.importedGlobals;
+      const code = new CodeRewriter(shape, helpers, {
+        fuel,
+        yieldFunction: shape.importedFunctions,
+      });
+      const bodies = readBodies(section, defined);
+      bodies.forEach((body, n) =>
+        code.findLeaf(new ByteReader(body.bytes, body.pos, body.end), shape.importedFunctions + n),
+      );
+      const out = this.#writer((section.end - section.pos) * 1.4 + 4096);
+      const scratch = this.#writer(1 << 16);
+      bodies.forEach((body, n) => {
+        scratch.length = 0;
+        code.rewrite(body, shape.importedFunctions + n, scratch);
+        out.u32(scratch.length);
+        out.copy(scratch.bytes, 0, scratch.length);
+        if (code.checkCount === 0) return;
+        hinted++;
+        hints.u32(shape.importedFunctions + shape.shift + n);
+        hints.u32(code.checkCount);
+        for (let check = 0; check < code.checkCount; check++) {
+          hints.u32(code.checks[check] as number);
+          hints.byte(1);
+          hints.byte(0);
+        }
+      });
+      for (const helper of helpers.list) {
+        out.u32(helper.body.length);
+        out.append(helper.body);
+      }
+      const body = this.#writer(out.length + 8);
+      body.u32(bodies.length + helpers.list.length);
+      body.copy(out.bytes, 0, out.length);
+      this.#out.set(CODE, body);
+      return bodies.length;
+    });
+    if ((count ?? 0) !== defined) throw malformed('as many functions as bodies expected', 0);
+    const section = this.#writer(hints.length + 64);
+    section.name('metadata.code.branch_hint');
+    section.u32(hinted);
+    section.copy(hints.bytes, 0, hints.length);
+    return section;
+  }
+
+  #assemble(defined: number, helpers: Helpers, hints: ByteWriter): Uint8Array {
+    this.#functions(defined, helpers);
+    this.#types();
+    const out = this.#writer(this.#module.length * 1.4 + 4096);
+    out.list([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
+    for (const id of SECTION_ORDER) {
+      const section = this.#out.get(id);
+      if (id === CODE && section) out.section(0, hints);
+      if (section) out.section(id, section);
+    }
+    const names = this.#sections.names;
+    if (names) {
+      const copy = new ByteReader(names.bytes, names.pos, names.end);
+      const rewritten = rewriteNames(copy, this.#shape, this.#added);
+      if (rewritten) out.section(0, rewritten);
+    }
+    return out.finish();
+  }
+
+  #functions(defined: number, helpers: Helpers): void {
+    if (defined === 0) return;
+    const section = this.#section(FUNCTION) as ByteReader;
+    section.u32();
+    const out = this.#writer(section.end - section.pos + 256);
+    out.u32(defined + helpers.list.length);
+    out.copy(section.bytes, section.pos, section.end);
+    helpers.list.forEach((helper, n) => {
+      out.u32(this.#type(helper.params, helper.results));
+      this.#added.set(
+        this.#shape.functionTypes.length + this.#shape.shift + n,
+        `${FUEL_MODULE}.${helper.name}`,
+      );
+    });
+    this.#out.set(FUNCTION, out);
+  }
+
+  #types(): void {
+    const section = this.#section(TYPE);
+    const count = section ? readCount(section) : 0;
+    const out = this.#writer((section ? section.end - section.pos : 0) + 256);
+    out.u32(count + this.#addedTypes.length);
+    if (section) out.copy(section.bytes, section.pos, section.end);
+    for (const type of this.#addedTypes) out.list(type);
+    this.#out.set(TYPE, out);
+  }
+}
+
+function readBodies(section: ByteReader, defined: number): ByteReader[] {
+  const count = readCount(section);
+  if (count !== defined) throw malformed('as many functions as bodies expected', section.pos);
+  const bodies: ByteReader[] = [];
+  for (let n = count; n > 0; n--) bodies.push(section.slice(section.u32()));
+  return bodies;
+}
+
+const bitCount = (bits: number): number => (bits & 1) + ((bits >> 1) & 1);
