@@ -47,6 +47,8 @@ export class Trap extends Error {
  * single-threaded. The wake of `sendAndAwaitResponse` gets a `Trap` when the await itself must end the guest (K44).
  */
 export interface ProcessHost {
+  /** Before `init`, for guests of kinode:process@0.7.0 and 0.8.0: a message without a blob clears the blob register (kernel.md §9). */
+  clearsBlobWithoutOne(): void;
   printToTerminal(verbosity: number, text: string): MaybePromise<void>;
   our(): Address;
   getOnExit(): OnExit;

@@ -1,0 +1,427 @@
+/**
+ * The 19 host functions over the registers and mailbox of one instance of a process (kernel.md §2). Everything beyond the process
+ * itself goes through a KernelLink, so that the same class can serve a process on another thread, whose link answers later.
+ */
+import { VFS, sameAddress } from '../wit/address.ts';
+import { formatJson, parseJson } from '../wit/json.ts';
+import type {
+  Address,
+  Capability,
+  KernelMessage,
+  LazyLoadBlob,
+  OnExit,
+  OutgoingRequest,
+  ProcessId,
+  Request,
+  Response,
+  Result,
+  SendErrorKind,
+  SpawnError,
+  SpawnOptions,
+  U64,
+} from '../wit/types.ts';
+import { OUTSTANDING_REQUESTS_MAX, SPAWN_READ_S } from './limits.ts';
+import { Mailbox, SuspendedSenders, type SenderHooks } from './mailbox.ts';
+import type { Awaited, Delivery, MaybePromise, ProcessHost } from './process-host.ts';
+import { Trap } from './process-host.ts';
+import { Outstanding, Registers } from './registers.ts';
+import type { TimerWheel } from './timer-wheel.ts';
+
+/** What the registers' side asks of the kernel's side, as one process. */
+export interface KernelLink {
+  readonly our: Address;
+  /** The wheel of this thread. */
+  readonly timers: TimerWheel;
+  /** A random id. */
+  newId(): number;
+  /** The address with the node name `our` replaced. */
+  resolve(target: Address): Address;
+  /** Routes; a promise while a full mailbox suspends this process. Failures come back through `StandardHost.fail`. */
+  send(message: KernelMessage): MaybePromise<void>;
+  filterOutgoing(capabilities: readonly Capability[]): MaybePromise<readonly Capability[]>;
+  saveCapabilities(capabilities: readonly Capability[]): MaybePromise<void>;
+  dropCapabilities(capabilities: readonly Capability[]): MaybePromise<void>;
+  ourCapabilities(): MaybePromise<readonly Capability[]>;
+  getState(): MaybePromise<Uint8Array | undefined>;
+  /** Rejects when the state could not be written. */
+  setState(bytes: Uint8Array): MaybePromise<void>;
+  clearState(): MaybePromise<void>;
+  setOnExit(onExit: OnExit): MaybePromise<void>;
+  /** Everything of `spawn` after the file has been read. @throws Trap for an unsafe name (K75). */
+  spawn(options: SpawnOptions, wasm: Uint8Array): MaybePromise<Result<ProcessId, SpawnError>>;
+  print(verbosity: number, text: string): MaybePromise<void>;
+}
+
+type Waiting =
+  | { readonly kind: 'any'; readonly wake: (delivery: Delivery) => void }
+  | {
+      readonly kind: 'reply';
+      readonly entry: Outstanding;
+      wake: ((item: Outstanding | Trap) => void) | undefined;
+    };
+
+const utf8 = new TextEncoder();
+
+export class StandardHost implements ProcessHost {
+  readonly registers = new Registers();
+  readonly mailbox = new Mailbox();
+  readonly #link: KernelLink;
+  readonly #senders: SuspendedSenders;
+  #onExit: OnExit;
+  #waiting: Waiting | undefined;
+  #closed = false;
+
+  constructor(link: KernelLink, onExit: OnExit) {
+    this.#link = link;
+    this.#onExit = onExit;
+    this.#senders = new SuspendedSenders(link.timers);
+  }
+
+  // --- the kernel's side -------------------------------------------------------------------------------------------------------
+
+  /** Takes a request, or hands it to a waiting `receive`; false when there is no room for it. */
+  offer(message: KernelMessage): boolean {
+    const waiting = this.#waiting;
+    if (waiting !== undefined) {
+      if (waiting.kind === 'any') {
+        this.#waiting = undefined;
+        waiting.wake(this.registers.deliver(message));
+        return true;
+      }
+      if (message.id === waiting.entry.request.id) {
+        this.#fulfil(waiting, new Trap('a request arrived under the id of the awaited response'));
+        return true;
+      }
+    }
+    return this.#senders.size === 0 && this.mailbox.offer(message);
+  }
+
+  /** Puts a sender that `offer` refused to sleep. */
+  suspend(message: KernelMessage, giveUp: () => void): Promise<void> {
+    const hooks: SenderHooks = { admit: () => this.mailbox.offer(message), giveUp };
+    return this.#senders.suspend(message, hooks);
+  }
+
+  /** Takes a response; one that nobody asked for, or whose request has failed already, is dropped (K9, K10). False: dropped. */
+  reply(message: KernelMessage): boolean {
+    const entry = this.registers.settleReply(message);
+    if (entry === undefined) return false;
+    this.#link.timers.disarm(entry);
+    this.#arrive(entry);
+    return true;
+  }
+
+  /** Ends the outstanding request of that id with a send error; does nothing when there is none. */
+  fail(id: U64, kind: SendErrorKind, target: Address): void {
+    const entry = this.registers.contexts.get(id);
+    if (entry === undefined) return;
+    this.#link.timers.disarm(entry);
+    this.registers.settleError(entry, kind, target);
+    this.#arrive(entry);
+  }
+
+  /** A timer of an outstanding request went off. */
+  expired(entry: Outstanding): void {
+    this.registers.settleError(entry, 'timeout', entry.target);
+    this.#arrive(entry);
+  }
+
+  /** The instance is over: its timers stop, who waits for room in its mailbox gives up, and it may call nothing any more. */
+  close(): void {
+    this.#closed = true;
+    this.#waiting = undefined;
+    for (const entry of this.registers.contexts.values()) this.#link.timers.disarm(entry);
+    this.registers.contexts.clear();
+    this.#senders.close();
+  }
+
+  /** Older generations: a message without a blob clears the blob register (kernel.md §9). Called before `init`. */
+  clearsBlobWithoutOne(): void {
+    this.registers.clearsBlob = true;
+  }
+
+  /** Senders that wait for room. */
+  get suspendedSenders(): number {
+    return this.#senders.size;
+  }
+
+  /** How this instance exits, as it last said itself. */
+  get onExit(): OnExit {
+    return this.#onExit;
+  }
+
+  // --- the guest's side --------------------------------------------------------------------------------------------------------
+
+  printToTerminal(verbosity: number, text: string): MaybePromise<void> {
+    this.#alive();
+    return this.#link.print(verbosity, text);
+  }
+
+  our(): Address {
+    return this.#link.our;
+  }
+
+  getOnExit(): OnExit {
+    return this.#onExit;
+  }
+
+  setOnExit(onExit: OnExit): MaybePromise<void> {
+    this.#alive();
+    this.#onExit = onExit;
+    return this.#link.setOnExit(onExit);
+  }
+
+  getState(): MaybePromise<Uint8Array | undefined> {
+    this.#alive();
+    const found = this.#link.getState();
+    return then(found, (bytes) => {
+      // The reply's blob sets the flag but not the register (H9): get-blob then shows the previous one.
+      this.registers.blobFlag = bytes !== undefined;
+      return bytes;
+    });
+  }
+
+  setState(bytes: Uint8Array): MaybePromise<void> {
+    this.#alive();
+    return this.#stateWrite('set-state', this.#link.setState(bytes));
+  }
+
+  clearState(): MaybePromise<void> {
+    this.#alive();
+    return this.#stateWrite('clear-state', this.#link.clearState());
+  }
+
+  saveCapabilities(capabilities: readonly Capability[]): MaybePromise<void> {
+    this.#alive();
+    return this.#link.saveCapabilities(capabilities);
+  }
+
+  dropCapabilities(capabilities: readonly Capability[]): MaybePromise<void> {
+    this.#alive();
+    return this.#link.dropCapabilities(capabilities);
+  }
+
+  ourCapabilities(): MaybePromise<readonly Capability[]> {
+    this.#alive();
+    return this.#link.ourCapabilities();
+  }
+
+  async spawn(options: SpawnOptions): Promise<Result<ProcessId, SpawnError>> {
+    this.#alive();
+    const wasm = await this.#readFile(options.wasmPath);
+    this.registers.blobFlag = false;
+    if (wasm === undefined) return { ok: false, error: 'no-file-at-path' };
+    return this.#link.spawn(options, wasm);
+  }
+
+  receive(wake: (delivery: Delivery) => void): Delivery | undefined {
+    this.#alive();
+    const item = this.mailbox.shift();
+    if (item === undefined) {
+      this.#waiting = { kind: 'any', wake };
+      return undefined;
+    }
+    if (this.#senders.size > 0) this.#senders.admit();
+    return this.registers.deliver(item);
+  }
+
+  hasBlob(): boolean {
+    return this.registers.blobFlag;
+  }
+
+  getBlob(): LazyLoadBlob | undefined {
+    return this.registers.blobFlag ? this.registers.lastBlob : undefined;
+  }
+
+  lastBlob(): LazyLoadBlob | undefined {
+    return this.registers.lastBlob;
+  }
+
+  sendRequest(outgoing: OutgoingRequest): MaybePromise<void> {
+    this.#alive();
+    const { target, context, blob } = outgoing;
+    return then(this.#filtered(outgoing.request), (request) => {
+      const message = this.#message(target, request, blob);
+      if (request.expectsResponse !== undefined) this.#expect(message, target, context);
+      return this.#link.send(message);
+    });
+  }
+
+  sendRequests(requests: readonly OutgoingRequest[]): MaybePromise<void> {
+    for (let at = 0; at < requests.length; at++) {
+      const request = requests[at];
+      if (request === undefined) continue;
+      const sent = this.sendRequest(request);
+      if (sent instanceof Promise) {
+        return sent.then(() => this.sendRequests(requests.slice(at + 1)));
+      }
+    }
+    return undefined;
+  }
+
+  sendResponse(response: Response, blob: LazyLoadBlob | undefined): MaybePromise<void> {
+    this.#alive();
+    return then(this.#filtered(response), (filtered) => {
+      const message = this.registers.response(this.#link.our, filtered, blob);
+      if (message !== undefined) return this.#link.send(message);
+      return this.#link.print(0, 'dropped a response: there is no request it could answer');
+    });
+  }
+
+  sendAndAwaitResponse(
+    target: Address,
+    request: Request,
+    blob: LazyLoadBlob | undefined,
+    wake: (awaited: Awaited | Trap) => void,
+  ): Awaited | undefined {
+    this.#alive();
+    if (request.expectsResponse === undefined) {
+      throw new Trap('send-and-await-response needs expects-response');
+    }
+    if (sameAddress(target, this.#link.our)) {
+      throw new Trap('a process cannot await a response from itself');
+    }
+    const filtered = this.#filtered(request);
+    const wakeWith = (item: Outstanding | Trap): void =>
+      wake(item instanceof Trap ? item : this.#awaited(item));
+    if (filtered instanceof Promise) {
+      filtered.then(
+        (allowed) => {
+          const item = this.#sendAndWait(target, allowed, blob, wakeWith);
+          if (item !== undefined) wakeWith(item);
+        },
+        () => wake(new Trap('the kernel could not check the attached capabilities')),
+      );
+      return undefined;
+    }
+    const item = this.#sendAndWait(target, filtered, blob, wakeWith);
+    if (item === undefined) return undefined;
+    if (item instanceof Trap) throw item;
+    return this.#awaited(item);
+  }
+
+  // --- helpers -----------------------------------------------------------------------------------------------------------------
+
+  /** Returns the settled request when that happened while sending; otherwise undefined, and `wake` follows. */
+  #sendAndWait(
+    target: Address,
+    request: Request,
+    blob: LazyLoadBlob | undefined,
+    wake: (item: Outstanding | Trap) => void,
+  ): Outstanding | Trap | undefined {
+    const message = this.#message(target, request, blob);
+    if (request.inherit && this.mailbox.hasRequest(message.id)) {
+      return new Trap('a request has arrived under the id of the awaited response');
+    }
+    const entry = this.#expect(message, target, undefined);
+    const waiting: Waiting = { kind: 'reply', entry, wake: undefined };
+    this.#waiting = waiting;
+    const sent = this.#link.send(message);
+    // Suspended by a full mailbox: the outcome arrives as a reply or an error, like any other.
+    if (sent instanceof Promise) sent.catch(() => undefined);
+    if (this.#waiting !== waiting) return this.#arrivedEarly(entry);
+    waiting.wake = wake;
+    return undefined;
+  }
+
+  /** While sending, an await is only ended by its own entry or by a request under its id. */
+  #arrivedEarly(entry: Outstanding): Outstanding | Trap {
+    if (entry.reply !== undefined || entry.error !== undefined) return entry;
+    return new Trap('a request arrived under the id of the awaited response');
+  }
+
+  #awaited(entry: Outstanding): Awaited {
+    const delivery = this.registers.deliver(entry);
+    return delivery.kind === 'message'
+      ? { ok: true, value: { source: delivery.source, message: delivery.message } }
+      : { ok: false, error: delivery.error };
+  }
+
+  #arrive(entry: Outstanding): void {
+    const waiting = this.#waiting;
+    if (waiting === undefined) {
+      this.mailbox.push(entry);
+    } else if (waiting.kind === 'any') {
+      this.#waiting = undefined;
+      waiting.wake(this.registers.deliver(entry));
+    } else if (waiting.entry === entry) {
+      this.#fulfil(waiting, entry);
+    } else {
+      this.mailbox.push(entry);
+    }
+  }
+
+  #fulfil(waiting: Waiting & { kind: 'reply' }, item: Outstanding | Trap): void {
+    this.#waiting = undefined;
+    waiting.wake?.(item);
+  }
+
+  #message(target: Address, request: Request, blob: LazyLoadBlob | undefined): KernelMessage {
+    const { contexts } = this.registers;
+    let id = this.#link.newId();
+    while (contexts.has(id)) id = this.#link.newId();
+    return this.registers.request(this.#link.our, id, this.#link.resolve(target), request, blob);
+  }
+
+  #expect(message: KernelMessage, target: Address, context: Uint8Array | undefined): Outstanding {
+    const { contexts, prompt } = this.registers;
+    if (contexts.size >= OUTSTANDING_REQUESTS_MAX) {
+      throw new Trap(`more than ${OUTSTANDING_REQUESTS_MAX} requests without a response`);
+    }
+    const replaced = contexts.get(message.id);
+    if (replaced !== undefined) this.#link.timers.disarm(replaced);
+    const entry = new Outstanding(message, { target, context }, prompt, this);
+    contexts.set(message.id, entry);
+    const { message: content } = message;
+    if (content.kind === 'request' && content.request.expectsResponse !== undefined) {
+      this.#link.timers.arm(entry, content.request.expectsResponse);
+    }
+    return entry;
+  }
+
+  #filtered<T extends Request | Response>(part: T): MaybePromise<T> {
+    if (part.capabilities.length === 0) return part;
+    return then(this.#link.filterOutgoing(part.capabilities), (capabilities) =>
+      capabilities === part.capabilities ? part : { ...part, capabilities },
+    );
+  }
+
+  /** The internal await of `spawn`: other items queue, `prompt` and `last_blob` stay as they are (kernel.md §2.1). */
+  async #readFile(path: string): Promise<Uint8Array | undefined> {
+    const request: Request = {
+      inherit: false,
+      expectsResponse: SPAWN_READ_S,
+      body: utf8.encode(formatJson({ path, action: 'Read' })),
+      metadata: undefined,
+      capabilities: [],
+    };
+    const target = { node: this.#link.our.node, process: VFS };
+    const item = await new Promise<Outstanding | Trap>((resolve) => {
+      const early = this.#sendAndWait(target, request, undefined, resolve);
+      if (early !== undefined) resolve(early);
+    });
+    if (item instanceof Trap) throw item;
+    const reply = item.reply;
+    if (reply === undefined || reply.message.kind !== 'response') return undefined;
+    return parseJson(reply.message.response.body) === 'Read' ? reply.blob?.bytes : undefined;
+  }
+
+  #stateWrite(what: string, written: MaybePromise<void>): MaybePromise<void> {
+    const done = (): void => {
+      this.registers.blobFlag = false;
+    };
+    if (!(written instanceof Promise)) return done();
+    return written.then(done, (cause: unknown) => {
+      throw new Trap(`${what} failed: the state could not be written`, { cause });
+    });
+  }
+
+  #alive(): void {
+    if (this.#closed) throw new Trap('the process has been killed');
+  }
+}
+
+/** Applies `next` now, or when the value is there. */
+function then<T, U>(value: MaybePromise<T>, next: (value: T) => MaybePromise<U>): MaybePromise<U> {
+  return value instanceof Promise ? value.then(next) : next(value);
+}

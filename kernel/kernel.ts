@@ -1,0 +1,358 @@
+/**
+ * The façade: what the node's composition root, the net module, the native console and tests use. Everything else of the kernel is
+ * behind it; runtime modules see `module.ts` only.
+ *
+ *   new Kernel -> registerModule* -> boot -> (running) -> shutdown
+ */
+import { isSafeProcessId, moduleId, TERMINAL } from '../wit/address.ts';
+import type {
+  Capability,
+  KernelMessage,
+  NodeId,
+  ProcessId,
+  Result,
+  SendErrorKind,
+} from '../wit/types.ts';
+import type { ProcessDescription, ProcessUsage } from '../wit/kernel-api.ts';
+import { CapabilitySigner } from './capability-signature.ts';
+import { CapabilityStore } from './capability-store.ts';
+import { systemClock, type Clock } from './clock.ts';
+import { Dispatcher, type RemoteTransport } from './dispatch.ts';
+import type { Engine } from './engine.ts';
+import { EventDebug } from './event-debug.ts';
+import { RandomIds, type Ids } from './ids.ts';
+import { Journal } from './journal.ts';
+import { KernelProcess } from './kernel-process.ts';
+import {
+  Lifecycle,
+  type InitializeRefusal,
+  type NewProcess,
+  type RunRefusal,
+} from './lifecycle.ts';
+import { LocalLink, type LinkParts } from './local-link.ts';
+import type { KernelPort, RuntimeModule } from './module.ts';
+import { ModuleQueue } from './module-queue.ts';
+import { bootRequests } from './on-exit.ts';
+import type { PrintSink } from './print.ts';
+import {
+  messagingCapability,
+  ModuleMember,
+  ProcessTable,
+  type Party,
+  type Process,
+} from './process-table.ts';
+import { describeProcess, describeUsage } from './snapshot.ts';
+import type { KernelStore, StoredProcess } from './store.ts';
+import { TimerWheel } from './timer-wheel.ts';
+
+export interface KernelOptions {
+  /** The node's name. */
+  readonly our: NodeId;
+  readonly engine: Engine;
+  readonly store: KernelStore;
+  /** Seed of the node's Ed25519 networking key, 32 bytes; not kept as given. */
+  readonly seed: Uint8Array;
+  readonly sink: PrintSink;
+  readonly clock?: Clock;
+  readonly ids?: Ids;
+  /** Somebody with the right to asked for a shutdown; called once. */
+  readonly onShutdown?: () => void;
+}
+
+/** A process to start with at boot: its entry, what it holds, and its component. */
+export interface BootEntry extends StoredProcess {
+  readonly wasm: Uint8Array;
+}
+
+/** A capability that a manifest grants to somebody; ignored when that somebody does not exist. */
+export interface BootGrant {
+  readonly holder: ProcessId;
+  readonly capability: Capability;
+}
+
+export class Kernel {
+  readonly our: NodeId;
+  /** Event printing and step-through, for the native terminal only. */
+  readonly debug: EventDebug;
+  readonly clock: Clock;
+  readonly #table: ProcessTable;
+  readonly #capabilities: CapabilityStore;
+  readonly #journal: Journal;
+  readonly #store: KernelStore;
+  readonly #sink: PrintSink;
+  readonly #ids: Ids;
+  readonly #timers: TimerWheel;
+  readonly #dispatcher: Dispatcher;
+  readonly #lifecycle: Lifecycle;
+  readonly #signer: CapabilitySigner;
+  #shutdown: Promise<void> | undefined;
+
+  constructor(options: KernelOptions) {
+    this.our = options.our;
+    this.clock = options.clock ?? systemClock;
+    this.#store = options.store;
+    this.#sink = options.sink;
+    this.#ids = options.ids ?? new RandomIds();
+    this.#timers = new TimerWheel(this.clock);
+    this.#table = new ProcessTable(options.our);
+    this.#journal = new Journal(options.store);
+    this.#capabilities = new CapabilityStore(options.our, this.#journal);
+    this.#signer = new CapabilitySigner(options.seed);
+    this.debug = new EventDebug(options.our, options.sink);
+    this.#dispatcher = new Dispatcher({
+      table: this.#table,
+      capabilities: this.#capabilities,
+      signer: this.#signer,
+      sink: options.sink,
+      debug: this.debug,
+    });
+    this.#lifecycle = this.#makeLifecycle(options.engine);
+    const commands = new KernelProcess({
+      table: this.#table,
+      capabilities: this.#capabilities,
+      journal: this.#journal,
+      dispatcher: this.#dispatcher,
+      lifecycle: this.#lifecycle,
+      nowMs: () => this.clock.nowMs(),
+      onShutdown: () => options.onShutdown?.(),
+    });
+    this.#dispatcher.commands = (source, message) => commands.handle(source, message);
+    this.#capabilities.add(this.#table.kernel, [
+      this.#table.networkCapability,
+      messagingCapability(this.#table.kernel.address),
+    ]);
+  }
+
+  /**
+   * Adds a runtime module as `<name>:distro:sys`. It and those registered before get messaging for each other and the kernel, and
+   * the network capability (kernel.md §3.8). Before `boot`.
+   */
+  registerModule(module: RuntimeModule): KernelPort {
+    const member = this.#member(module.name, module.public);
+    if (this.#table.get(member.id) !== undefined)
+      throw new Error(`${member.id} is registered already`);
+    member.queue = new ModuleQueue(member, module, {
+      timers: this.#timers,
+      send: (source, message) => {
+        void this.#dispatcher.send(source, {
+          ...message,
+          target: this.#dispatcher.resolve(message.target),
+        });
+      },
+      report: (text) => this.#dispatcher.say(0, text, member.id),
+    });
+    this.#table.add(member);
+    const natives = [...this.#table.all()].filter((party) => party.kind !== 'process');
+    for (const native of natives) {
+      this.#capabilities.add(native, [messagingCapability(member.address)]);
+      this.#capabilities.add(member, [messagingCapability(native.address)]);
+    }
+    this.#capabilities.add(member, [this.#table.networkCapability]);
+    return this.port(module.name);
+  }
+
+  /** What a module is constructed with; its first `send` must come after its registration. */
+  port(name: string): KernelPort {
+    const { address } = this.#member(name, false);
+    const member = (): ModuleMember => {
+      const found = this.#table.module(address.process);
+      if (found === undefined) throw new Error(`no runtime module ${address.process}`);
+      return found;
+    };
+    return {
+      our: address,
+      send: (message) => {
+        const id = message.id ?? this.#ids.id53();
+        const target = this.#dispatcher.resolve(message.target);
+        void this.#dispatcher.send(member(), { ...message, id, source: address, target });
+        return id;
+      },
+      grant: (process, capabilities) => this.grant(process, capabilities),
+      print: (verbosity, text) => this.#dispatcher.say(verbosity, text, address.process),
+    };
+  }
+
+  /** Where messages to other nodes go; without one, requests to them fail `offline`. */
+  setNet(net: RemoteTransport | undefined): void {
+    this.#dispatcher.net = net;
+  }
+
+  /** A message from another node, its source proved by the transport; routed by rule B. */
+  inject(message: KernelMessage): void {
+    this.#dispatcher.inject(message);
+  }
+
+  /** The transport gives a message up that it was sent; its sender learns of it if it awaits a response. */
+  failed(message: KernelMessage, kind: SendErrorKind): void {
+    this.#dispatcher.failed(message, kind);
+  }
+
+  /** The processes a previous run left, for the boot code to merge its bundles into; runtime modules are left out. */
+  async persisted(): Promise<readonly StoredProcess[]> {
+    const stored = await this.#store.load();
+    return stored.filter(({ id, entry }) => entry.wasmBytesHandle !== '' && isSafeProcessId(id));
+  }
+
+  /**
+   * Creates every process, gives modules back what they held and applies `grants`, fires boot-time requests, writes the map, then
+   * starts the processes. A process of the store that is not among `entries` is removed from it.
+   */
+  async boot(entries: readonly BootEntry[], grants: readonly BootGrant[] = []): Promise<void> {
+    const wanted = new Set(entries.map((entry) => entry.id));
+    for (const { id, entry, capabilities } of await this.#store.load()) {
+      const present = this.#table.get(id);
+      if (present !== undefined) this.#capabilities.add(present, capabilities);
+      else if (!wanted.has(id) && entry.wasmBytesHandle !== '')
+        this.#journal.add({ kind: 'delete-process', id });
+    }
+    this.#writeModules();
+    const created = entries.flatMap((entry) => this.#bootOne(entry) ?? []);
+    for (const { holder, capability } of grants) {
+      const party = this.#table.get(holder);
+      if (party !== undefined) this.#capabilities.add(party, [capability]);
+    }
+    for (const process of created) this.#bootRequests(process);
+    await this.#journal.commit();
+    for (const process of created) this.#lifecycle.run(process.id);
+  }
+
+  /** Creates a process that waits for `run`, as the kernel: capabilities are granted as given. */
+  async initialize(
+    settings: NewProcess,
+    wasm: Uint8Array,
+  ): Promise<Result<ProcessId, InitializeRefusal>> {
+    const initialized = this.#lifecycle.initialize(settings, wasm);
+    await this.#journal.commit();
+    return initialized.ok ? { ok: true, value: initialized.value.id } : initialized;
+  }
+
+  /** Starts an initialized process. */
+  run(id: ProcessId): RunRefusal | undefined {
+    return this.#lifecycle.run(id);
+  }
+
+  /** Ends a process without its on-exit; false when there is none. `revoke` (default true) takes what it issued from everybody. */
+  async kill(id: ProcessId, options: { readonly revoke?: boolean } = {}): Promise<boolean> {
+    const killed = this.#lifecycle.kill(id, { revoke: options.revoke ?? true });
+    await this.#journal.commit();
+    return killed;
+  }
+
+  /** Adds capabilities to a process or module; resolves when they are on disk. False: no such process. */
+  async grant(id: ProcessId, capabilities: readonly Capability[]): Promise<boolean> {
+    const holder = this.#table.get(id);
+    if (holder === undefined) return false;
+    if (this.#capabilities.add(holder, capabilities) > 0) {
+      this.#dispatcher.say(0, `${id} holds too many capabilities for another grant`);
+    }
+    await this.#journal.commit();
+    return true;
+  }
+
+  /** A line typed at the native console: a request from and to the terminal process. False: it does not run. */
+  consoleInput(line: string): boolean {
+    const terminal = this.#table.process(TERMINAL);
+    if (terminal === undefined || !terminal.exists) return false;
+    void this.#dispatcher.send(terminal, {
+      id: this.#ids.id53(),
+      source: terminal.address,
+      target: terminal.address,
+      rsvp: undefined,
+      message: {
+        kind: 'request',
+        request: {
+          inherit: false,
+          expectsResponse: undefined,
+          body: new TextEncoder().encode(line),
+          metadata: undefined,
+          capabilities: [],
+        },
+      },
+      blob: undefined,
+    });
+    return true;
+  }
+
+  /** The process map as `Debug` shows it. */
+  processMap(): Map<ProcessId, ProcessDescription> {
+    return new Map(this.#parties().map((party) => [party.id, describeProcess(party)]));
+  }
+
+  /** What everybody on the node has used so far. */
+  usage(): Map<ProcessId, ProcessUsage> {
+    const nowMs = this.clock.nowMs();
+    return new Map(this.#parties().map((party) => [party.id, describeUsage(party, nowMs)]));
+  }
+
+  /** Ends every process without its on-exit, aborts and disposes of the modules in reverse order. Safe to call twice. */
+  shutdown(): Promise<void> {
+    return (this.#shutdown ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    await this.#lifecycle.close();
+    const modules = [...this.#table.all()].filter((party) => party.kind === 'module');
+    for (const module of modules.toReversed()) await module.queue.close();
+    this.#timers.close();
+    await this.#journal.commit();
+  }
+
+  #makeLifecycle(engine: Engine): Lifecycle {
+    const common = {
+      table: this.#table,
+      capabilities: this.#capabilities,
+      journal: this.#journal,
+      dispatcher: this.#dispatcher,
+      ids: this.#ids,
+    };
+    const parts: LinkParts = {
+      ...common,
+      store: this.#store,
+      timers: this.#timers,
+      sink: this.#sink,
+      lifecycle: () => this.#lifecycle,
+    };
+    const link = (process: Process): LocalLink => new LocalLink(process, parts);
+    return new Lifecycle({ ...common, engine, clock: this.clock, link });
+  }
+
+  #member(name: string, isPublic: boolean): ModuleMember {
+    return new ModuleMember(this.#table.addressOf(moduleId(name)), isPublic);
+  }
+
+  #parties(): Party[] {
+    return [...this.#table.all()].filter((party) => party.exists);
+  }
+
+  #bootOne(entry: BootEntry): Process | undefined {
+    const { id, capabilities } = entry;
+    const created = this.#lifecycle.initialize({ ...entry.entry, id, capabilities }, entry.wasm);
+    if (created.ok) return created.value;
+    this.#dispatcher.say(0, `cannot start ${id} at boot: ${created.error}`);
+    return undefined;
+  }
+
+  #bootRequests(process: Process): void {
+    const { onExit } = process;
+    if (onExit.kind !== 'requests') return;
+    for (const message of bootRequests(process, onExit, this.#ids)) {
+      void this.#dispatcher.send(process, message);
+    }
+  }
+
+  #writeModules(): void {
+    for (const party of this.#table.all()) {
+      if (party.kind === 'process') continue;
+      this.#journal.add({
+        kind: 'put-process',
+        id: party.id,
+        entry: {
+          wasmBytesHandle: '',
+          witVersion: 1,
+          onExit: { kind: 'restart' },
+          public: party.public,
+        },
+      });
+    }
+  }
+}

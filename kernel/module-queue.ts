@@ -1,0 +1,246 @@
+/**
+ * Runs a RuntimeModule for the kernel: requests are decoded in arrival order; work with equal keys runs one after another; answers
+ * become responses; a killed requester's work is aborted; one source cannot pile up work without bound (style guide §3.1, 7 - 9).
+ */
+import { formatAddress } from '../wit/address.ts';
+import { capabilityKey } from '../wit/json.ts';
+import type { Address, KernelMessage, SendErrorKind } from '../wit/types.ts';
+import { MODULE_JOBS_PER_SOURCE_MAX } from './limits.ts';
+import { SuspendedSenders } from './mailbox.ts';
+import type { Answer, Caller, ModuleRequest, RuntimeModule } from './module.ts';
+import type { ModuleMember, Party } from './process-table.ts';
+import type { TimerWheel } from './timer-wheel.ts';
+
+export interface ModuleQueueNeeds {
+  readonly timers: TimerWheel;
+  /** Routes a message of this module. */
+  readonly send: (source: ModuleMember, message: KernelMessage) => void;
+  /** Reports a bug in the module. */
+  readonly report: (text: string) => void;
+}
+
+interface Job {
+  readonly work: unknown;
+  readonly request: KernelMessage;
+  readonly source: Source;
+}
+
+/** Unfinished work of one source. */
+interface Source {
+  readonly name: string;
+  jobs: number;
+  readonly abort: AbortController;
+}
+
+const STRANGER: Caller = { exists: false, holds: () => false };
+
+export class ModuleQueue {
+  readonly #member: ModuleMember;
+  readonly #module: RuntimeModule;
+  readonly #needs: ModuleQueueNeeds;
+  readonly #senders: SuspendedSenders;
+  readonly #sources = new Map<string, Source>();
+  /** Jobs waiting behind a running one of the same key. */
+  readonly #lines = new Map<string, Job[]>();
+  readonly #running = new Set<Promise<void>>();
+  #closed = false;
+
+  constructor(member: ModuleMember, module: RuntimeModule, needs: ModuleQueueNeeds) {
+    this.#member = member;
+    this.#module = module;
+    this.#needs = needs;
+    this.#senders = new SuspendedSenders(needs.timers);
+  }
+
+  /** Accepted and unfinished jobs. */
+  get jobs(): number {
+    let jobs = 0;
+    for (const source of this.#sources.values()) jobs += source.jobs;
+    return jobs;
+  }
+
+  /** Decodes and starts or queues a request; false when its source has too much unfinished work here. */
+  offer(message: KernelMessage, sender: Party | undefined): boolean {
+    if (this.#closed) return true;
+    const name = formatAddress(message.source);
+    if ((this.#sources.get(name)?.jobs ?? 0) >= MODULE_JOBS_PER_SOURCE_MAX) return false;
+    const request = moduleRequest(message, sender);
+    if (request === undefined) return true;
+    let decoded: ReturnType<RuntimeModule['decode']>;
+    let key: string | undefined;
+    try {
+      decoded = this.#module.decode(request);
+      if (decoded.ok) {
+        key = this.#module.orderKey === undefined ? name : this.#module.orderKey(decoded.value);
+      }
+    } catch (error) {
+      this.#bug('decoding', message, error);
+      return true;
+    }
+    if (decoded.ok)
+      this.#accept({ work: decoded.value, request: message, source: this.#sourceOf(name) }, key);
+    else if (decoded.error !== undefined) this.#answer(message, decoded.error);
+    return true;
+  }
+
+  /** Puts a sender that `offer` refused to sleep. */
+  suspend(message: KernelMessage, sender: Party, giveUp: () => void): Promise<void> {
+    return this.#senders.suspend(message, { admit: () => this.offer(message, sender), giveUp });
+  }
+
+  reply(message: KernelMessage): void {
+    try {
+      this.#module.onResponse?.(message);
+    } catch (error) {
+      this.#bug('taking a response', message, error);
+    }
+  }
+
+  /** A request the module sent failed. Told in a later microtask, so that the module knows the id by then. */
+  failed(message: KernelMessage, kind: SendErrorKind): void {
+    if (this.#module.onSendError === undefined) return;
+    const error = { kind, target: message.target, message: message.message, blob: message.blob };
+    queueMicrotask(() => {
+      try {
+        this.#module.onSendError?.(error, message.id);
+      } catch (cause) {
+        this.#bug('taking a send error', message, cause);
+      }
+    });
+  }
+
+  /** The process is gone: its running work is aborted, its waiting work never starts. */
+  cancel(source: Address, reason: string): void {
+    const name = formatAddress(source);
+    const cancelled = this.#sources.get(name);
+    if (cancelled === undefined) return;
+    this.#sources.delete(name);
+    cancelled.abort.abort(new DOMException(reason, 'AbortError'));
+  }
+
+  /** Aborts all work, waits for it to end and disposes of the module. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#senders.close();
+    for (const source of this.#sources.values()) {
+      source.abort.abort(new DOMException('the node shuts down', 'AbortError'));
+    }
+    this.#lines.clear();
+    await Promise.all(this.#running);
+    await this.#module[Symbol.asyncDispose]();
+  }
+
+  #sourceOf(name: string): Source {
+    let source = this.#sources.get(name);
+    if (source === undefined) {
+      source = { name, jobs: 0, abort: new AbortController() };
+      this.#sources.set(name, source);
+    }
+    return source;
+  }
+
+  #accept(job: Job, key: string | undefined): void {
+    job.source.jobs++;
+    if (key === undefined) return this.#start(job, undefined);
+    const line = this.#lines.get(key);
+    if (line !== undefined) {
+      line.push(job);
+      return;
+    }
+    this.#lines.set(key, []);
+    this.#start(job, key);
+  }
+
+  #start(job: Job, key: string | undefined): void {
+    const run = this.#run(job).finally(() => {
+      this.#running.delete(run);
+      this.#finished(job, key);
+    });
+    this.#running.add(run);
+  }
+
+  async #run({ work, request, source }: Job): Promise<void> {
+    const { signal } = source.abort;
+    if (signal.aborted) return;
+    try {
+      const answer = await this.#module.handle(work, signal);
+      if (answer !== undefined) this.#answer(request, answer);
+    } catch (error) {
+      if (!signal.aborted) this.#bug('handling', request, error);
+    }
+  }
+
+  #finished({ source }: Job, key: string | undefined): void {
+    source.jobs--;
+    if (source.jobs === 0 && this.#sources.get(source.name) === source) {
+      this.#sources.delete(source.name);
+    }
+    if (key !== undefined) {
+      const next = this.#lines.get(key)?.shift();
+      if (next === undefined) this.#lines.delete(key);
+      else this.#start(next, key);
+    }
+    if (this.#senders.size > 0) this.#senders.admit();
+  }
+
+  #answer(request: KernelMessage, answer: Answer): void {
+    const { message } = request;
+    if (message.kind !== 'request') return;
+    const send = answer.send ?? 'if-wanted';
+    const expects = message.request.expectsResponse !== undefined;
+    if (send === 'if-expected' && !expects) return;
+    if (send === 'if-wanted' && !expects && request.rsvp === undefined) return;
+    const target = send === 'always-to-source' ? request.source : (request.rsvp ?? request.source);
+    const echoes = answer.echoMetadata ?? send === 'if-wanted';
+    this.#needs.send(this.#member, {
+      id: request.id,
+      source: this.#member.address,
+      target,
+      rsvp: undefined,
+      message: {
+        kind: 'response',
+        response: {
+          inherit: false,
+          body: answer.body,
+          metadata: echoes ? message.request.metadata : undefined,
+          capabilities: [],
+        },
+        context: undefined,
+      },
+      blob: answer.blob,
+    });
+  }
+
+  #bug(doing: string, message: KernelMessage, error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#needs.report(
+      `bug in ${this.#member.id} while ${doing} a message of ${formatAddress(message.source)}: ${text}`,
+    );
+  }
+}
+
+function moduleRequest(
+  message: KernelMessage,
+  sender: Party | undefined,
+): ModuleRequest | undefined {
+  if (message.message.kind !== 'request') return undefined;
+  const { request } = message.message;
+  return {
+    source: message.source,
+    local: sender !== undefined,
+    rsvp: message.rsvp,
+    body: request.body,
+    blob: message.blob,
+    metadata: request.metadata,
+    expectsResponse: request.expectsResponse !== undefined,
+    capabilities: request.capabilities,
+    caller: sender === undefined ? STRANGER : callerOf(sender),
+  };
+}
+
+function callerOf(sender: Party): Caller {
+  return {
+    exists: sender.exists,
+    holds: (capability) => sender.held.has(capabilityKey(capability)),
+  };
+}

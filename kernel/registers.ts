@@ -1,0 +1,155 @@
+/**
+ * The per-process registers and what sending and receiving do to them (kernel.md §1.4 - §1.8). Nothing here does I/O, knows the
+ * clock or routes: it turns the guest's words into kernel messages and kernel messages into what the guest sees.
+ */
+import type {
+  Address,
+  KernelMessage,
+  LazyLoadBlob,
+  Request,
+  Response,
+  SendError,
+  SendErrorKind,
+  U64,
+} from '../wit/types.ts';
+import type { Delivery } from './process-host.ts';
+import { TimerEntry } from './timer-wheel.ts';
+
+/** What a response needs of the message it would answer. Bodies and blobs are not kept alive by it. */
+export interface Prompt {
+  readonly id: U64;
+  readonly source: Address;
+  readonly rsvp: Address | undefined;
+}
+
+/** A request whose response is awaited: the entry of `contexts`, its timer, and later the reply itself. */
+export class Outstanding extends TimerEntry {
+  readonly request: KernelMessage;
+  /** As the guest passed it: it may still say `our` (K15). */
+  readonly target: Address;
+  readonly context: Uint8Array | undefined;
+  readonly prompt: Prompt | undefined;
+  /** Exactly one of these two is set when the entry has been settled (H16). */
+  reply: KernelMessage | undefined = undefined;
+  error: SendError | undefined = undefined;
+  readonly #owner: { expired(entry: Outstanding): void };
+
+  constructor(
+    request: KernelMessage,
+    asked: { readonly target: Address; readonly context: Uint8Array | undefined },
+    prompt: Prompt | undefined,
+    owner: { expired(entry: Outstanding): void },
+  ) {
+    super();
+    this.request = request;
+    this.target = asked.target;
+    this.context = asked.context;
+    this.prompt = prompt;
+    this.#owner = owner;
+  }
+
+  override expire(): void {
+    this.#owner.expired(this);
+  }
+}
+
+/** An accepted item: a request, or an outstanding entry that has been settled. */
+export type Accepted = KernelMessage | Outstanding;
+
+export class Registers {
+  prompt: Prompt | undefined = undefined;
+  lastBlob: LazyLoadBlob | undefined = undefined;
+  blobFlag = false;
+  /** Outstanding requests by id. An entry leaves it when it is settled, not when it is delivered. */
+  readonly contexts = new Map<U64, Outstanding>();
+  /** Generations before 1.0.0: a message without a blob clears the blob register (kernel.md §9). */
+  clearsBlob = false;
+
+  /** The message of a request (kernel.md §1.5). `self` is the sender, `freshId` an id that no outstanding request has. */
+  request(
+    self: Address,
+    freshId: U64,
+    target: Address,
+    request: Request,
+    blob: LazyLoadBlob | undefined,
+  ): KernelMessage {
+    const { prompt } = this;
+    const inherits = request.inherit;
+    return {
+      id: inherits && prompt !== undefined ? prompt.id : freshId,
+      source: self,
+      target,
+      rsvp: request.expectsResponse !== undefined ? self : inherits ? prompt?.rsvp : undefined,
+      message: { kind: 'request', request },
+      // Not the current message's blob: an older one is attached when the current message had none (K24).
+      blob: blob ?? (inherits ? this.lastBlob : undefined),
+    };
+  }
+
+  /** The message of a response; undefined when nothing was asked (K18). An inherited blob wins over the explicit one (K26). */
+  response(
+    self: Address,
+    response: Response,
+    blob: LazyLoadBlob | undefined,
+  ): KernelMessage | undefined {
+    const { prompt } = this;
+    if (prompt === undefined) return undefined;
+    return {
+      id: prompt.id,
+      source: self,
+      target: prompt.rsvp ?? prompt.source,
+      rsvp: undefined,
+      message: { kind: 'response', response, context: undefined },
+      blob: response.inherit ? this.lastBlob : blob,
+    };
+  }
+
+  /** Applies the register effects of handing `item` to the guest and returns what the guest sees (kernel.md §1.7). */
+  deliver(item: Accepted): Delivery {
+    if (!(item instanceof Outstanding)) {
+      this.#takeBlob(item.blob);
+      const { message } = item;
+      if (
+        message.kind === 'request' &&
+        (message.request.expectsResponse !== undefined || item.rsvp !== undefined)
+      ) {
+        this.prompt = { id: item.id, source: item.source, rsvp: item.rsvp };
+      }
+      return { kind: 'message', source: item.source, message };
+    }
+    this.prompt = item.prompt;
+    const { reply, error, context } = item;
+    if (reply === undefined) {
+      this.blobFlag = false;
+      // An outstanding item without a reply was settled by an error: `settle` sets one of the two.
+      return { kind: 'send-error', error: error as SendError, context };
+    }
+    this.#takeBlob(reply.blob);
+    const message =
+      context !== undefined && reply.message.kind === 'response'
+        ? { kind: 'response' as const, response: reply.message.response, context }
+        : reply.message;
+    return { kind: 'message', source: reply.source, message };
+  }
+
+  /** Takes the outstanding request of that id out of `contexts`, answered; undefined when there is none (K9). */
+  settleReply(reply: KernelMessage): Outstanding | undefined {
+    const entry = this.contexts.get(reply.id);
+    if (entry === undefined) return undefined;
+    this.contexts.delete(reply.id);
+    entry.reply = reply;
+    return entry;
+  }
+
+  /** Takes `entry` out of `contexts`, failed. */
+  settleError(entry: Outstanding, kind: SendErrorKind, target: Address): void {
+    if (this.contexts.get(entry.request.id) === entry) this.contexts.delete(entry.request.id);
+    const { message, blob } = entry.request;
+    entry.error = { kind, target, message, blob };
+  }
+
+  #takeBlob(blob: LazyLoadBlob | undefined): void {
+    this.blobFlag = blob !== undefined;
+    if (blob !== undefined || this.clearsBlob) this.lastBlob = blob;
+  }
+}

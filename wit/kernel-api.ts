@@ -1,0 +1,419 @@
+/**
+ * The JSON bodies of `kernel:distro:sys` (kernel.md §4) and the JSON twins of the WIT records inside them (§1.13). Decoding takes
+ * both forms of an attached capability, bare and paired with a signature; encoding writes the pair, as the reference does.
+ */
+import { formatAddress, parseAddress, parseProcessId } from './address.ts';
+import { formatJson, isJsonObject, parseJson, type JsonObject, type JsonValue } from './json.ts';
+import type {
+  Address,
+  Capability,
+  LazyLoadBlob,
+  OnExit,
+  ProcessId,
+  Request,
+  Result,
+  U64,
+} from './types.ts';
+
+export interface InitializeProcess {
+  readonly id: ProcessId;
+  readonly wasmBytesHandle: string;
+  readonly witVersion: number | undefined;
+  readonly onExit: OnExit;
+  readonly initialCapabilities: readonly Capability[];
+  readonly public: boolean;
+}
+
+export type KernelCommand =
+  | { readonly kind: 'Booted' }
+  | ({ readonly kind: 'InitializeProcess' } & InitializeProcess)
+  | {
+      readonly kind: 'GrantCapabilities' | 'DropCapabilities';
+      readonly target: ProcessId;
+      readonly capabilities: readonly Capability[];
+    }
+  | { readonly kind: 'SetOnExit'; readonly target: ProcessId; readonly onExit: OnExit }
+  | { readonly kind: 'RunProcess' | 'KillProcess'; readonly id: ProcessId }
+  | { readonly kind: 'Shutdown' }
+  | { readonly kind: 'Debug'; readonly debug: KernelDebug };
+
+/** `Usage` is our extension: what every process has used so far. */
+export type KernelDebug =
+  | { readonly kind: 'ProcessMap' | 'Usage' }
+  | { readonly kind: 'Process'; readonly id: ProcessId }
+  | { readonly kind: 'HasCap'; readonly on: ProcessId; readonly capability: Capability };
+
+/** An entry of the process map as `Debug` shows it. */
+export interface ProcessDescription {
+  readonly wasmBytesHandle: string;
+  readonly witVersion: number | undefined;
+  readonly onExit: OnExit;
+  readonly capabilities: readonly Capability[];
+  readonly public: boolean;
+}
+
+/** What one process has used and holds now; sums run over its restarts. */
+export interface ProcessUsage {
+  readonly state: string;
+  /** Instructions charged. */
+  readonly fuel: number;
+  readonly cpuMs: number;
+  /** Linear memory held now. */
+  readonly memoryBytes: number;
+  readonly messagesReceived: number;
+  readonly messagesSent: number;
+  /** Items waiting in the mailbox, and the bytes they keep alive. */
+  readonly mailbox: number;
+  readonly mailboxBytes: number;
+  readonly capabilities: number;
+  /** Since its last start; 0 when it does not run. */
+  readonly uptimeMs: number;
+  readonly restarts: number;
+}
+
+export type KernelResponse =
+  | { readonly kind: 'InitializedProcess' | 'InitializeProcessError' }
+  | { readonly kind: 'StartedProcess' | 'RunProcessError' }
+  | { readonly kind: 'KilledProcess'; readonly id: ProcessId }
+  | { readonly kind: 'ProcessMap'; readonly processes: ReadonlyMap<ProcessId, ProcessDescription> }
+  | { readonly kind: 'Process'; readonly process: ProcessDescription | undefined }
+  | { readonly kind: 'HasCap'; readonly has: boolean | undefined }
+  | { readonly kind: 'Usage'; readonly processes: ReadonlyMap<ProcessId, ProcessUsage> };
+
+const utf8 = new TextEncoder();
+
+/** A command from a message body; the error is a sentence saying what is wrong. Never throws. */
+export function decodeKernelCommand(body: Uint8Array): Result<KernelCommand, string> {
+  const tree = parseJson(body);
+  if (tree === undefined) return { ok: false, error: 'the body is not JSON' };
+  try {
+    return { ok: true, value: command(tree) };
+  } catch (cause) {
+    if (cause instanceof Mismatch) return { ok: false, error: cause.message };
+    throw cause;
+  }
+}
+
+export function encodeKernelCommand(value: KernelCommand): Uint8Array {
+  return utf8.encode(formatJson(commandTree(value)));
+}
+
+export function encodeKernelResponse(response: KernelResponse): Uint8Array {
+  return utf8.encode(formatJson(responseTree(response)));
+}
+
+/** An on-exit from its JSON twin, as manifests write it; the error says what is wrong. */
+export function decodeOnExit(tree: JsonValue): Result<OnExit, string> {
+  try {
+    return { ok: true, value: onExitOf(tree) };
+  } catch (cause) {
+    if (cause instanceof Mismatch) return { ok: false, error: cause.message };
+    throw cause;
+  }
+}
+
+// --- decoding ------------------------------------------------------------------------------------------------------------------
+
+/** Never leaves this file. */
+class Mismatch extends Error {}
+
+function command(tree: JsonValue): KernelCommand {
+  const [name, payload] = variant(tree, 'command');
+  switch (name) {
+    case 'Booted':
+    case 'Shutdown':
+      return { kind: name };
+    case 'InitializeProcess':
+      return initializeProcess(payload);
+    case 'GrantCapabilities':
+    case 'DropCapabilities': {
+      const [target, capabilities] = fields(payload, ['target', 'capabilities']);
+      return { kind: name, target: idOf(target), capabilities: list(capabilities, capabilityOf) };
+    }
+    case 'SetOnExit': {
+      const [target, onExit] = fields(payload, ['target', 'on_exit']);
+      return { kind: name, target: idOf(target), onExit: onExitOf(onExit) };
+    }
+    case 'RunProcess':
+    case 'KillProcess':
+      return { kind: name, id: idOf(payload) };
+    case 'Debug':
+      return { kind: name, debug: debugOf(payload) };
+    default:
+      throw new Mismatch(`unknown command ${JSON.stringify(name)}`);
+  }
+}
+
+function initializeProcess(payload: JsonValue | undefined): KernelCommand {
+  const [id, handle, witVersion, onExit, capabilities, isPublic] = fields(payload, [
+    'id',
+    'wasm_bytes_handle',
+    'wit_version',
+    'on_exit',
+    'initial_capabilities',
+    'public',
+  ]);
+  return {
+    kind: 'InitializeProcess',
+    id: idOf(id),
+    wasmBytesHandle: textOf(handle, 'wasm_bytes_handle'),
+    witVersion: optional(witVersion, u32Of),
+    onExit: onExitOf(onExit),
+    initialCapabilities: list(capabilities, capabilityOf),
+    public: booleanOf(isPublic, 'public'),
+  };
+}
+
+function debugOf(tree: JsonValue | undefined): KernelDebug {
+  const [name, payload] = variant(tree, 'Debug');
+  if (name === 'ProcessMap' || name === 'Usage') return { kind: name };
+  if (name === 'Process') return { kind: name, id: idOf(payload) };
+  if (name !== 'HasCap') throw new Mismatch(`unknown debug command ${JSON.stringify(name)}`);
+  const [on, cap] = fields(payload, ['on', 'cap']);
+  return { kind: name, on: idOf(on), capability: capabilityOf(cap) };
+}
+
+function onExitOf(tree: JsonValue | undefined): OnExit {
+  const [name, payload] = variant(tree, 'on_exit');
+  if (name === 'None') return { kind: 'none' };
+  if (name === 'Restart') return { kind: 'restart' };
+  if (name !== 'Requests') throw new Mismatch(`unknown on_exit ${JSON.stringify(name)}`);
+  const requests = list(payload, (item) => {
+    const [target, request, blob] = tuple(item, 3);
+    return { target: addressOf(target), request: requestOf(request), blob: optional(blob, blobOf) };
+  });
+  return { kind: 'requests', requests };
+}
+
+function requestOf(tree: JsonValue | undefined): Request {
+  const [inherit, expects, body, metadata, capabilities] = fields(tree, [
+    'inherit',
+    'expects_response',
+    'body',
+    'metadata',
+    'capabilities',
+  ]);
+  return {
+    inherit: booleanOf(inherit, 'inherit'),
+    expectsResponse: optional(expects, u64Of),
+    body: bytesOf(body),
+    metadata: optional(metadata, (value) => textOf(value, 'metadata')),
+    capabilities: list(capabilities, attachedOf),
+  };
+}
+
+function blobOf(tree: JsonValue): LazyLoadBlob {
+  const [mime, bytes] = fields(tree, ['mime', 'bytes']);
+  return { mime: optional(mime, (value) => textOf(value, 'mime')), bytes: bytesOf(bytes) };
+}
+
+/** `[capability, signature]`, or the capability alone. A capability itself may be positional: `["issuer", "params"]`. */
+function attachedOf(tree: JsonValue): Capability {
+  if (Array.isArray(tree) && typeof tree[0] !== 'string') {
+    const [capability, signature] = tuple(tree, 2);
+    bytesOf(signature);
+    return capabilityOf(capability);
+  }
+  return capabilityOf(tree);
+}
+
+function capabilityOf(tree: JsonValue | undefined): Capability {
+  const [issuer, params] = fields(tree, ['issuer', 'params']);
+  return { issuer: addressOf(issuer), params: textOf(params, 'params') };
+}
+
+function variant(tree: JsonValue | undefined, what: string): [string, JsonValue | undefined] {
+  if (typeof tree === 'string') return [tree, undefined];
+  if (isJsonObject(tree)) {
+    const [entry, more] = Object.entries(tree);
+    if (entry !== undefined && more === undefined) return entry;
+  }
+  throw new Mismatch(`${what} must be a string or an object with one field`);
+}
+
+/** Values of the named fields, from an object or, by position, from an array. */
+function fields(tree: JsonValue | undefined, names: readonly string[]): (JsonValue | undefined)[] {
+  if (isJsonObject(tree)) {
+    return names.map((name) => (Object.hasOwn(tree, name) ? tree[name] : undefined));
+  }
+  if (Array.isArray(tree)) return tuple(tree, names.length);
+  throw new Mismatch(`expected an object with ${names.join(', ')}`);
+}
+
+function tuple(tree: JsonValue | undefined, length: number): (JsonValue | undefined)[] {
+  if (Array.isArray(tree) && tree.length === length) return [...(tree as readonly JsonValue[])];
+  throw new Mismatch(`expected an array of ${length}`);
+}
+
+function list<T>(tree: JsonValue | undefined, each: (item: JsonValue) => T): T[] {
+  if (!Array.isArray(tree)) throw new Mismatch('expected an array');
+  return (tree as readonly JsonValue[]).map(each);
+}
+
+function optional<T>(tree: JsonValue | undefined, read: (value: JsonValue) => T): T | undefined {
+  return tree === undefined || tree === null ? undefined : read(tree);
+}
+
+function textOf(tree: JsonValue | undefined, what: string): string {
+  if (typeof tree !== 'string') throw new Mismatch(`${what} must be a string`);
+  return tree;
+}
+
+function booleanOf(tree: JsonValue | undefined, what: string): boolean {
+  if (typeof tree !== 'boolean') throw new Mismatch(`${what} must be true or false`);
+  return tree;
+}
+
+function u32Of(tree: JsonValue): number {
+  if (typeof tree !== 'number' || tree < 0 || tree > 0xffff_ffff) {
+    throw new Mismatch('expected an unsigned 32-bit integer');
+  }
+  return tree;
+}
+
+function u64Of(tree: JsonValue): U64 {
+  if ((typeof tree === 'number' && tree >= 0) || (typeof tree === 'bigint' && tree >= 0n))
+    return tree;
+  throw new Mismatch('expected an unsigned 64-bit integer');
+}
+
+function bytesOf(tree: JsonValue | undefined): Uint8Array {
+  return Uint8Array.from(
+    list(tree, (item) => {
+      if (typeof item === 'number' && item >= 0 && item <= 0xff) return item;
+      throw new Mismatch('bytes must be an array of numbers from 0 to 255');
+    }),
+  );
+}
+
+function idOf(tree: JsonValue | undefined): ProcessId {
+  const text = textOf(tree, 'a process id');
+  const parsed = parseProcessId(text);
+  if (!parsed.ok) throw new Mismatch(`not a process id: ${JSON.stringify(text)} (${parsed.error})`);
+  return parsed.value;
+}
+
+function addressOf(tree: JsonValue | undefined): Address {
+  const text = textOf(tree, 'an address');
+  const parsed = parseAddress(text);
+  if (!parsed.ok) throw new Mismatch(`not an address: ${JSON.stringify(text)} (${parsed.error})`);
+  return parsed.value;
+}
+
+// --- encoding ------------------------------------------------------------------------------------------------------------------
+
+function commandTree(value: KernelCommand): JsonValue {
+  switch (value.kind) {
+    case 'Booted':
+    case 'Shutdown':
+      return value.kind;
+    case 'InitializeProcess':
+      return {
+        InitializeProcess: {
+          id: value.id,
+          wasm_bytes_handle: value.wasmBytesHandle,
+          wit_version: value.witVersion ?? null,
+          on_exit: onExitTree(value.onExit),
+          initial_capabilities: value.initialCapabilities.map(capabilityTree),
+          public: value.public,
+        },
+      };
+    case 'GrantCapabilities':
+    case 'DropCapabilities':
+      return {
+        [value.kind]: {
+          target: value.target,
+          capabilities: value.capabilities.map(capabilityTree),
+        },
+      };
+    case 'SetOnExit':
+      return { SetOnExit: { target: value.target, on_exit: onExitTree(value.onExit) } };
+    case 'RunProcess':
+    case 'KillProcess':
+      return { [value.kind]: value.id };
+    case 'Debug':
+      return { Debug: debugTree(value.debug) };
+  }
+}
+
+function debugTree(value: KernelDebug): JsonValue {
+  if (value.kind === 'Process') return { Process: value.id };
+  if (value.kind !== 'HasCap') return value.kind;
+  return { HasCap: { on: value.on, cap: capabilityTree(value.capability) } };
+}
+
+function responseTree(response: KernelResponse): JsonValue {
+  switch (response.kind) {
+    case 'KilledProcess':
+      return { KilledProcess: response.id };
+    case 'ProcessMap':
+      return { Debug: { ProcessMap: mapTree(response.processes, descriptionTree) } };
+    case 'Process':
+      return {
+        Debug: {
+          Process: response.process === undefined ? null : descriptionTree(response.process),
+        },
+      };
+    case 'HasCap':
+      return { Debug: { HasCap: response.has ?? null } };
+    case 'Usage':
+      return { Debug: { Usage: mapTree(response.processes, usageTree) } };
+    default:
+      return response.kind;
+  }
+}
+
+function mapTree<T>(map: ReadonlyMap<ProcessId, T>, each: (value: T) => JsonValue): JsonObject {
+  return Object.fromEntries([...map].map(([id, value]) => [id, each(value)]));
+}
+
+function descriptionTree(value: ProcessDescription): JsonObject {
+  return {
+    wasm_bytes_handle: value.wasmBytesHandle,
+    wit_version: value.witVersion ?? null,
+    on_exit: onExitTree(value.onExit),
+    capabilities: value.capabilities.map(capabilityTree),
+    public: value.public,
+  };
+}
+
+function usageTree(value: ProcessUsage): JsonObject {
+  return {
+    state: value.state,
+    fuel: Math.round(value.fuel),
+    cpu_ms: Math.round(value.cpuMs),
+    memory_bytes: value.memoryBytes,
+    messages_received: value.messagesReceived,
+    messages_sent: value.messagesSent,
+    mailbox: value.mailbox,
+    mailbox_bytes: value.mailboxBytes,
+    capabilities: value.capabilities,
+    uptime_ms: Math.round(value.uptimeMs),
+    restarts: value.restarts,
+  };
+}
+
+function onExitTree(value: OnExit): JsonValue {
+  if (value.kind === 'none') return 'None';
+  if (value.kind === 'restart') return 'Restart';
+  const requests = value.requests.map(({ target, request, blob }) => [
+    formatAddress(target),
+    requestTree(request),
+    blob === undefined ? null : { mime: blob.mime ?? null, bytes: [...blob.bytes] },
+  ]);
+  return { Requests: requests };
+}
+
+function requestTree(value: Request): JsonObject {
+  return {
+    inherit: value.inherit,
+    expects_response: value.expectsResponse ?? null,
+    body: [...value.body],
+    metadata: value.metadata ?? null,
+    capabilities: value.capabilities.map((capability) => [capabilityTree(capability), []]),
+  };
+}
+
+function capabilityTree(value: Capability): JsonObject {
+  return { issuer: formatAddress(value.issuer), params: value.params };
+}
