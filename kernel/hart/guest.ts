@@ -108,11 +108,16 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
   // --- guest code under a JavaScript frame
 
   enter(): void {
-    if (this.#closedDepth++ === 0) this.mode.value = MODE.closed;
+    if (this.#closedDepth++ > 0) return;
+    this.mode.value = MODE.closed;
+    this.#closedFuel = 0;
   }
 
   leave(): void {
-    if (--this.#closedDepth === 0) this.mode.value = MODE.free;
+    if (--this.#closedDepth > 0) return;
+    this.mode.value = MODE.free;
+    // What ran closed may have outstayed the slice: the next check is to yield.
+    if (this.#closedFuel > 0) this.#spendRest();
   }
 
   /** The guest is instantiated: from here on it may suspend. */
@@ -231,7 +236,13 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
   #die(): void {
     this.dead.value = 1;
     // So that running code gets to a trampoline at its next check.
+    this.#spendRest();
+  }
+
+  /** Makes the next check fail without charging for it. */
+  #spendRest(): void {
     this.#refill();
+    this.#usedFuel -= QUANTUM_FUEL + 1;
     this.fuel.value = -1;
   }
 

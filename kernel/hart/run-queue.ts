@@ -56,7 +56,7 @@ export class RunQueue {
   #wake(): void {
     if (this.#pumping) return;
     this.#pumping = true;
-    queueMicrotask(this.#step);
+    soon(this.#step);
   }
 
   /** Runs one guest; comes back in the microtask after the guest's. */
@@ -78,7 +78,7 @@ export class RunQueue {
     this.#current = this.#next();
     this.#sliceStart = now;
     this.#current.run();
-    queueMicrotask(this.#step);
+    soon(this.#step);
   };
 
   /** The event loop has turned. */
@@ -99,4 +99,11 @@ export class RunQueue {
     this.#roundNext = 0;
     return preempted ?? this.#next();
   }
+}
+
+const resolved = Promise.resolve();
+
+/** As queueMicrotask, which in Node makes an async resource each time: 0.15 us more. */
+function soon(step: () => void): void {
+  void resolved.then(step);
 }
