@@ -116,7 +116,7 @@ test('strings: bad UTF-8, lone surrogates and misaligned UTF-16 trap; a BOM is k
   expect(() => lift(string, [1, 1], wide)).toThrow(/aligned/);
 });
 
-test('strings are the same after lowering and lifting in each encoding', () => {
+test('F9 strings are the same after lowering and lifting in each encoding', () => {
   for (const encoding of ['utf8', 'utf16', 'latin1+utf16'] as const) {
     for (const text of ['', 'abc', 'é', 'ÿ€', '😀'.repeat(40)]) {
       const ctx = context(encoding);
