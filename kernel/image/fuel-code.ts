@@ -15,7 +15,9 @@ import {
   LEAF_COST_MAX,
   LEAVE,
   REF_FUNC,
+  RELOAD,
   Regions,
+  SPILL,
 } from './fuel-regions.ts';
 import { EXTERNREF, FUNCREF, type ModuleShape, movedFunction, movedGlobal } from './fuel-shape.ts';
 
@@ -137,16 +139,16 @@ export class CodeRewriter {
           this.#charge(out, argument);
           break;
         case ENTER:
-          if (this.#regions.loopRegion[argument] === argument) this.#load(out);
+        case RELOAD:
+          this.#load(out);
           break;
         case LEAVE:
-          if (this.#regions.loopRegion[argument] === argument) this.#store(out);
-          break;
         case EXIT:
-          if (this.#endsRegion(argument, edits[base + 3] as number)) this.#store(out);
+        case SPILL:
+          this.#store(out);
           break;
         case EXIT_IF:
-          if (this.#endsRegion(argument, edits[base + 3] as number)) this.#exitIf(reader, out);
+          this.#exitIf(reader, out);
           break;
         default:
           this.#index(reader, out, kind);
@@ -206,12 +208,7 @@ export class CodeRewriter {
     return index;
   }
 
-  #endsRegion(loop: number, loopsLeft: number): boolean {
-    const region = this.#regions.loopRegion[loop] as number;
-    return region >= 0 && (this.#regions.loopDepth[region] as number) >= loopsLeft;
-  }
-
-  /** `br_if` out of a region: the counter is written back on the way out only. */
+  /** `br_if` out of all loops: the counter is written back on the way out only. */
   #exitIf(reader: ByteReader, out: ByteWriter): void {
     reader.byte();
     out.byte(0x04);
@@ -240,8 +237,7 @@ export class CodeRewriter {
 
   #charge(out: ByteWriter, segment: number): void {
     const regions = this.#regions;
-    const loop = regions.segmentLoop[segment] as number;
-    const inLocal = loop >= 0 && (regions.loopRegion[loop] as number) >= 0;
+    const inLocal = regions.inLoop[segment] === 1;
     const checked = regions.checked[segment] === 1;
     out.byte(inLocal ? 0x20 : 0x23);
     out.u32(inLocal ? this.#counter : this.#indices.fuel);

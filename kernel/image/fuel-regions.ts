@@ -50,8 +50,10 @@ export const LEAVE = 5;
 export const EXIT = 6;
 export const EXIT_IF = 7;
 export const BULK = 8;
-/** Integers per edit: position, kind, two arguments. */
-export const EDIT_STRIDE = 4;
+export const SPILL = 9;
+export const RELOAD = 10;
+/** Integers per edit: position, kind, argument. */
+export const EDIT_STRIDE = 3;
 
 const IN_FUNCTION = 0;
 const IN_BLOCK = 1;
@@ -83,27 +85,23 @@ export class Regions {
   readonly #leafCost: Int32Array;
   edits = new Int32Array(EDIT_STRIDE * 4096);
   editCount = 0;
-  /** Per segment: charge (0: joined another), whether it checks, innermost loop (-1: none). */
+  /** Per segment: charge (0: joined another), whether it checks, whether the counter is in its local there. */
   amount = new Int32Array(1024);
   checked = new Uint8Array(1024);
-  segmentLoop = new Int32Array(1024);
+  inLoop = new Uint8Array(1024);
   #link = new Int32Array(1024);
   #maybe = new Int32Array(1024);
   #joinable = new Uint8Array(1024);
   segments = 0;
-  /** Per loop: the outermost call-free loop around it (itself, perhaps), or -1; and its nesting. */
-  loopRegion = new Int32Array(64);
-  loopDepth = new Int32Array(64);
-  #loopParent = new Int32Array(64);
-  #loopCalls = new Uint8Array(64);
   loops = 0;
   /** Whether anything can call or loop, and the cost of all code, once. */
   calls = false;
   cost = 0;
   #frames: Frame[] = [];
   #top = 0;
-  #openLoops = new Int32Array(64);
-  #openLoopCount = 0;
+  #openLoops = 0;
+  /** Inside a loop: the counter is in its global, because a call came since it was last needed. */
+  #inGlobal = false;
   #segment = 0;
   #live = true;
   #path = 0;
@@ -123,7 +121,8 @@ export class Regions {
     this.editCount = this.segments = this.loops = this.cost = 0;
     this.calls = false;
     this.#top = -1;
-    this.#openLoopCount = 0;
+    this.#openLoops = 0;
+    this.#inGlobal = false;
     this.#live = true;
     this.#path = 0;
     this.#segment = -1;
@@ -167,7 +166,6 @@ export class Regions {
       if (this.#live) this.#charge(reader.pos, WEIGHT[opcode] as number);
     }
     if (reader.pos !== reader.end) throw malformed('code after the end of a function', reader.pos);
-    this.#chooseRegions();
   }
 
   #memarg(reader: ByteReader): void {
@@ -198,6 +196,7 @@ export class Regions {
         return;
       case 0x04: {
         const arity = this.#blockType(reader, false);
+        this.#reload(at);
         if (this.#live) this.#add(1);
         this.#push(IN_IF, arity);
         if (this.#live) this.#startSegment(reader.pos, true, false);
@@ -207,7 +206,7 @@ export class Regions {
         this.#else(reader, at);
         return;
       case 0x0b:
-        this.#end(reader);
+        this.#end(reader, at);
         return;
       case 0x0c:
       case 0x0d:
@@ -217,15 +216,15 @@ export class Regions {
         this.#branchTable(reader, at);
         return;
       case 0x00:
-        this.#live = false;
+        this.#stop();
         return;
       case 0x0f:
         if (this.#live) {
           this.#add(1);
-          this.#leaves(at, 0, EXIT);
+          if (!this.#inGlobal) this.#leaves(at, 0, EXIT);
           (this.#frames[this.#top] as Frame).outermost = 0;
         }
-        this.#live = false;
+        this.#stop();
         return;
       case 0x10:
       case 0x11:
@@ -300,32 +299,46 @@ export class Regions {
 
   /** An instruction that a helper function of ours replaces: it calls, so the counter must be in its global. */
   #bulk(at: number): void {
+    this.#markCall(at);
     this.#edit(at, BULK, 0);
-    this.#markCall();
   }
 
-  #markCall(): void {
+  /** A call at `at`: the callee finds the counter in its global, and it stays there until it is needed. */
+  #markCall(at: number): void {
     if (!this.#live) return;
     this.calls = true;
-    if (this.#openLoopCount > 0) {
-      this.#loopCalls[this.#openLoops[this.#openLoopCount - 1] as number] = 1;
+    if (this.#openLoops > 0 && !this.#inGlobal) {
+      this.#edit(at, SPILL, 0);
+      this.#inGlobal = true;
     }
+  }
+
+  /** Before `at`, where the counter must be in its local: charges, and wherever paths meet. */
+  #reload(at: number): void {
+    if (!this.#inGlobal) return;
+    this.#inGlobal = false;
+    this.#edit(at, RELOAD, 0);
+  }
+
+  #stop(): void {
+    this.#live = false;
+    this.#inGlobal = false;
   }
 
   #call(reader: ByteReader, at: number, opcode: number): void {
     let weight = WEIGHT[opcode] as number;
     const index = reader.u32();
-    if (opcode >= 0x12 && this.#live) this.#leaves(at, 0, EXIT);
+    if (opcode >= 0x12 && !this.#inGlobal) this.#leaves(at, 0, EXIT);
     if (opcode === 0x10 || opcode === 0x12) {
       if (index >= this.#shape.functionTypes.length) throw malformed(`no function ${index}`, at);
       const leafCost = this.#leafCost[index] as number;
-      this.#edit(at, CALL, 0);
       if (leafCost >= 0) weight += leafCost;
-      else this.#markCall();
+      else this.#markCall(at);
+      this.#edit(at, CALL, 0);
     } else {
       if (index >= this.#shape.typeParams.length) throw malformed(`no type ${index}`, at);
       reader.u32();
-      this.#markCall();
+      this.#markCall(at);
       // A small callee may charge without checking.
       this.#path += LEAF_COST_MAX;
     }
@@ -333,30 +346,24 @@ export class Regions {
     if (opcode >= 0x12) {
       this.#add(weight);
       (this.#frames[this.#top] as Frame).outermost = 0;
-      this.#live = false;
+      this.#stop();
     } else this.#charge(reader.pos, weight);
   }
 
   #loop(reader: ByteReader, at: number): void {
-    const arity = this.#blockType(reader, true);
-    const frame = this.#push(IN_LOOP, arity);
+    const frame = this.#push(IN_LOOP, this.#blockType(reader, true));
     if (!this.#live) return;
-    const loop = this.loops++;
-    if (loop === this.loopRegion.length) this.#growLoops();
-    const depth = this.#openLoopCount;
-    this.#loopParent[loop] = depth > 0 ? (this.#openLoops[depth - 1] as number) : -1;
-    this.loopDepth[loop] = depth;
-    this.#loopCalls[loop] = 0;
-    if (depth === this.#openLoops.length) this.#openLoops = grown(this.#openLoops);
-    this.#openLoops[this.#openLoopCount++] = loop;
-    frame.loops = this.#openLoopCount;
-    this.#edit(at, ENTER, loop);
+    this.loops++;
+    frame.loops = ++this.#openLoops;
+    if (frame.loops === 1) this.#edit(at, ENTER, 0);
+    else this.#reload(at);
     this.#startSegment(reader.pos, false, true);
   }
 
   #else(reader: ByteReader, at: number): void {
     const frame = this.#frames[this.#top] as Frame;
     if (frame.kind !== IN_IF) throw malformed('else without if', at);
+    this.#reload(at);
     this.#closeTo(frame.segment);
     if (this.#live) {
       frame.targeted = true;
@@ -368,7 +375,8 @@ export class Regions {
     if (this.#live) this.#startSegment(reader.pos, true, false);
   }
 
-  #end(reader: ByteReader): void {
+  #end(reader: ByteReader, at: number): void {
+    this.#reload(at);
     const top = this.#top;
     const frame = this.#frames[top] as Frame;
     this.#closeTo(frame.segment);
@@ -381,10 +389,8 @@ export class Regions {
       return;
     }
     if (frame.kind === IN_LOOP) {
-      const loop = this.#openLoops[--this.#openLoopCount] as number;
-      const parent = this.#loopParent[loop] as number;
-      if (parent >= 0 && this.#loopCalls[loop] === 1) this.#loopCalls[parent] = 1;
-      this.#edit(reader.pos, LEAVE, loop);
+      this.#openLoops--;
+      if (this.#openLoops === 0 && this.#live) this.#edit(reader.pos, LEAVE, 0);
     } else {
       let path = this.#live ? Math.max(frame.path, this.#path) : frame.path;
       if (frame.kind === IN_IF) path = Math.max(path, frame.pathAtIf);
@@ -401,6 +407,7 @@ export class Regions {
     const target = this.#top - reader.u32();
     if (target < 0) throw malformed('no such label', at);
     if (!this.#live) return;
+    this.#reload(at);
     this.#add(1);
     this.#target(target);
     const conditional = opcode === 0x0d;
@@ -408,13 +415,16 @@ export class Regions {
     // A branch back to the loop it stands in leaves nothing.
     this.#leaves(at, (this.#frames[target] as Frame).loops, plain ? EXIT_IF : EXIT);
     if (conditional) this.#startSegment(reader.pos, true, false);
-    else this.#live = false;
+    else this.#stop();
   }
 
   #branchTable(reader: ByteReader, at: number): void {
     const live = this.#live;
-    if (live) this.#add(WEIGHT[0x0e] as number);
-    let loops = this.#openLoopCount;
+    if (live) {
+      this.#reload(at);
+      this.#add(WEIGHT[0x0e] as number);
+    }
+    let loops = this.#openLoops;
     for (let n = reader.u32(); n >= 0; n--) {
       const target = this.#top - reader.u32();
       if (target < 0) throw malformed('no such label', at);
@@ -423,7 +433,7 @@ export class Regions {
       loops = Math.min(loops, (this.#frames[target] as Frame).loops);
     }
     if (live) this.#leaves(at, loops, EXIT);
-    this.#live = false;
+    this.#stop();
   }
 
   #target(target: number): void {
@@ -436,10 +446,9 @@ export class Regions {
     if (target < here.outermost) here.outermost = target;
   }
 
-  /** Notes that the branch at `at`, inside a loop, ends all open loops but the outermost `loops`. */
+  /** Notes a branch at `at` that leaves all but the outermost `loops` loops: past the last the counter is in its global again. */
   #leaves(at: number, loops: number, kind: number): void {
-    const open = this.#openLoopCount;
-    if (loops < open) this.#edit(at, kind, this.#openLoops[open - 1] as number, loops);
+    if (this.#live && loops === 0 && this.#openLoops > 0) this.#edit(at, kind, 0);
   }
 
   #push(kind: number, arity: number): Frame {
@@ -458,7 +467,7 @@ export class Regions {
     frame.kind = kind;
     frame.arity = arity;
     frame.segment = this.#segment;
-    frame.loops = this.#openLoopCount;
+    frame.loops = this.#openLoops;
     frame.dead = !this.#live;
     frame.targeted = false;
     frame.outermost = top;
@@ -495,10 +504,10 @@ export class Regions {
     this.checked[segment] = check ? 1 : 0;
     this.#joinable[segment] = joinable && !check ? 1 : 0;
     this.#link[segment] = this.#segment;
-    const loops = this.#openLoopCount;
-    this.segmentLoop[segment] = loops > 0 ? (this.#openLoops[loops - 1] as number) : -1;
+    this.inLoop[segment] = this.#openLoops > 0 ? 1 : 0;
     this.#segment = segment;
     if (check) this.#path = 0;
+    this.#reload(at);
     this.#edit(at, CHARGE, segment);
   }
 
@@ -522,39 +531,22 @@ export class Regions {
     this.#segment = segment;
   }
 
-  /** The counter stays in a local through the outermost loops that call nothing. */
-  #chooseRegions(): void {
-    for (let loop = 0; loop < this.loops; loop++) {
-      const parent = this.#loopParent[loop] as number;
-      const outer = parent >= 0 ? (this.loopRegion[parent] as number) : -1;
-      this.loopRegion[loop] = outer >= 0 ? outer : this.#loopCalls[loop] === 0 ? loop : -1;
-    }
-  }
-
-  #edit(at: number, kind: number, argument: number, second = 0): void {
+  #edit(at: number, kind: number, argument: number): void {
     const base = this.editCount * EDIT_STRIDE;
     if (base === this.edits.length) this.edits = grown(this.edits);
     this.edits[base] = at;
     this.edits[base + 1] = kind;
     this.edits[base + 2] = argument;
-    this.edits[base + 3] = second;
     this.editCount++;
   }
 
   #growSegments(): void {
     this.amount = grown(this.amount);
     this.checked = grown(this.checked);
-    this.segmentLoop = grown(this.segmentLoop);
+    this.inLoop = grown(this.inLoop);
     this.#link = grown(this.#link);
     this.#maybe = grown(this.#maybe);
     this.#joinable = grown(this.#joinable);
-  }
-
-  #growLoops(): void {
-    this.loopRegion = grown(this.loopRegion);
-    this.loopDepth = grown(this.loopDepth);
-    this.#loopParent = grown(this.#loopParent);
-    this.#loopCalls = grown(this.#loopCalls);
   }
 }
 

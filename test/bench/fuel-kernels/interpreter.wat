@@ -1,0 +1,72 @@
+;; A bytecode interpreter: a loop around a jump table, with a stack in memory and a call in one case.
+;; Its program counts a register down from n while mixing another; run(n) gives that.
+(module
+  (memory 1)
+  ;; 0 halt | 1 push byte | 2 load register | 3 store register | 4 add | 5 multiply | 6 xor | 7 jump back unless zero | 8 helper | 9 sub
+  (data (i32.const 1024)
+    "\02\01\01\1f\05\02\00\06\03\01"      ;; r1 = r1 * 31 ^ r0
+    "\02\01\08\01\03\04\03\01"            ;; r1 = helper(r1) + 3
+    "\02\00\01\01\09\03\00"              ;; r0 = r0 - 1
+    "\02\00\07\1b\00")                    ;; unless r0 = 0 back to the start
+  (func $helper (param $value i32) (result i32)
+    (local $i i32)
+    (if (i32.and (local.get $value) (i32.const 1))
+      (then (local.set $i (i32.const 8))
+        (loop $spin
+          (local.set $value (i32.add (local.get $value) (i32.rotl (local.get $value) (local.get $i))))
+          (br_if $spin (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))))
+    (local.get $value))
+  (func $pop (param $sp i32) (result i32) (i32.load (i32.sub (local.get $sp) (i32.const 4))))
+  (func (export "run") (param $n i32) (result i32)
+    (local $pc i32) (local $sp i32) (local $a i32) (local $b i32)
+    (i32.store (i32.const 0) (local.get $n))
+    (i32.store (i32.const 4) (i32.const 7))
+    (local.set $pc (i32.const 1024))
+    (local.set $sp (i32.const 256))
+    (loop $next
+      (block $sub (block $call (block $jump (block $xor (block $multiply (block $add (block $store (block $load (block $push (block $halt
+        (br_table $halt $push $load $store $add $multiply $xor $jump $call $sub $halt
+          (i32.load8_u (local.get $pc))))
+      (return (i32.load (i32.const 4))))
+      (i32.store (local.get $sp) (i32.load8_u offset=1 (local.get $pc)))
+      (local.set $sp (i32.add (local.get $sp) (i32.const 4)))
+      (local.set $pc (i32.add (local.get $pc) (i32.const 2)))
+      (br $next))
+      (i32.store (local.get $sp) (i32.load (i32.shl (i32.load8_u offset=1 (local.get $pc)) (i32.const 2))))
+      (local.set $sp (i32.add (local.get $sp) (i32.const 4)))
+      (local.set $pc (i32.add (local.get $pc) (i32.const 2)))
+      (br $next))
+      (local.set $sp (i32.sub (local.get $sp) (i32.const 4)))
+      (i32.store (i32.shl (i32.load8_u offset=1 (local.get $pc)) (i32.const 2)) (i32.load (local.get $sp)))
+      (local.set $pc (i32.add (local.get $pc) (i32.const 2)))
+      (br $next))
+      (local.set $b (call $pop (local.get $sp)))
+      (local.set $sp (i32.sub (local.get $sp) (i32.const 4)))
+      (i32.store (i32.sub (local.get $sp) (i32.const 4)) (i32.add (call $pop (local.get $sp)) (local.get $b)))
+      (local.set $pc (i32.add (local.get $pc) (i32.const 1)))
+      (br $next))
+      (local.set $b (call $pop (local.get $sp)))
+      (local.set $sp (i32.sub (local.get $sp) (i32.const 4)))
+      (i32.store (i32.sub (local.get $sp) (i32.const 4)) (i32.mul (call $pop (local.get $sp)) (local.get $b)))
+      (local.set $pc (i32.add (local.get $pc) (i32.const 1)))
+      (br $next))
+      (local.set $b (call $pop (local.get $sp)))
+      (local.set $sp (i32.sub (local.get $sp) (i32.const 4)))
+      (i32.store (i32.sub (local.get $sp) (i32.const 4)) (i32.xor (call $pop (local.get $sp)) (local.get $b)))
+      (local.set $pc (i32.add (local.get $pc) (i32.const 1)))
+      (br $next))
+      (local.set $sp (i32.sub (local.get $sp) (i32.const 4)))
+      (local.set $pc (select
+        (i32.sub (local.get $pc) (i32.load8_u offset=1 (local.get $pc)))
+        (i32.add (local.get $pc) (i32.const 2))
+        (i32.load (local.get $sp))))
+      (br $next))
+      (i32.store (i32.sub (local.get $sp) (i32.const 4)) (call $helper (call $pop (local.get $sp))))
+      (local.set $pc (i32.add (local.get $pc) (i32.const 1)))
+      (br $next))
+      (local.set $b (call $pop (local.get $sp)))
+      (local.set $sp (i32.sub (local.get $sp) (i32.const 4)))
+      (i32.store (i32.sub (local.get $sp) (i32.const 4)) (i32.sub (call $pop (local.get $sp)) (local.get $b)))
+      (local.set $pc (i32.add (local.get $pc) (i32.const 1)))
+      (br $next))
+    (unreachable)))
