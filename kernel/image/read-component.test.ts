@@ -1,0 +1,552 @@
+import { print } from '@bytecodealliance/jco-transpile/wasm-tools';
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { Component, CoreModule, DefinedType, Definition } from './component.ts';
+import { CORE_MODULES_MAX, DEFINITIONS_MAX, NESTING_MAX } from './limits.ts';
+import { readComponent } from './read-component.ts';
+import { ByteReader } from './reader.ts';
+import { assemble, echoComponent, processBytes, quickJsComponent } from './testing.ts';
+
+const HEAD = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00];
+const MODULE_HEAD = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
+const bytes = (...parts: readonly (number | readonly number[])[]): Uint8Array =>
+  Uint8Array.from(parts.flat());
+
+const read = async (text: string): Promise<readonly Definition[]> =>
+  readComponent(await assemble(text)).definitions;
+/** The types a component defines. */
+const types = async (text: string): Promise<DefinedType[]> =>
+  (await read(text)).flatMap((d) => (d.kind === 'type' ? [d.type] : []));
+const moduleOf = async (text: string): Promise<CoreModule> => {
+  const [only] = await read(`(component (core module ${text}))`);
+  if (only?.kind !== 'core-module') throw new Error('no module');
+  return only.module;
+};
+const refusal = (code: string, message: RegExp): unknown =>
+  expect.objectContaining({ name: 'ImageError', code, message: expect.stringMatching(message) });
+
+type Counts = Record<string, number>;
+
+/** How many definitions of each kind a component has, then each one nested in it. */
+function countDefinitions(component: Component, into: Counts[] = []): Counts[] {
+  const counts: Counts = {};
+  into.push(counts);
+  for (const definition of component.definitions) {
+    counts[definition.kind] = (counts[definition.kind] ?? 0) + 1;
+    if (definition.kind === 'component') countDefinitions(definition.component, into);
+  }
+  return into;
+}
+
+const PRINTED: readonly (readonly [string, string | undefined])[] = [
+  ['(core module', 'core-module'],
+  ['(core instance', 'core-instance'],
+  ['(core type', 'core-type'],
+  ['(core func', 'canon'],
+  ['(component', 'component'],
+  ['(instance', 'instance'],
+  ['(alias', 'alias'],
+  ['(type', 'type'],
+  ['(func', 'canon'],
+  ['(import', 'import'],
+  ['(export', 'export'],
+  ['(@', undefined],
+];
+
+/** The same from text, by indentation. */
+function countPrinted(text: string): Counts[] {
+  const all: Counts[] = [];
+  const open: { readonly indent: number; readonly counts: Counts }[] = [];
+  for (const line of text.split('\n')) {
+    const indent = line.search(/\S/);
+    const top = open.at(-1);
+    if (top !== undefined && indent === top.indent && line.trim() === ')') {
+      open.pop();
+      continue;
+    }
+    if (top !== undefined && indent !== top.indent + 2) continue;
+    const rest = line.trim();
+    if (top !== undefined && rest.startsWith('(')) {
+      const entry = PRINTED.find(([prefix]) => rest.startsWith(prefix));
+      if (entry === undefined) throw new Error(`what is ${rest}?`);
+      if (entry[1] !== undefined) top.counts[entry[1]] = (top.counts[entry[1]] ?? 0) + 1;
+    }
+    if (!rest.startsWith('(component')) continue;
+    const counts: Counts = {};
+    all.push(counts);
+    // One that is empty closes on its own line.
+    if (rest.split('(').length > rest.split(')').length) open.push({ indent, counts });
+  }
+  return all;
+}
+
+describe('real components', () => {
+  const real = new Map<string, Uint8Array>();
+  beforeAll(async () => {
+    real.set('echo', await echoComponent());
+    real.set('QuickJS', await quickJsComponent(false));
+    real.set('QuickJS with WASI inside', await quickJsComponent(true));
+  });
+
+  test.for(['echo', 'QuickJS', 'QuickJS with WASI inside'])(
+    '%s has the definitions that an independent printer shows',
+    async (name) => {
+      const file = real.get(name) ?? new Uint8Array();
+      const counts = countDefinitions(readComponent(file));
+      expect(counts).toEqual(countPrinted(await print(file)));
+      expect(counts[0]?.['export']).toBeGreaterThan(0);
+    },
+  );
+
+  test('modules are views of the file, and what their summaries say is what the engine sees', async () => {
+    const file = await quickJsComponentOf(real);
+    const modules = modulesOf(readComponent(file));
+    expect(modules.length).toBeGreaterThanOrEqual(8);
+    for (const { bytes: view, module } of modules) {
+      expect(view.buffer).toBe(file.buffer);
+      const compiled = new WebAssembly.Module(Uint8Array.from(view));
+      const kinds = {
+        func: 'function',
+        table: 'table',
+        memory: 'memory',
+        global: 'global',
+        tag: 'tag',
+      };
+      expect(module.exports.map((e) => ({ name: e.name, kind: kinds[e.kind] }))).toEqual(
+        WebAssembly.Module.exports(compiled).map(({ name, kind }) => ({ name, kind })),
+      );
+      expect(
+        module.imports.map((i) => ({ module: i.module, name: i.field, kind: kinds[i.type.kind] })),
+      ).toEqual(
+        WebAssembly.Module.imports(compiled).map(({ module: from, name, kind }) => ({
+          module: from,
+          name,
+          kind,
+        })),
+      );
+      expect(module.features).toEqual([]);
+    }
+  });
+
+  test('every section is consumed to its last byte: one byte more is refused', () => {
+    const file = real.get('echo') ?? new Uint8Array();
+    const sections = sectionsOf(file);
+    expect(sections.map((s) => s.id)).toEqual(expect.arrayContaining([1, 2, 6, 7, 8, 10, 11]));
+    expect(readComponent(rebuild(sections))).toEqual(readComponent(file));
+    for (const [i, { id, content }] of sections.entries()) {
+      if (id === 0) continue;
+      const longer = sections.with(i, { id, content: bytes([...content], 0x00) });
+      expect(() => readComponent(rebuild(longer)), `section ${id}`).toThrow(
+        refusal('malformed', /at byte/),
+      );
+      const shorter = sections.with(i, { id, content: content.subarray(0, -1) });
+      expect(() => readComponent(rebuild(shorter)), `section ${id}`).toThrow(
+        refusal('malformed', /at byte/),
+      );
+    }
+  });
+});
+
+async function quickJsComponentOf(real: ReadonlyMap<string, Uint8Array>): Promise<Uint8Array> {
+  return real.get('QuickJS with WASI inside') ?? quickJsComponent(true);
+}
+
+function modulesOf(component: Component): Extract<Definition, { kind: 'core-module' }>[] {
+  return component.definitions.flatMap((d) => {
+    if (d.kind === 'component') return modulesOf(d.component);
+    return d.kind === 'core-module' ? [d] : [];
+  });
+}
+
+interface Section {
+  readonly id: number;
+  readonly content: Uint8Array;
+}
+
+function sectionsOf(file: Uint8Array): Section[] {
+  const r = new ByteReader(file, 8);
+  const sections: Section[] = [];
+  while (!r.done) sections.push({ id: r.u8(), content: r.take(r.u32()) });
+  return sections;
+}
+
+function rebuild(sections: readonly Section[]): Uint8Array {
+  return bytes(
+    HEAD,
+    ...sections.map(({ id, content }) => [id, ...leb(content.length), ...content]),
+  );
+}
+
+function leb(value: number): number[] {
+  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...leb(value >>> 7)];
+}
+
+describe('what is no component', () => {
+  test('is said to be none', async () => {
+    for (const file of [
+      bytes(),
+      bytes(0),
+      bytes([0x7f, 0x45, 0x4c, 0x46]),
+      bytes(MODULE_HEAD.slice(0, 6)),
+    ]) {
+      expect(() => readComponent(file)).toThrow(refusal('not-a-component', /./));
+    }
+    expect(() => readComponent(bytes(MODULE_HEAD))).toThrow(
+      refusal('not-a-component', /core WebAssembly module/),
+    );
+    expect(readComponent(bytes(HEAD)).definitions).toEqual([]);
+    await expect(assemble('(component)')).resolves.toEqual(bytes(HEAD));
+  });
+});
+
+describe('types', () => {
+  test('of values keep their order, names and references', async () => {
+    expect(
+      await types(`(component
+        (type (record (field "a" u8) (field "b-c" string)))
+        (type (variant (case "x") (case "y" 0)))
+        (type (list 1)) (type (tuple s8 f64 2)) (type (flags "r" "w")) (type (enum "on" "off"))
+        (type (option char)) (type (result)) (type (result bool (error u64)))
+        (type (func (param "p" 0) (result 2))) (type (func))
+        (type u32))`),
+    ).toEqual([
+      {
+        kind: 'record',
+        fields: [
+          { name: 'a', type: 'u8' },
+          { name: 'b-c', type: 'string' },
+        ],
+      },
+      {
+        kind: 'variant',
+        cases: [
+          { name: 'x', type: undefined },
+          { name: 'y', type: 0 },
+        ],
+      },
+      { kind: 'list', element: 1 },
+      { kind: 'tuple', elements: ['s8', 'f64', 2] },
+      { kind: 'flags', names: ['r', 'w'] },
+      { kind: 'enum', names: ['on', 'off'] },
+      { kind: 'option', some: 'char' },
+      { kind: 'result', ok: undefined, error: undefined },
+      { kind: 'result', ok: 'bool', error: 'u64' },
+      { kind: 'func', params: [{ name: 'p', type: 0 }], result: 2 },
+      { kind: 'func', params: [], result: undefined },
+      { kind: 'primitive', primitive: 'u32' },
+    ]);
+  });
+
+  test('of instances, components and resources keep their declarations', async () => {
+    expect(
+      await types(`(component
+        (type (instance
+          (export "r" (type (sub resource)))
+          (type (borrow 0))
+          (alias outer 1 0 (type))
+          (export "f" (func (type 1)))))
+        (type (component (import "i" (instance (type 0))) (export "t" (type (eq 0)))))
+        (type (resource (rep i32)))
+        (type (own 2)))`),
+    ).toEqual([
+      {
+        kind: 'instance',
+        declarations: [
+          { kind: 'export-declaration', name: 'r', type: { sort: 'type', bound: 'resource' } },
+          { kind: 'type', type: { kind: 'borrow', resource: 0 } },
+          { kind: 'alias', sort: 'type', target: { kind: 'outer', count: 1, index: 0 } },
+          { kind: 'export-declaration', name: 'f', type: { sort: 'func', type: 1 } },
+        ],
+      },
+      {
+        kind: 'component',
+        declarations: expect.arrayContaining([
+          { kind: 'import', name: 'i', type: { sort: 'instance', type: expect.any(Number) } },
+        ]),
+      },
+      { kind: 'resource', destructor: undefined },
+      { kind: 'own', resource: 2 },
+    ]);
+  });
+});
+
+describe('definitions', () => {
+  test('of every other kind', async () => {
+    const definitions = await read(`(component
+      (import "a:b/c@1.0.0" (instance $in (export "f" (func (param "s" string)))))
+      (alias export $in "f" (func $f))
+      (core module $m (memory (export "mem") 1)
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+        (func (export "go")) (func (export "post")))
+      (core instance $i (instantiate $m))
+      (alias core export $i "mem" (core memory $mem))
+      (alias core export $i "realloc" (core func $realloc))
+      (alias core export $i "go" (core func $go))
+      (core func $low (canon lower (func $f) (memory $mem) (realloc $realloc) string-encoding=utf16))
+      (core instance $bag (export "f" (func $low)) (export "mem" (memory $mem)))
+      (core instance (instantiate $m (with "bag" (instance $bag))))
+      (type $r (resource (rep i32)))
+      (core func (canon resource.new $r))
+      (core func (canon resource.drop $r))
+      (core func (canon resource.rep $r))
+      (type $t (func))
+      (func $lifted (type $t) (canon lift (core func $go) (post-return $go)))
+      (export "go" (func $lifted))
+      (component $c (import "x" (func)))
+      (instance (instantiate $c (with "x" (func $lifted))))
+      (instance (export "y" (func $lifted))))`);
+    expect(
+      definitions.filter((d) => !['type', 'core-module', 'component'].includes(d.kind)),
+    ).toEqual([
+      { kind: 'import', name: 'a:b/c@1.0.0', type: { sort: 'instance', type: 0 } },
+      { kind: 'alias', sort: 'func', target: { kind: 'export', instance: 0, name: 'f' } },
+      { kind: 'core-instance', from: { kind: 'instantiate', module: 0, args: [] } },
+      coreAlias('core-memory', 'mem'),
+      coreAlias('core-func', 'realloc'),
+      coreAlias('core-func', 'go'),
+      {
+        kind: 'canon',
+        canon: {
+          kind: 'lower',
+          func: 0,
+          options: { encoding: 'utf16', memory: 0, realloc: 0, postReturn: undefined },
+        },
+      },
+      {
+        kind: 'core-instance',
+        from: {
+          kind: 'exports',
+          exports: [
+            { name: 'f', sort: 'core-func', index: 2 },
+            { name: 'mem', sort: 'core-memory', index: 0 },
+          ],
+        },
+      },
+      {
+        kind: 'core-instance',
+        from: { kind: 'instantiate', module: 0, args: [{ name: 'bag', instance: 1 }] },
+      },
+      { kind: 'canon', canon: { kind: 'resource-new', resource: 1 } },
+      { kind: 'canon', canon: { kind: 'resource-drop', resource: 1 } },
+      { kind: 'canon', canon: { kind: 'resource-rep', resource: 1 } },
+      {
+        kind: 'canon',
+        canon: {
+          kind: 'lift',
+          coreFunc: 1,
+          options: { encoding: 'utf8', memory: undefined, realloc: undefined, postReturn: 1 },
+          type: 2,
+        },
+      },
+      { kind: 'export', name: 'go', sort: 'func', index: 1, type: undefined },
+      {
+        kind: 'instance',
+        from: { kind: 'instantiate', component: 0, args: [{ name: 'x', sort: 'func', index: 1 }] },
+      },
+      {
+        kind: 'instance',
+        from: { kind: 'exports', exports: [{ name: 'y', sort: 'func', index: 1 }] },
+      },
+    ]);
+  });
+});
+
+function coreAlias(sort: string, name: string): unknown {
+  return { kind: 'alias', sort, target: { kind: 'core-export', instance: 0, name } };
+}
+
+describe('core modules', () => {
+  test('are summed up with their limits, types and counts', async () => {
+    const module = await moduleOf(`
+      (type (func (param i32 f64) (result i64)))
+      (import "env" "memory" (memory 2 3))
+      (import "env" "t" (table 4 externref))
+      (import "env" "f" (func (type 0)))
+      (import "env" "g" (global (mut i64)))
+      (func (type 0) i64.const 1)
+      (func)
+      (table (export "table") 5 6 funcref)
+      (global (export "global") f32 (f32.const 1.5))
+      (global i32 (i32.add (i32.const -1) (i32.const 2)))
+      (export "f" (func 1))
+      (start 2)
+      (elem (i32.const 0) func 0) (data "abc") (data (i32.const 0) "d")`);
+    expect(module).toMatchObject({
+      types: [
+        { params: ['i32', 'f64'], results: ['i64'] },
+        { params: [], results: [] },
+      ],
+      imports: [
+        {
+          module: 'env',
+          field: 'memory',
+          type: { kind: 'memory', limits: { minimum: 2, maximum: 3 } },
+        },
+        {
+          field: 't',
+          type: { kind: 'table', table: { element: 'externref', limits: { minimum: 4 } } },
+        },
+        { field: 'f', type: { kind: 'func', type: 0 } },
+        { field: 'g', type: { kind: 'global', global: { type: 'i64', mutable: true } } },
+      ],
+      functions: [0, 1],
+      memories: [],
+      tables: [
+        { element: 'funcref', limits: { minimum: 5, maximum: 6, shared: false, wide: false } },
+      ],
+      globals: [
+        { type: 'f32', mutable: false },
+        { type: 'i32', mutable: false },
+      ],
+      exports: [
+        { name: 'table', kind: 'table', index: 1 },
+        { name: 'global', kind: 'global', index: 1 },
+        { name: 'f', kind: 'func', index: 1 },
+      ],
+      hasStart: true,
+      dataCount: 2,
+      elementCount: 1,
+      features: [],
+    });
+  });
+
+  test.for([
+    ['tags', '(tag)'],
+    ['tags', '(import "a" "b" (tag))'],
+    ['multi-memory', '(memory 1) (memory 1)'],
+    ['multi-memory', '(import "a" "b" (memory 1)) (memory 1)'],
+    ['memory64', '(memory i64 1)'],
+    ['table64', '(table i64 1 funcref)'],
+    ['shared-memory', '(memory 1 2 shared)'],
+    ['gc', '(type (struct (field i32)))'],
+    ['gc', '(type (array i8))'],
+    ['gc', '(rec (type (func)))'],
+    ['gc', '(type (sub (func)))'],
+    ['gc', '(func (param anyref))'],
+    ['gc', '(table 1 eqref)'],
+    ['gc', '(global (ref null i31) (ref.null i31))'],
+    ['exception-references', '(func (param exnref))'],
+  ] as const)('F11 %s is noticed in %s', async ([feature, text]) => {
+    expect((await moduleOf(text)).features).toEqual([feature]);
+  });
+
+  test('with sections out of order, twice, unknown or ragged are refused', () => {
+    const module = (...sections: number[][]): Uint8Array => {
+      const content = [...MODULE_HEAD, ...sections.flat()];
+      return bytes(HEAD, [0x01, content.length], content);
+    };
+    const type = [1, 4, 1, 0x60, 0, 0];
+    const func = [3, 2, 1, 0];
+    const code = [10, 4, 1, 2, 0, 0x0b];
+    expect(readComponent(module(type, func, code)).definitions).toHaveLength(1);
+    expect(() => readComponent(module(func, type, code))).toThrow(/out of order/);
+    expect(() => readComponent(module(type, type, func, code))).toThrow(/out of order/);
+    expect(() => readComponent(module(type, func, [77, 0]))).toThrow(/core section 77 is unknown/);
+    expect(() => readComponent(module(type, func))).toThrow(/1 functions declared, 0 bodies/);
+    expect(() => readComponent(module([1, 5, 1, 0x60, 0, 0, 0]))).toThrow(/1 bytes too long/);
+  });
+});
+
+describe('F10 demands out of proportion', () => {
+  test('F10 a few bytes cannot ask for four thousand million entries', () => {
+    for (const id of [2, 3, 5, 6, 7, 8, 10, 11]) {
+      const file = bytes(HEAD, [id, 5, 0xff, 0xff, 0xff, 0xff, 0x0f]);
+      expect(() => readComponent(file), `section ${id}`).toThrow(refusal('malformed', /announced/));
+    }
+    // The same for what is inside: record fields, and a module's types, functions and bodies.
+    expect(() => readComponent(bytes(HEAD, [7, 7, 1, 0x72, 0xff, 0xff, 0xff, 0xff, 0x0f]))).toThrow(
+      /fields announced/,
+    );
+    for (const id of [1, 2, 3, 4, 5, 6, 7, 9, 10, 11]) {
+      const section = [id, 5, 0xff, 0xff, 0xff, 0xff, 0x0f];
+      const module = [...MODULE_HEAD, ...section];
+      expect(() => readComponent(bytes(HEAD, [1, module.length], module))).toThrow(/announced/);
+    }
+  });
+
+  test('F10 components nest to a limit', async () => {
+    const nested = (depth: number): string =>
+      depth === 0 ? '(component)' : `(component ${nested(depth - 1)})`;
+    expect((await read(nested(NESTING_MAX))).length).toBe(1);
+    await expect(read(nested(NESTING_MAX + 1))).rejects.toThrow(refusal('limit', /nested deeper/));
+    // Far past it the reader's own stack must not be what ends it.
+    let deep: number[] = [...HEAD];
+    for (let i = 0; i < 2_000; i++) deep = [...HEAD, 4, ...leb(deep.length), ...deep];
+    expect(() => readComponent(bytes(deep))).toThrow(refusal('limit', /nested deeper/));
+  });
+
+  test('F10 types nest to a limit', () => {
+    const nested = (depth: number): number[] => {
+      let type = [0x42, 0];
+      for (let i = 0; i < depth; i++) type = [0x42, 1, 0x01, ...type];
+      return [...HEAD, 7, ...leb(type.length + 1), 1, ...type];
+    };
+    expect(readComponent(bytes(nested(NESTING_MAX - 1))).definitions).toHaveLength(1);
+    expect(() => readComponent(bytes(nested(NESTING_MAX)))).toThrow(
+      refusal('limit', /types nested/),
+    );
+    expect(() => readComponent(bytes(nested(3_000)))).toThrow(refusal('limit', /types nested/));
+  });
+
+  test('F10 definitions are counted over all sections and nested types', () => {
+    const many = (count: number): number[] => [...leb(count), ...Array(count).fill(0x7f)];
+    const section = (content: readonly number[]): number[] => [
+      7,
+      ...leb(content.length),
+      ...content,
+    ];
+    const half = section(many(DEFINITIONS_MAX / 2));
+    expect(readComponent(bytes(HEAD, half, half)).definitions).toHaveLength(DEFINITIONS_MAX);
+    expect(() => readComponent(bytes(HEAD, half, half, section(many(1))))).toThrow(
+      refusal('limit', /definitions/),
+    );
+    const instance = (count: number): number[] => {
+      const declarations = Array.from({ length: count }, () => [0x01, 0x7f]).flat();
+      return section([1, 0x42, ...leb(count), ...declarations]);
+    };
+    expect(() => readComponent(bytes(HEAD, half, instance(DEFINITIONS_MAX / 2)))).toThrow(
+      refusal('limit', /definitions/),
+    );
+  });
+
+  test('F10 modules are counted over all nested components', () => {
+    const module = [1, 8, ...MODULE_HEAD];
+    const modules = (count: number): number[] => Array.from({ length: count }, () => module).flat();
+    const inner = [...HEAD, ...modules(CORE_MODULES_MAX / 2)];
+    const nested = [4, ...leb(inner.length), ...inner];
+    expect(readComponent(bytes(HEAD, nested, nested)).definitions).toHaveLength(2);
+    expect(() => readComponent(bytes(HEAD, nested, nested, module))).toThrow(
+      refusal('limit', /core modules/),
+    );
+  });
+});
+
+describe('F11 what the component model has besides', () => {
+  test.for([
+    ['futures', [7, 3, 1, 0x65, 0x00]],
+    ['streams', [7, 3, 1, 0x66, 0x00]],
+    ['error-context', [7, 2, 1, 0x64]],
+    ['async functions', [7, 5, 1, 0x43, 0, 1, 0]],
+    ['fixed-length lists', [7, 4, 1, 0x67, 0x7f, 4]],
+    ['a start function', [9, 3, 0, 0, 0]],
+    ['values', [12, 4, 1, 0x7f, 1, 1]],
+    ['values', [10, 6, 1, 0, 1, 0x61, 2, 0]],
+    ['task.return', [8, 4, 1, 0x09, 0x01, 0x00]],
+    ['stream', [8, 3, 1, 0x0e, 0]],
+    ['thread', [8, 3, 1, 0x40, 0]],
+    ['async lifting and lowering', [8, 6, 1, 0x01, 0x00, 0, 1, 0x06]],
+    ['async callbacks', [8, 7, 1, 0x00, 0x00, 0, 1, 0x07, 0]],
+    ['version suffix', [10, 7, 1, 2, 1, 0x61, 0, 1, 0]],
+    ['GC types', [3, 4, 1, 0x5f, 0, 0]],
+  ] as const)('F11 %s is refused by name', ([name, section]) => {
+    expect(() => readComponent(bytes(HEAD, section))).toThrow(
+      refusal('unsupported-feature', new RegExp(name)),
+    );
+  });
+});
+
+test('a component is read where it lies in a larger buffer', async () => {
+  const file = await processBytes();
+  const buffer = new Uint8Array(file.length + 100).fill(0xee);
+  buffer.set(file, 50);
+  expect(readComponent(buffer.subarray(50, 50 + file.length))).toEqual(readComponent(file));
+});
