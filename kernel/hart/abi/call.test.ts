@@ -238,15 +238,11 @@ test('handles: own moves, borrow lends, unknown, wrong and lent ones trap', asyn
   expect(lift(borrow, [1], ctx)).toBe(object);
   expect(() => lift({ kind: 'borrow', resource: other }, [1], ctx)).toThrow(/not a other/);
   // Lent for as long as the host function runs.
-  let finish = (): void => undefined;
-  const waiting = lowerImport(
-    func([borrow]),
-    ctx,
-    () => new Promise<void>((done) => (finish = done)),
-  )(1);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const waiting = lowerImport(func([borrow]), ctx, () => promise)(1);
   expect(() => ctx.resources.resourceDrop(thing, 1)).toThrow(/borrowed/);
   expect(() => lift(own, [1], ctx)).toThrow(/borrowed/);
-  finish();
+  resolve();
   await waiting;
   expect(lift(own, [1], ctx)).toBe(object);
   expect(() => lift(own, [1], ctx)).toThrow(/unknown handle/);
@@ -269,6 +265,15 @@ test('a guest must drop the borrows it was lent before it returns', () => {
   good([{}]);
   expect(ctx.resources.size).toBe(0);
   expect(() => liftExport({ type, ctx, coreFn: () => undefined })([{}])).toThrow(/kept/);
+});
+
+test('a guest cannot give away what it was lent', () => {
+  const resource = hostResource('thing');
+  const ctx = context();
+  const keep = lowerImport(func([{ kind: 'own', resource }]), ctx, () => undefined);
+  const type = func([{ kind: 'borrow', resource }]);
+  const lend = liftExport({ type, ctx, coreFn: (index) => void keep(index ?? 0) });
+  expect(() => lend([{}])).toThrow(/borrowed thing 1/);
 });
 
 test('the handle table is bounded and reuses indices; its end disposes host resources once', () => {

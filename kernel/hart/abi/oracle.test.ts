@@ -3,7 +3,7 @@
  * returns what comes back, so each value is lowered and lifted twice. Both must show the same values, and leave the same bytes.
  */
 import { componentEmbed, componentNew, parse, transpile } from '@bytecodealliance/jco';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Trap } from '../../process-host.ts';
 import { liftExport, lowerImport } from './call.ts';
@@ -105,12 +105,13 @@ function wit(type: ValueType, declared: string[]): string {
   }
 }
 
+const integer = (bits: number, signed: boolean) =>
+  fc.integer({
+    min: signed ? -(2 ** (bits - 1)) : 0,
+    max: signed ? 2 ** (bits - 1) - 1 : 2 ** bits - 1,
+  });
+
 function anyValue(type: ValueType): fc.Arbitrary<unknown> {
-  const integer = (bits: number, signed: boolean) =>
-    fc.integer({
-      min: signed ? -(2 ** (bits - 1)) : 0,
-      max: signed ? 2 ** (bits - 1) - 1 : 2 ** bits - 1,
-    });
   const tagged = (tag: string, payload: ValueType | undefined) =>
     payload === undefined ? fc.constant({ tag }) : anyValue(payload).map((val) => ({ tag, val }));
   switch (type.kind) {
@@ -170,12 +171,13 @@ function anyValue(type: ValueType): fc.Arbitrary<unknown> {
   }
 }
 
+const list = (keyword: string, types: readonly string[]) =>
+  types.length === 0 ? '' : `(${keyword} ${types.join(' ')})`;
+
 /** The core module: forwards its parameters to `host`, which gets the return area at 16 where the result needs one. */
 function wat(type: FuncType): string {
   const { params, results, indirectResult } = flatten(type, 'lift');
   const lowered = flatten(type, 'lower');
-  const list = (keyword: string, types: readonly string[]) =>
-    types.length === 0 ? '' : `(${keyword} ${types.join(' ')})`;
   const area = indirectResult ? '(i32.const 16)' : '';
   return `(module
     (import "$root" "host" (func $host ${list('param', lowered.params)} ${list('result', lowered.results)}))

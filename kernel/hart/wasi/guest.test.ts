@@ -117,7 +117,7 @@ function startGuest() {
   const call = (name: string) => WebAssembly.promising(exports[name] as () => unknown);
   return {
     run: (ns: bigint): Promise<unknown> => (call('run') as (ns: bigint) => Promise<unknown>)(ns),
-    leave: call('leave') as () => Promise<unknown>,
+    leave: call('leave'),
     stderrText: () => wasi.stderrText(),
     resources,
     advance(ms: number) {
