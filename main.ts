@@ -24,6 +24,7 @@ export const EXIT = {
 
 /** A second signal this soon is the same keypress, seen twice: once directly and once handed on by npm. */
 const SAME_SIGNAL_MS = 500;
+const KEEP_ALIVE_MS = 60_000;
 const DEVELOPMENT_HOME = join('.hyperloom', 'dev');
 const SHUTDOWN_SIGNALS = {
   SIGINT: 2,
@@ -298,6 +299,8 @@ async function runNode(flags: Flags, composition: typeof import('./node.ts')): P
     process.on(signal, () => end(`exiting due to ${signal}`, number));
   }
   process.on('SIGPIPE', () => undefined);
+  // A node lives until it is told to end, also when nothing at all is going on.
+  const alive = setInterval(() => undefined, KEEP_ALIVE_MS);
   // A reader that goes away (`| head`) must not end the node.
   process.stdout.on('error', () => undefined);
   try {
@@ -309,12 +312,14 @@ async function runNode(flags: Flags, composition: typeof import('./node.ts')): P
       quit: () => end('', SHUTDOWN_SIGNALS.SIGINT),
     });
   } catch (error) {
-    const code = composition.exitCodeOf(error);
+    clearInterval(alive);
+    const code = composition.exitReasonOf(error);
     return fail(EXIT[code], code === 'bug' ? stackOf(error) : (error as Error).message);
   }
   const outcome =
     firstAt === undefined ? await Promise.race([ending.promise, node.ended]) : undefined;
   await node.close();
+  clearInterval(alive);
   if (outcome instanceof Error) return fail(EXIT.bug, stackOf(outcome));
   process.exit(EXIT.ok);
 }

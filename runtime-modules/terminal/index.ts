@@ -56,6 +56,10 @@ export interface ConsoleNeeds {
   readonly quit: () => void;
   /** The global verbosity changed (the kernel prints events from 3 on). */
   readonly verbosityChanged?: (level: number) => void;
+  /** Ctrl-T: messages wait, one by one, for `step`. */
+  readonly stepping?: (on: boolean) => void;
+  /** Ctrl-S. */
+  readonly step?: () => void;
 }
 
 export interface NativeConsole extends AsyncDisposable {
@@ -103,6 +107,7 @@ class Console implements NativeConsole {
   readonly #colours: boolean;
   readonly #stopReading: (() => void)[] = [];
   #logging: boolean;
+  #stepping = false;
   #state: 'quiet' | 'reading' | 'closed' = 'quiet';
   #closing: Promise<void> | undefined;
 
@@ -228,6 +233,15 @@ class Console implements NativeConsole {
       this.announce(`logging mode: ${this.#logging ? 'on' : 'off'}`);
       return;
     }
+    if (effect?.kind === 'stepping') {
+      this.#stepping = !this.#stepping;
+      this.#needs.stepping?.(this.#stepping);
+      this.announce(
+        this.#stepping ? 'debug mode on: use CTRL+S to step through events' : 'debug mode off',
+      );
+      return;
+    }
+    if (effect?.kind === 'step') return this.#needs.step?.();
     output.write(effect?.kind === 'bell' ? '\x07' : this.#promptRow());
   }
 

@@ -20,6 +20,8 @@ export type Effect =
   | { readonly kind: 'quit' }
   | { readonly kind: 'verbosity' }
   | { readonly kind: 'logging' }
+  | { readonly kind: 'stepping' }
+  | { readonly kind: 'step' }
   | { readonly kind: 'bell' };
 
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
@@ -94,6 +96,11 @@ export class LineEditor {
         return { kind: 'verbosity' };
       case 'l':
         return { kind: 'logging' };
+      // Not Ctrl-J as theirs: to a terminal that is the Enter of many a program.
+      case 't':
+        return { kind: 'stepping' };
+      case 's':
+        return { kind: 'step' };
       case 'j':
         return this.#submit(this.#line);
       case 'h':

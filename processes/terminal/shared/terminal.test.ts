@@ -452,16 +452,19 @@ describe('scripts', () => {
       cpu_ms: 12.34,
       fuel: 1_234_567,
       memory_bytes: 3 * 1024 * 1024,
-      messages_in: 5,
-      messages_out: 6,
+      messages_received: 5,
+      messages_sent: 6,
       mailbox: 0,
-      uptime_s: 75,
+      uptime_ms: 75_400,
     };
-    guest.reply = () => answer({ Debug: { Usage: { 'a:b:c': used } } });
+    guest.reply = () =>
+      answer({
+        Debug: { Usage: { 'a:b:c': used, 'vfs:distro:sys': { ...used, state: 'module' } } },
+      });
     expect(ps(guest, '').split('\n')).toEqual([
       'PROCESS  STATE      CPU   FUEL   MEMORY  IN  OUT  QUEUE        UP',
       'a:b:c    running  12 ms  1.2 M  3.0 MiB   5    6      0  1 m 15 s',
-      '1 processes',
+      '1 processes; runtime modules: vfs',
     ]);
   });
 });

@@ -92,9 +92,22 @@ export function ps(guest: Guest, args: string): string {
   const all = debug(guest, 'Usage', 'Usage');
   if (!isObject(all)) return NO_ANSWER;
   const ids = Object.keys(all).sort();
+  const native = ids.filter((id) => isNative(all[id]));
+  const processes = ids.filter((id) => !isNative(all[id]));
   const head = ['PROCESS', 'STATE', 'CPU', 'FUEL', 'MEMORY', 'IN', 'OUT', 'QUEUE', 'UP'];
-  const rows = ids.map((id) => usageRow(id, all[id]));
-  return `${table([head, ...rows], [2, 3, 4, 5, 6, 7, 8])}\n${ids.length} processes`;
+  const rows = processes.map((id) => usageRow(id, all[id]));
+  const list = table([head, ...rows], [2, 3, 4, 5, 6, 7, 8]);
+  return `${list}\n${processes.length} processes; runtime modules: ${native.map(shortName).join(', ')}`;
+}
+
+/** The kernel and runtime modules, which are not metered. */
+function isNative(value: unknown): boolean {
+  const state = isObject(value) ? value['state'] : undefined;
+  return state === 'kernel' || state === 'module';
+}
+
+function shortName(id: string): string {
+  return id.slice(0, id.indexOf(':'));
 }
 
 function usageRow(id: string, value: unknown): string[] {
@@ -106,10 +119,10 @@ function usageRow(id: string, value: unknown): string[] {
     milliseconds(number('cpu_ms')),
     count(number('fuel')),
     bytes(number('memory_bytes')),
-    count(number('messages_in')),
-    count(number('messages_out')),
+    count(number('messages_received')),
+    count(number('messages_sent')),
     count(number('mailbox')),
-    duration(number('uptime_s')),
+    duration(number('uptime_ms') / 1000),
   ];
 }
 

@@ -1,0 +1,293 @@
+/**
+ * The composition root: the one file that knows the kernel, the engine and the runtime modules all at once. `bootNode` puts a node
+ * together from values (no environment, no globals), starts it, and hands back the way to end it. Used by main.ts, kit and tests.
+ */
+import { hkdfSync, type KeyObject } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { TERMINAL } from './wit/address.ts';
+import type { ProcessId } from './wit/types.ts';
+import { clearUnpacking, installPackage, planBoot, readPackages, readWasm } from './kernel/boot.ts';
+import { createEngine } from './kernel/hart/create-engine.ts';
+import { type BootEntry, Kernel } from './kernel/kernel.ts';
+import { type PrintSink, renderPrintout } from './kernel/print.ts';
+import { systemClock } from './kernel/clock.ts';
+import {
+  developmentIdentity,
+  type Identity,
+  IdentityError,
+} from './runtime-modules/identity/development.ts';
+import { type Home, HomeError, openHome, wipeHome } from './runtime-modules/identity/home.ts';
+import {
+  openLevelStore,
+  type OpenedStore,
+  state,
+  StoreError,
+} from './runtime-modules/state/index.ts';
+import { EventLevels } from './runtime-modules/terminal/event-level.ts';
+import {
+  type ConsoleInput,
+  type ConsoleNeeds,
+  type ConsoleOutput,
+  type NativeConsole,
+  openConsole,
+  type ProcessVerbosity,
+} from './runtime-modules/terminal/index.ts';
+import { timer } from './runtime-modules/timer/index.ts';
+import { vfs } from './runtime-modules/vfs/index.ts';
+import { bundledPackages, BundleBuildError } from './processes/bundled.ts';
+
+export interface NodeConfig {
+  /** Absolute path of the home folder; made if missing. */
+  readonly home: string;
+  /** Wipe the home first, if it is one. */
+  readonly fresh?: boolean;
+  /** A made-up identity; `fakeNodeName` undefined then means the name the home has, or `fake.dev`. */
+  readonly development?: boolean;
+  readonly fakeNodeName?: string | undefined;
+  readonly harts?: number | undefined;
+  readonly verbosity?: number;
+  readonly processVerbosity?: ReadonlyMap<ProcessId, ProcessVerbosity>;
+  readonly detached?: boolean;
+  readonly logging?: boolean;
+  readonly logBytesMax?: number;
+  readonly logFilesMax?: number;
+  readonly colours?: boolean;
+  readonly input: ConsoleInput;
+  readonly output: ConsoleOutput;
+  readonly now?: () => Date;
+  /** Ctrl-C or Ctrl-D at the console. */
+  readonly quit: () => void;
+  /** Lines to show when the node is up, such as flags without effect. */
+  readonly withoutEffect?: readonly string[];
+  /** Whether test-only packages run. */
+  readonly simulation?: boolean;
+}
+
+export interface Node extends AsyncDisposable {
+  readonly name: string;
+  readonly kernel: Kernel;
+  /** Settles when the node should end by itself: a Shutdown command, or an Error that ended it. */
+  readonly ended: Promise<Error | undefined>;
+  /** Types a line at the console, as a user would. */
+  enter(line: string): void;
+  /** Shows and logs a line of the node's own. */
+  announce(text: string): void;
+  /** Orderly end: processes, modules, store, console, lock. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** Why a node could not start, as an exit code's name (docs/operating.md). */
+export type ExitReason = 'homeInUse' | 'homeUnusable' | 'noIdentity' | 'packages' | 'bug';
+
+export function exitReasonOf(error: unknown): ExitReason {
+  if (error instanceof HomeError) return error.code === 'in-use' ? 'homeInUse' : 'homeUnusable';
+  if (error instanceof StoreError) return error.code === 'locked' ? 'homeInUse' : 'homeUnusable';
+  if (error instanceof IdentityError) return 'noIdentity';
+  if (error instanceof BundleBuildError) return 'packages';
+  return 'bug';
+}
+
+export function version(): string {
+  const text = readFileSync(new URL('./package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+/**
+ * Boots a node. Rejects with HomeError, IdentityError, StoreError or BundleBuildError when it cannot; everything taken is then given
+ * back.
+ */
+export async function bootNode(config: NodeConfig): Promise<Node> {
+  const startedAt = performance.now();
+  await using parts = new AsyncDisposableStack();
+  if (config.fresh === true) await wipeHome(config.home);
+  const home = parts.use(await openHome(config.home));
+  const identity = await openIdentity(config);
+  const ending = Promise.withResolvers<Error | undefined>();
+  let kernel: Kernel | undefined;
+  const terminal = parts.use(
+    await openTerminal(config, identity, {
+      submit: (line) => {
+        if (kernel !== undefined) submit(kernel, terminal, line);
+      },
+      quit: () => config.quit(),
+      verbosityChanged: (level) => kernel?.debug.setFull(level >= EVENTS_FROM),
+      stepping: (on) => kernel?.debug.setStepping(on),
+      step: () => void kernel?.debug.step(),
+    }),
+  );
+  const { store, damage } = await openLevelStore(join(home.path, 'kernel'));
+  parts.use(store);
+  if (damage !== undefined) {
+    say(
+      terminal,
+      `the kernel's database was damaged (${damage.reason}). It is kept as ${damage.movedTo}; the node starts with an empty one.`,
+    );
+  }
+  const seed = seedOf(identity.networkingKey);
+  const owned = parts.use(createEngine({ cache: { home: home.path, key: cacheKey(seed) } }));
+  kernel = new Kernel({
+    our: identity.name,
+    engine: owned.engine,
+    store,
+    seed,
+    sink: sinkTo(terminal),
+    onShutdown: () => ending.resolve(undefined),
+  });
+  const running = kernel;
+  parts.defer(() => running.shutdown());
+  kernel.debug.setFull((config.verbosity ?? 0) >= EVENTS_FROM);
+  registerModules(kernel, store, home);
+  await bootProcesses(kernel, home, config, (text) => say(terminal, text));
+  for (const line of config.withoutEffect ?? []) say(terminal, line);
+  const tookMs = Math.round(performance.now() - startedAt);
+  say(terminal, `${identity.name} is up after ${tookMs} ms. Type help, or Ctrl-C to end.`);
+  terminal.start();
+  return new RunningNode(kernel, terminal, ending.promise, parts.move());
+}
+
+/** From this verbosity on the kernel prints every message. */
+const EVENTS_FROM = 3;
+
+class RunningNode implements Node {
+  readonly name: string;
+  readonly kernel: Kernel;
+  readonly ended: Promise<Error | undefined>;
+  readonly #terminal: NativeConsole;
+  readonly #parts: AsyncDisposableStack;
+  #closed: Promise<void> | undefined;
+
+  constructor(
+    kernel: Kernel,
+    terminal: NativeConsole,
+    ended: Promise<Error | undefined>,
+    parts: AsyncDisposableStack,
+  ) {
+    this.name = kernel.our;
+    this.kernel = kernel;
+    this.ended = ended;
+    this.#terminal = terminal;
+    this.#parts = parts;
+  }
+
+  enter(line: string): void {
+    submit(this.kernel, this.#terminal, line);
+  }
+
+  announce(text: string): void {
+    say(this.#terminal, text);
+  }
+
+  close(): Promise<void> {
+    return (this.#closed ??= this.#parts.disposeAsync());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function openIdentity(config: NodeConfig): Promise<Identity> {
+  if (config.development === true || config.fakeNodeName !== undefined) {
+    return developmentIdentity(config.home, config.fakeNodeName);
+  }
+  throw new IdentityError(
+    'not-registered',
+    `${config.home} has no registered identity, and registering one is not part of this build yet. ` +
+      'For a development node: hyperloom start, or add --fake-node-name alice.dev.',
+  );
+}
+
+function openTerminal(
+  config: NodeConfig,
+  identity: Identity,
+  needs: Omit<ConsoleNeeds, 'input' | 'output' | 'now'>,
+): Promise<NativeConsole> {
+  return openConsole(
+    {
+      node: identity.name,
+      home: config.home,
+      detached: config.detached ?? false,
+      verbosity: config.verbosity ?? 0,
+      logging: config.logging ?? true,
+      ...(config.processVerbosity === undefined
+        ? {}
+        : { processVerbosity: config.processVerbosity }),
+      ...(config.logBytesMax === undefined ? {} : { logBytesMax: config.logBytesMax }),
+      ...(config.logFilesMax === undefined ? {} : { logFilesMax: config.logFilesMax }),
+      ...(config.colours === undefined ? {} : { colours: config.colours }),
+    },
+    { input: config.input, output: config.output, now: config.now ?? (() => new Date()), ...needs },
+  );
+}
+
+/** A module is made with its port and registered in one step; none knows another. */
+function registerModules(kernel: Kernel, store: OpenedStore['store'], home: Home): void {
+  kernel.registerModule(timer()({ clock: systemClock, port: kernel.port('timer') }));
+  kernel.registerModule(
+    state()({ store, backup: () => store.backup(), port: kernel.port('state') }),
+  );
+  kernel.registerModule(vfs({ root: join(home.path, 'vfs') })({ port: kernel.port('vfs') }));
+}
+
+async function bootProcesses(
+  kernel: Kernel,
+  home: Home,
+  config: NodeConfig,
+  tell: (text: string) => void,
+): Promise<void> {
+  await clearUnpacking(home.path);
+  const bundled = await bundledPackages((name) =>
+    tell(`building package ${name} (first start, or its sources changed)`),
+  );
+  const { packages, lines } = readPackages(bundled, { simulation: config.simulation ?? false });
+  for (const one of packages) await installPackage(home.path, one);
+  const plan = planBoot(kernel.our, await kernel.persisted(), packages);
+  for (const line of [...lines, ...plan.lines]) tell(line);
+  const entries: BootEntry[] = [];
+  for (const process of plan.processes) {
+    const { wasmBytesHandle } = process.entry;
+    const wasm = await readWasm(home.path, wasmBytesHandle);
+    if (wasm !== undefined) entries.push({ ...process, wasm });
+    else
+      tell(
+        `${process.id} is removed: its component ${wasmBytesHandle} cannot be read. Install its package again.`,
+      );
+  }
+  await kernel.boot(entries);
+}
+
+/** The kernel's printouts on the console; a guest that prints never waits for it. */
+function sinkTo(terminal: NativeConsole): PrintSink {
+  const levels = new EventLevels();
+  return {
+    print(printout) {
+      const verbosity = 'event' in printout ? levels.of(printout.event) : printout.verbosity;
+      terminal.print({ verbosity, source: printout.process, text: renderPrintout(printout) });
+    },
+  };
+}
+
+function submit(kernel: Kernel, terminal: NativeConsole, line: string): void {
+  if (!kernel.consoleInput(line)) {
+    say(
+      terminal,
+      'the terminal process is not running; it restarts by itself, try again in a moment',
+    );
+  }
+}
+
+function say(terminal: NativeConsole, text: string): void {
+  terminal.print({ verbosity: 0, source: TERMINAL, text });
+}
+
+/** The 32 bytes of the Ed25519 private key. */
+function seedOf(key: KeyObject): Uint8Array {
+  const { d } = key.export({ format: 'jwk' });
+  return Buffer.from(d ?? '', 'base64url');
+}
+
+/** Under which cached images are vouched for (F10): nobody without the node's key can plant code. */
+function cacheKey(seed: Uint8Array): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', seed, '', 'hyperloom image cache', 32));
+}

@@ -1,4 +1,0 @@
-import { script } from '../../shared/host.ts';
-import { alias } from '../../shared/scripts/simple.ts';
-
-export const init = script(alias);

@@ -1,4 +1,0 @@
-import { script } from '../../shared/host.ts';
-import { echo } from '../../shared/scripts/simple.ts';
-
-export const init = script(echo);
