@@ -1,5 +1,7 @@
 /** What kit puts in front of every StarlingMonkey guest: our Promise (see jobs.ts) and a console that prints to the terminal. */
 import { printToTerminal } from 'hyperware:process/standard@1.0.0';
+import { installHost } from '../host.ts';
+import { witHost } from '../wit-host.ts';
 import { guestConsole } from './console.ts';
 import { initFunction, type GuestModule } from './init.ts';
 import { enqueueJob } from './jobs.ts';
@@ -13,5 +15,9 @@ Object.assign(globalThis, {
 
 /** The component's `init` for a guest module (see init.ts). */
 export function boot(guest: GuestModule): (our: string) => void {
-  return initFunction(guest, printToTerminal);
+  const init = initFunction(guest, printToTerminal);
+  return (our) => {
+    installHost(witHost);
+    init(our);
+  };
 }

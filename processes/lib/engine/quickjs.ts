@@ -4,6 +4,8 @@
  */
 import { printToTerminal } from 'hyperware:process/standard@1.0.0';
 import { getRandomBytes } from 'wasi:random/random@0.2.12';
+import { installHost } from '../host.ts';
+import { witHost } from '../wit-host.ts';
 import { guestConsole } from './console.ts';
 import { initFunction, type GuestModule } from './init.ts';
 import { enqueueJob } from './jobs.ts';
@@ -25,5 +27,9 @@ Math.random = randomFunction(source);
 
 /** The component's `init` for a guest module (see init.ts). */
 export function boot(guest: GuestModule): (our: string) => void {
-  return initFunction(guest, printToTerminal);
+  const init = initFunction(guest, printToTerminal);
+  return (our) => {
+    installHost(witHost);
+    init(our);
+  };
 }

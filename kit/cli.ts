@@ -1,0 +1,16 @@
+/** `kit`, the developer command line: parses, dispatches, and turns failures into a sentence and exit code 1. */
+import { enableCompileCache } from 'node:module';
+import { defineCommand, runMain } from 'citty';
+
+enableCompileCache();
+
+const main = defineCommand({
+  meta: { name: 'kit', description: 'Builds and runs hyperloom packages.' },
+  subCommands: {
+    build: () => import('./commands/build.ts').then((module) => module.build),
+    new: () => import('./commands/new.ts').then((module) => module.create),
+    run: () => import('./commands/run.ts').then((module) => module.run),
+  },
+});
+
+await runMain(main);

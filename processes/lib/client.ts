@@ -1,0 +1,48 @@
+/** Typed calls of another process's contract. */
+import type { Address } from '../../wit/types.ts';
+import { formatAddress } from '../../wit/address.ts';
+import { type ArgsOf, type Contract, errorIn, type Methods, type ResultOf } from './contract.ts';
+import type { Reply, RequestOptions } from './conversation.ts';
+import { RemoteError } from './errors.ts';
+import type { Target } from './process.ts';
+
+/** What a client sends through; a `Process` or a `Script`. */
+export interface Requester {
+  request(target: Target, body: Uint8Array | string, options?: RequestOptions): Promise<Reply>;
+  resolve(target: Target): Address;
+}
+
+type Call<A, R> = [A] extends [undefined]
+  ? (args?: undefined, options?: RequestOptions) => Promise<R>
+  : (args: A, options?: RequestOptions) => Promise<R>;
+
+export type Client<M extends Methods> = {
+  readonly [K in keyof M]: Call<ArgsOf<M[K]>, ResultOf<M[K]>>;
+};
+
+/**
+ * One function for every method of the contract, which asks `target`. It rejects with `NoResponse`, or with `RemoteError` when the
+ * other side refused or answered something else.
+ */
+export function client<M extends Methods>(
+  requester: Requester,
+  contract: Contract<M>,
+  target: Target,
+  defaults: RequestOptions = {},
+): Client<M> {
+  const call =
+    (kind: string) =>
+    async (value: unknown, options: RequestOptions = {}): Promise<unknown> => {
+      const body = contract.requests.encode({ kind, value });
+      const reply = await requester.request(target, body, { ...defaults, ...options });
+      const error = errorIn(reply.body, reply.metadata);
+      if (error !== undefined) throw error;
+      const decoded = contract.responses.decode(reply.body);
+      if (decoded.ok && decoded.value.kind === kind) return decoded.value.value;
+      const from = formatAddress(requester.resolve(target));
+      throw new RemoteError('BadResponse', `${from} answered ${kind} with something else`);
+    };
+  const functions = Object.keys(contract.methods).map((name) => [name, call(name)]);
+  // Proof of the type: exactly one function for each method, made from that method's codecs.
+  return Object.fromEntries(functions) as Client<M>;
+}

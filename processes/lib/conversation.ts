@@ -1,0 +1,223 @@
+/**
+ * Which request is which. The contract answers "the current message" implicitly (kernel.md §1.4-§1.7): a response goes to the
+ * request that arrived last, and a response that comes in makes current again what was current when its request was sent. Handlers
+ * that interleave would answer each other's requesters. So this file mirrors that register, answers a request only while it is
+ * current, and sees to it that every unanswered request becomes current again.
+ */
+import type { Address, Capability, LazyLoadBlob, Request, Response } from '../../wit/types.ts';
+import { NoResponse } from './errors.ts';
+import type { Delivery, Host } from './host.ts';
+
+/** One received request that may be answered. */
+export interface Prompt {
+  answered: boolean;
+  /** Given while another request was current; sent when this one is again. */
+  waiting: { readonly response: Response; readonly blob: LazyLoadBlob | undefined } | undefined;
+  /** Requests sent while this was current whose end will make it current again. */
+  outstanding: number;
+}
+
+export interface Reply {
+  readonly source: Address;
+  readonly body: Uint8Array;
+  readonly metadata: string | undefined;
+  readonly capabilities: readonly Capability[];
+  readonly blob: LazyLoadBlob | undefined;
+}
+
+export interface RequestOptions {
+  /** Seconds until the request fails with `NoResponse`; fractions are rounded up. Default 5. */
+  readonly timeoutS?: number;
+  readonly metadata?: string;
+  readonly capabilities?: readonly Capability[];
+  readonly blob?: LazyLoadBlob | undefined;
+}
+
+export interface SendOptions extends Omit<RequestOptions, 'timeoutS'> {
+  /** Hands the current request on: its blob goes along, and the target's response goes to its requester, not to us. */
+  readonly forward?: boolean;
+}
+
+export interface ConversationOptions {
+  /** Requests block the whole process until their response is there; what arrives meanwhile waits in the kernel. */
+  readonly blocking: boolean;
+  /** Called before anything that may replace the blob received last. */
+  readonly beforeWait: () => void;
+}
+
+interface Pending {
+  readonly prompt: Prompt | undefined;
+  readonly resolve: (reply: Reply) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export const DEFAULT_TIMEOUT_S = 5;
+/**
+ * How often a request that waits for something other than a response is made current again. The kernel's timeouts are whole
+ * seconds, so this is also the delay of its answer at worst.
+ */
+const ANCHOR_S = 1;
+const ANCHOR_BODY = new TextEncoder().encode('"lib:anchor"');
+
+export class Conversation {
+  readonly #host: Host;
+  readonly #pending = new Map<string, Pending>();
+  readonly #options: ConversationOptions;
+  #current: Prompt | undefined;
+  #lastId = 0;
+
+  constructor(host: Host, options: ConversationOptions) {
+    this.#host = host;
+    this.#options = options;
+  }
+
+  /** Sends a request and resolves with its response; rejects with `NoResponse`. */
+  request(target: Address, body: Uint8Array, options: RequestOptions = {}): Promise<Reply> {
+    if (this.#options.blocking) return this.#ask(target, body, options);
+    return new Promise((resolve, reject) => {
+      this.#send(target, body, options, { prompt: this.#current, resolve, reject });
+    });
+  }
+
+  /** Sends a request that wants no response. */
+  send(target: Address, body: Uint8Array, options: SendOptions = {}): void {
+    const request = { ...requestOf(body, options, undefined), inherit: options.forward === true };
+    this.#host.sendRequest({ target, request, context: undefined, blob: options.blob });
+  }
+
+  /** A request has arrived; it is the current one from now on. */
+  open(expectsResponse: boolean): Prompt {
+    const prompt: Prompt = { answered: !expectsResponse, waiting: undefined, outstanding: 0 };
+    // A request that wants no response may still be answerable (its sender handed it on), so what is current is unknown after it.
+    this.#current = expectsResponse ? prompt : undefined;
+    return prompt;
+  }
+
+  /** Answers now if the request is current, else as soon as it is. A second answer is an error. */
+  answer(prompt: Prompt, response: Response, blob: LazyLoadBlob | undefined): void {
+    if (prompt.answered || prompt.waiting !== undefined) {
+      throw new Error('this request has been answered already');
+    }
+    if (prompt === this.#current) {
+      prompt.answered = true;
+      this.#host.sendResponse(response, blob);
+    } else prompt.waiting = { response, blob };
+  }
+
+  /** The end of a request of ours. False when it is none that this conversation sent. */
+  settle(delivery: Delivery): boolean {
+    const context = contextOf(delivery);
+    const id = context === undefined ? undefined : new TextDecoder().decode(context);
+    const pending = id === undefined ? undefined : this.#pending.get(id);
+    if (id === undefined || pending === undefined) {
+      this.#current = undefined; // Something of the application's own; what is current now is not ours to know.
+      return false;
+    }
+    this.#pending.delete(id);
+    this.#current = pending.prompt;
+    if (pending.prompt !== undefined) pending.prompt.outstanding -= 1;
+    this.#flush();
+    if (delivery.kind === 'send-error') {
+      pending.reject(new NoResponse(delivery.error.kind, delivery.error.target));
+    } else if (delivery.message.kind === 'response') {
+      const { response } = delivery.message;
+      pending.resolve({
+        source: delivery.source,
+        body: response.body,
+        metadata: response.metadata,
+        capabilities: response.capabilities,
+        blob: this.#receivedBlob(),
+      });
+    }
+    return true;
+  }
+
+  /**
+   * Called when handlers have run as far as they can: if the current request is unanswered and nothing of its own is under way,
+   * nothing would ever make it current again. A request to ourselves that nobody answers does, by timing out.
+   */
+  keepReachable(): void {
+    const prompt = this.#current;
+    if (prompt === undefined || prompt.answered || prompt.outstanding > 0) return;
+    this.#send(
+      this.#host.our(),
+      ANCHOR_BODY,
+      { timeoutS: ANCHOR_S, metadata: ANCHOR_METADATA },
+      { prompt, resolve: () => {}, reject: () => {} },
+    );
+  }
+
+  /** Whether this is what `keepReachable` sent. It takes the place of the current request, as any request does. */
+  takeAnchor(delivery: Delivery): boolean {
+    const isAnchor =
+      delivery.kind === 'message' &&
+      delivery.message.kind === 'request' &&
+      delivery.message.request.metadata === ANCHOR_METADATA &&
+      delivery.source.process === this.#host.our().process;
+    if (isAnchor) this.#current = undefined;
+    return isAnchor;
+  }
+
+  #flush(): void {
+    const prompt = this.#current;
+    if (prompt?.waiting === undefined) return;
+    const { response, blob } = prompt.waiting;
+    prompt.waiting = undefined;
+    prompt.answered = true;
+    this.#host.sendResponse(response, blob);
+  }
+
+  #send(target: Address, body: Uint8Array, options: RequestOptions, pending: Pending): void {
+    const id = `lib:${++this.#lastId}`;
+    this.#pending.set(id, pending);
+    if (pending.prompt !== undefined) pending.prompt.outstanding += 1;
+    // Never `inherit`: it would give this request the id of the current one, and two of them would be told apart no more.
+    this.#host.sendRequest({
+      target,
+      request: requestOf(body, options, timeoutOf(options)),
+      context: new TextEncoder().encode(id),
+      blob: options.blob,
+    });
+  }
+
+  #ask(target: Address, body: Uint8Array, options: RequestOptions): Promise<Reply> {
+    this.#options.beforeWait();
+    const request = requestOf(body, options, timeoutOf(options));
+    const result = this.#host.sendAndAwaitResponse(target, request, options.blob);
+    if (!result.ok) return Promise.reject(new NoResponse(result.error.kind, result.error.target));
+    const { source, message } = result.value;
+    if (message.kind !== 'response') return Promise.reject(new Error('not a response'));
+    const { body: answer, metadata, capabilities } = message.response;
+    return Promise.resolve({
+      source,
+      body: answer,
+      metadata,
+      capabilities,
+      blob: this.#receivedBlob(),
+    });
+  }
+
+  #receivedBlob(): LazyLoadBlob | undefined {
+    return this.#host.hasBlob() ? this.#host.getBlob() : undefined;
+  }
+}
+
+const ANCHOR_METADATA = '{"lib":"anchor"}';
+
+function timeoutOf(options: RequestOptions): number {
+  return Math.max(1, Math.ceil(options.timeoutS ?? DEFAULT_TIMEOUT_S));
+}
+
+function requestOf(
+  body: Uint8Array,
+  options: SendOptions,
+  expectsResponse: number | undefined,
+): Request {
+  const { metadata, capabilities = [] } = options;
+  return { inherit: false, expectsResponse, body, metadata, capabilities };
+}
+
+function contextOf(delivery: Delivery): Uint8Array | undefined {
+  if (delivery.kind === 'send-error') return delivery.context;
+  return delivery.message.kind === 'response' ? delivery.message.context : undefined;
+}

@@ -1,0 +1,181 @@
+/** Drives one process: what arrives goes to its handlers, what they return goes back. */
+import { formatAddress } from '../../wit/address.ts';
+import { Context } from './context.ts';
+import { type Call, encodeError, ERROR_METADATA, type Methods } from './contract.ts';
+import { Conversation } from './conversation.ts';
+import { describe } from './engine/console.ts';
+import { Refusal } from './errors.ts';
+import type { Delivery, Host } from './host.ts';
+import { type Definition, Process } from './process.ts';
+import { StateCell } from './state.ts';
+
+type Handler = (args: unknown, context: Context, process: unknown) => unknown;
+
+export class ProcessLoop<M extends Methods, S> {
+  readonly process: Process<S>;
+  readonly #host: Host;
+  readonly #definition: Definition<M, S>;
+  readonly #conversation: Conversation;
+  readonly #state: StateCell<S> | undefined;
+  /** Handlers under way, which may still want the blob of their request. */
+  readonly #running = new Set<Context>();
+  /** Requests that arrived before `setup` was done. */
+  #early: Context[] = [];
+  #ready = false;
+  #failure: { readonly reason: unknown } | undefined;
+
+  constructor(host: Host, definition: Definition<M, S>) {
+    this.#host = host;
+    this.#definition = definition;
+    this.#conversation = new Conversation(host, {
+      blocking: definition.concurrency === 'serial',
+      beforeWait: () => this.#keepBlobs(),
+    });
+    this.#state =
+      definition.state === undefined ? undefined : new StateCell(host, definition.state);
+    this.process = new Process(host, this.#conversation, this.#state);
+  }
+
+  /** Whether the process is to end, by its own wish or because `setup` failed. */
+  get ended(): boolean {
+    return this.process.exited || this.#failure !== undefined;
+  }
+
+  start(): void {
+    settle(
+      () => this.#definition.setup?.(this.process),
+      () => {
+        this.#ready = true;
+        this.#state?.save();
+        for (const context of this.#early.splice(0)) this.#handle(context);
+      },
+      (reason) => {
+        this.#failure = { reason };
+      },
+    );
+  }
+
+  /** To be called when everything that can run has run, and before the next delivery is fetched. */
+  rest(): void {
+    this.#keepBlobs();
+    this.#conversation.keepReachable();
+  }
+
+  deliver(delivery: Delivery): void {
+    if (delivery.kind === 'send-error' || delivery.message.kind === 'response') {
+      const ours = this.#conversation.settle(delivery);
+      if (!ours && delivery.kind === 'send-error') {
+        this.#definition.onSendError?.(delivery.error, this.process);
+      }
+      return;
+    }
+    if (this.#conversation.takeAnchor(delivery)) return;
+    const { request } = delivery.message;
+    const context = new Context(this.#host, this.#conversation, {
+      source: delivery.source,
+      body: request.body,
+      metadata: request.metadata,
+      capabilities: request.capabilities,
+      expectsResponse: request.expectsResponse !== undefined,
+    });
+    this.#running.add(context);
+    if (this.#ready) this.#handle(context);
+    else this.#early.push(context);
+  }
+
+  /** Stores what changed; rethrows what made `setup` fail, so that the process ends as by a trap. */
+  finish(): void {
+    if (this.#failure !== undefined) throw this.#failure.reason;
+    this.#state?.save();
+  }
+
+  #handle(context: Context): void {
+    const { contract, on, onMessage } = this.#definition;
+    const call = contract?.requests.decode(context.body);
+    if (call?.ok === true && on !== undefined) {
+      this.#call(context, call.value, on[call.value.kind] as Handler | undefined);
+      return;
+    }
+    if (onMessage !== undefined) {
+      settle(
+        () => onMessage(context, this.process),
+        (answer) => this.#done(context, answer ?? undefined),
+        (reason) => this.#failed(context, 'onMessage', reason),
+      );
+      return;
+    }
+    const why =
+      call?.ok === false ? `${call.error.path || 'body'}: expected ${call.error.expected}` : '';
+    const refusal = new Refusal(
+      'BadRequest',
+      `the request cannot be understood${why && `: ${why}`}`,
+    );
+    this.#failed(context, 'request', refusal);
+  }
+
+  #call(context: Context, call: Call, handler: Handler | undefined): void {
+    const access = this.#definition.contract?.access[call.kind] ?? 'any';
+    const allowed =
+      access === 'any' || (access === 'local' ? context.isLocal : context.isOurPackage);
+    settle(
+      () => {
+        if (!allowed) throw new Refusal('Forbidden', `${call.kind} is for ${access} callers`);
+        if (handler === undefined) throw new Refusal('NotHandled', `${call.kind} has no handler`);
+        return handler(call.value, context, this.process);
+      },
+      (value) => {
+        const responses = this.#definition.contract?.responses;
+        this.#done(context, context.answered ? undefined : responses?.encode({ ...call, value }));
+      },
+      (reason) => this.#failed(context, call.kind, reason),
+    );
+  }
+
+  /** State first, so that nothing acknowledged is lost when the process dies between the two. */
+  #done(context: Context, answer: Uint8Array | string | undefined): void {
+    this.#running.delete(context);
+    this.#state?.save();
+    if (answer !== undefined && !context.answered) context.reply(answer);
+  }
+
+  #failed(context: Context, handler: string, reason: unknown): void {
+    this.#running.delete(context);
+    const expected = reason instanceof Refusal;
+    this.#host.print(
+      expected ? 2 : 0,
+      `${handler} from ${formatAddress(context.source)}: ${describe(reason)}`,
+    );
+    if (!context.answered) {
+      const error = {
+        kind: expected ? reason.kind : 'Internal',
+        message: reason instanceof Error ? reason.message : String(reason),
+      };
+      context.reply(encodeError(error), { metadata: ERROR_METADATA });
+    }
+  }
+
+  /** The host forgets a blob when the next one arrives. */
+  #keepBlobs(): void {
+    for (const context of this.#running) context.blob();
+  }
+}
+
+/** Runs something that may or may not be asynchronous; what is not is done on return, without a promise. */
+function settle<T>(
+  body: () => T | Promise<T>,
+  done: (value: T) => void,
+  failed: (reason: unknown) => void,
+): void {
+  let result: T | Promise<T>;
+  try {
+    result = body();
+    if (!(result instanceof Promise)) {
+      done(result);
+      return;
+    }
+  } catch (error) {
+    failed(error);
+    return;
+  }
+  result.then(done).catch(failed);
+}
