@@ -17,7 +17,8 @@ export interface Generation {
     | 'kinode:process@0.7.0';
 }
 
-const IMPORT_NAME = /^([a-z][a-z0-9-]*):process\/standard(?:@(.*))?$/s;
+/** The package under its three names so far. */
+const IMPORT_NAME = /^(hyperware|kinode|uqbar):process\/standard(?:@(.*))?$/s;
 /** A release, not a candidate: later ones of the same major version resolve to the same bindings. */
 const HYPERWARE_1 = /^1\.(0|[1-9]\d*)\.(0|[1-9]\d*)$/;
 const KINODE: ReadonlyMap<string, Generation['generation']> = new Map([

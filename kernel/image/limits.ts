@@ -12,10 +12,11 @@ export const CORE_MODULES_MAX = 64;
 export const CORE_INSTANCES_MAX = 64;
 /** Bytes of one name. */
 export const NAME_BYTES_MAX = 100_000;
-/** Functions a core module may define (V8's own limit). */
-export const CORE_FUNCTIONS_MAX = 1_000_000;
-/** Types, imports, exports and globals, each, of a core module. */
-export const CORE_ITEMS_MAX = 100_000;
+/**
+ * Entries of all lists of a component together: functions (twice, with their bodies), types, names, fields, arguments. What is read
+ * of an entry takes some 100 bytes, so this bounds the reader's memory too.
+ */
+export const ENTRIES_MAX = 1_000_000;
 /** Parameters, and results, of one core function type (V8's own limit). */
 export const CORE_PARAMS_MAX = 1_000;
 /** Nested instructions cannot be deep in a constant expression, but it can be long. */

@@ -1,7 +1,7 @@
 import { print } from '@bytecodealliance/jco-transpile/wasm-tools';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Component, CoreModule, DefinedType, Definition } from './component.ts';
-import { CORE_MODULES_MAX, DEFINITIONS_MAX, NESTING_MAX } from './limits.ts';
+import { CORE_MODULES_MAX, DEFINITIONS_MAX, ENTRIES_MAX, NESTING_MAX } from './limits.ts';
 import { readComponent } from './read-component.ts';
 import { ByteReader } from './reader.ts';
 import { assemble, echoComponent, processBytes, quickJsComponent } from './testing.ts';
@@ -354,6 +354,20 @@ function coreAlias(sort: string, name: string): unknown {
   return { kind: 'alias', sort, target: { kind: 'core-export', instance: 0, name } };
 }
 
+test('core items do not leave core instances', () => {
+  const func = [0x00, 0x00];
+  for (const [id, content] of [
+    [6, [...func, 0x00, 0, 1, 0x61]],
+    [5, [0x00, 0, 1, 1, 0x61, ...func, 0]],
+    [5, [0x01, 1, 0x00, 1, 0x61, ...func, 0]],
+    [11, [0x00, 1, 0x61, ...func, 0, 0]],
+  ] as const) {
+    expect(() => readComponent(bytes(HEAD, [id, content.length + 1, 1], content))).toThrow(
+      refusal('malformed', /core-func/),
+    );
+  }
+});
+
 describe('core modules', () => {
   test('are summed up with their limits, types and counts', async () => {
     const module = await moduleOf(`
@@ -505,6 +519,19 @@ describe('F10 demands out of proportion', () => {
     };
     expect(() => readComponent(bytes(HEAD, half, instance(DEFINITIONS_MAX / 2)))).toThrow(
       refusal('limit', /definitions/),
+    );
+  });
+
+  test('F10 entries of lists are counted over the whole file', () => {
+    // A field without a name takes two bytes here, and fifty times that once read.
+    const record = (fields: number): number[] => {
+      const type = [1, 0x72, ...leb(fields), ...Array(fields * 2).fill(0)];
+      return [7, ...leb(type.length), ...type];
+    };
+    const half = record(ENTRIES_MAX / 2 - 2);
+    expect(readComponent(bytes(HEAD, half, half)).definitions).toHaveLength(2);
+    expect(() => readComponent(bytes(HEAD, half, half, record(2)))).toThrow(
+      refusal('limit', /entries of lists/),
     );
   });
 

@@ -14,7 +14,7 @@ import type {
   CoreValueType,
   Limits,
 } from './component.ts';
-import { CORE_FUNCTIONS_MAX, CORE_ITEMS_MAX, CORE_PARAMS_MAX } from './limits.ts';
+import { CORE_PARAMS_MAX } from './limits.ts';
 import { skipConstant } from './read-constant.ts';
 import type { ByteReader } from './reader.ts';
 
@@ -88,53 +88,48 @@ export function readCoreModule(r: ByteReader): CoreModule {
 const MODULE_HEAD = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 
 function readSection(r: ByteReader, id: number, draft: Draft): void {
-  const items = { max: CORE_ITEMS_MAX };
   switch (id) {
     case 1:
       readTypes(r, draft);
       return;
     case 2:
-      draft.imports = r.vec('core imports', () => readImport(r, draft), items);
+      draft.imports = r.vec('core imports', () => readImport(r, draft));
       return;
     case 3:
-      draft.functions = r.vec('core functions', () => r.u32(), { max: CORE_FUNCTIONS_MAX });
+      draft.functions = r.vec('core functions', () => r.u32());
       return;
     case 4:
-      draft.tables = r.vec('tables', () => readTable(r, draft.features, true), items);
+      draft.tables = r.vec('tables', () => readTable(r, draft.features, true));
       return;
     case 5:
-      draft.memories = r.vec('memories', () => readMemory(r, draft.features), items);
+      draft.memories = r.vec('memories', () => readMemory(r, draft.features));
       return;
     case 13:
       draft.features.add('tags');
-      r.vec('tags', () => readTag(r), items);
+      r.vec('tags', () => readTag(r));
       return;
     case 6:
-      draft.globals = r.vec(
-        'globals',
-        () => {
-          const global = readGlobal(r, draft.features);
-          skipConstant(r, draft.features);
-          return global;
-        },
-        items,
-      );
+      draft.globals = r.vec('globals', () => {
+        const global = readGlobal(r, draft.features);
+        skipConstant(r, draft.features);
+        return global;
+      });
       return;
     case 7:
-      draft.exports = r.vec('core exports', () => readExport(r), items);
+      draft.exports = r.vec('core exports', () => readExport(r));
       return;
     case 8:
       draft.hasStart = true;
       r.u32();
       return;
     case 9:
-      draft.elementCount = r.count('element segments', items);
+      draft.elementCount = r.count('element segments');
       break;
     case 12:
       r.u32();
       return;
     default:
-      draft.dataCount = r.count('data segments', items);
+      draft.dataCount = r.count('data segments');
   }
   // Segments decide nothing here; the engine checks them.
   r.skip(r.remaining);
@@ -142,13 +137,13 @@ function readSection(r: ByteReader, id: number, draft: Draft): void {
 
 /** Steps over function bodies and returns how many there are. */
 function skipBodies(r: ByteReader): number {
-  const count = r.count('function bodies', { max: CORE_FUNCTIONS_MAX });
+  const count = r.count('function bodies');
   for (let i = 0; i < count; i++) r.skip(r.u32());
   return count;
 }
 
 function readTypes(r: ByteReader, draft: Draft): void {
-  const count = r.count('core types', { max: CORE_ITEMS_MAX });
+  const count = r.count('core types');
   for (let i = 0; i < count; i++) {
     if (r.peek() !== 0x4e) {
       draft.types.push(readSubType(r, draft.features));
@@ -156,9 +151,8 @@ function readTypes(r: ByteReader, draft: Draft): void {
     }
     r.u8();
     draft.features.add('gc');
-    const group = r.count('types of a group', { max: CORE_ITEMS_MAX });
+    const group = r.count('types of a group');
     for (let j = 0; j < group; j++) draft.types.push(readSubType(r, draft.features));
-    if (draft.types.length > CORE_ITEMS_MAX) r.fail(`over ${CORE_ITEMS_MAX} core types`);
   }
 }
 

@@ -46,9 +46,23 @@ function readCoreSort(r: ByteReader): CoreSort {
   return r.fail('core sort', r.offset - 1);
 }
 
+/** Any sort, as aliases name it. */
 function readSort(r: ByteReader): Sort {
+  return r.peek() === 0x00 ? coreSortAfter(r) : readExternSort(r);
+}
+
+function coreSortAfter(r: ByteReader): CoreSort {
+  r.u8();
+  return readCoreSort(r);
+}
+
+/** The sort of something components and instances can export and take: of the core sorts, modules only. */
+function readExternSort(r: ByteReader): Sort {
   const byte = r.u8();
-  if (byte === 0x00) return readCoreSort(r);
+  if (byte === 0x00) {
+    const sort = readCoreSort(r);
+    return sort === 'core-module' ? sort : r.fail(`${sort} outside a core instance`, r.offset - 1);
+  }
   const sort = SORTS.get(byte);
   if (sort !== undefined) return sort;
   if (byte === 0x02) throw unsupported('values');
@@ -109,7 +123,7 @@ export function readInstance(r: ByteReader): InstanceDefinition {
 }
 
 function readNamedItem(r: ByteReader, name: string): NamedItem {
-  const sort = readSort(r);
+  const sort = readExternSort(r);
   return { name, sort, index: r.u32() };
 }
 
@@ -122,6 +136,7 @@ function readAliasTarget(r: ByteReader, sort: Sort): AliasTarget {
   const at = r.offset;
   switch (r.u8()) {
     case 0x00: {
+      if (sort.startsWith('core-') && sort !== 'core-module') r.fail(`alias of a ${sort}`, at);
       const instance = r.u32();
       return { kind: 'export', instance, name: r.name() };
     }

@@ -3,7 +3,7 @@
  * first, and every refusal is an `ImageError` that says where.
  */
 import { ImageError } from '../engine.ts';
-import { NAME_BYTES_MAX } from './limits.ts';
+import { ENTRIES_MAX, NAME_BYTES_MAX } from './limits.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -12,12 +12,15 @@ export class ByteReader {
   readonly bytes: Uint8Array;
   readonly end: number;
   offset: number;
+  /** Shared by all readers of one file. */
+  readonly #used: { entries: number };
 
   /** Reads `bytes` from `start` up to, not including, `end`. */
-  constructor(bytes: Uint8Array, start = 0, end: number = bytes.length) {
+  constructor(bytes: Uint8Array, start = 0, end: number = bytes.length, used = { entries: 0 }) {
     this.bytes = bytes;
     this.offset = start;
     this.end = end;
+    this.#used = used;
   }
 
   get remaining(): number {
@@ -85,8 +88,14 @@ export class ByteReader {
     return this.#signed(64);
   }
 
-  /** The number of entries that follow, of which each takes at least `bytesEach`; no more than there is room for. */
-  count(what: string, options: { readonly max?: number; readonly bytesEach?: number } = {}): number {
+  /**
+   * The number of entries that follow, of which each takes at least `bytesEach`: no more than there is room for, than `max`, and than
+   * a whole file may have.
+   */
+  count(
+    what: string,
+    options: { readonly max?: number; readonly bytesEach?: number } = {},
+  ): number {
     const start = this.offset;
     const count = this.u32();
     if (count * (options.bytesEach ?? 1) > this.remaining) {
@@ -96,6 +105,13 @@ export class ByteReader {
       throw new ImageError(
         'limit',
         `component too big: ${count} ${what} at byte ${start}, at most ${options.max} are allowed`,
+      );
+    }
+    this.#used.entries += count;
+    if (this.#used.entries > ENTRIES_MAX) {
+      throw new ImageError(
+        'limit',
+        `component too big: over ${ENTRIES_MAX} entries of lists at byte ${start}`,
       );
     }
     return count;
@@ -129,14 +145,15 @@ export class ByteReader {
   sub(length: number): ByteReader {
     const start = this.offset;
     this.skip(length);
-    return new ByteReader(this.bytes, start, this.offset);
+    return new ByteReader(this.bytes, start, this.offset, this.#used);
   }
 
   /** Length and UTF-8 text. */
   name(): string {
     const start = this.offset;
     const length = this.u32();
-    if (length > this.remaining) this.fail(`name of ${length} bytes, ${this.remaining} left`, start);
+    if (length > this.remaining)
+      this.fail(`name of ${length} bytes, ${this.remaining} left`, start);
     if (length > NAME_BYTES_MAX) {
       throw new ImageError(
         'limit',

@@ -167,6 +167,7 @@ describe('imports', () => {
     'wasi:io/nothing@0.2.0',
     'wasi:keyvalue/store@0.2.0',
     'evil:io/poll@0.2.0',
+    'evil:process/standard@1.0.0',
     'hyperware:process/other@1.0.0',
     'chat:chat:alice.os/chat',
     'plain',
