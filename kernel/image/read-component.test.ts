@@ -1,29 +1,25 @@
 import { print } from '@bytecodealliance/jco-transpile/wasm-tools';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { Component, CoreModule, DefinedType, Definition } from './component.ts';
-import { CORE_MODULES_MAX, DEFINITIONS_MAX, ENTRIES_MAX, NESTING_MAX } from './limits.ts';
+import type { Component, DefinedType, Definition } from './component.ts';
 import { readComponent } from './read-component.ts';
 import { ByteReader } from './reader.ts';
-import { assemble, echoComponent, processBytes, quickJsComponent } from './testing.ts';
-
-const HEAD = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00];
-const MODULE_HEAD = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
-const bytes = (...parts: readonly (number | readonly number[])[]): Uint8Array =>
-  Uint8Array.from(parts.flat());
+import {
+  assemble,
+  bytes,
+  echoComponent,
+  HEAD,
+  leb,
+  MODULE_HEAD,
+  processBytes,
+  quickJsComponent,
+  refusal,
+} from './testing.ts';
 
 const read = async (text: string): Promise<readonly Definition[]> =>
   readComponent(await assemble(text)).definitions;
 /** The types a component defines. */
 const types = async (text: string): Promise<DefinedType[]> =>
   (await read(text)).flatMap((d) => (d.kind === 'type' ? [d.type] : []));
-const moduleOf = async (text: string): Promise<CoreModule> => {
-  const [only] = await read(`(component (core module ${text}))`);
-  if (only?.kind !== 'core-module') throw new Error('no module');
-  return only.module;
-};
-const refusal = (code: string, message: RegExp): unknown =>
-  expect.objectContaining({ name: 'ImageError', code, message: expect.stringMatching(message) });
-
 type Counts = Record<string, number>;
 
 /** How many definitions of each kind a component has, then each one nested in it. */
@@ -174,10 +170,6 @@ function rebuild(sections: readonly Section[]): Uint8Array {
     HEAD,
     ...sections.map(({ id, content }) => [id, ...leb(content.length), ...content]),
   );
-}
-
-function leb(value: number): number[] {
-  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...leb(value >>> 7)];
 }
 
 describe('what is no component', () => {
@@ -366,209 +358,6 @@ test('core items do not leave core instances', () => {
       refusal('malformed', /core-func/),
     );
   }
-});
-
-describe('core modules', () => {
-  test('are summed up with their limits, types and counts', async () => {
-    const module = await moduleOf(`
-      (type (func (param i32 f64) (result i64)))
-      (import "env" "memory" (memory 2 3))
-      (import "env" "t" (table 4 externref))
-      (import "env" "f" (func (type 0)))
-      (import "env" "g" (global (mut i64)))
-      (func (type 0) i64.const 1)
-      (func)
-      (table (export "table") 5 6 funcref)
-      (global (export "global") f32 (f32.const 1.5))
-      (global i32 (i32.add (i32.const -1) (i32.const 2)))
-      (export "f" (func 1))
-      (start 2)
-      (elem (i32.const 0) func 0) (data "abc") (data (i32.const 0) "d")`);
-    expect(module).toMatchObject({
-      types: [
-        { params: ['i32', 'f64'], results: ['i64'] },
-        { params: [], results: [] },
-      ],
-      imports: [
-        {
-          module: 'env',
-          field: 'memory',
-          type: { kind: 'memory', limits: { minimum: 2, maximum: 3 } },
-        },
-        {
-          field: 't',
-          type: { kind: 'table', table: { element: 'externref', limits: { minimum: 4 } } },
-        },
-        { field: 'f', type: { kind: 'func', type: 0 } },
-        { field: 'g', type: { kind: 'global', global: { type: 'i64', mutable: true } } },
-      ],
-      functions: [0, 1],
-      memories: [],
-      tables: [
-        { element: 'funcref', limits: { minimum: 5, maximum: 6, shared: false, wide: false } },
-      ],
-      globals: [
-        { type: 'f32', mutable: false },
-        { type: 'i32', mutable: false },
-      ],
-      exports: [
-        { name: 'table', kind: 'table', index: 1 },
-        { name: 'global', kind: 'global', index: 1 },
-        { name: 'f', kind: 'func', index: 1 },
-      ],
-      hasStart: true,
-      dataCount: 2,
-      elementCount: 1,
-      features: [],
-    });
-  });
-
-  test.for([
-    ['tags', '(tag)'],
-    ['tags', '(import "a" "b" (tag))'],
-    ['multi-memory', '(memory 1) (memory 1)'],
-    ['multi-memory', '(import "a" "b" (memory 1)) (memory 1)'],
-    ['memory64', '(memory i64 1)'],
-    ['table64', '(table i64 1 funcref)'],
-    ['shared-memory', '(memory 1 2 shared)'],
-    ['gc', '(type (struct (field i32)))'],
-    ['gc', '(type (array i8))'],
-    ['gc', '(rec (type (func)))'],
-    ['gc', '(type (sub (func)))'],
-    ['gc', '(func (param anyref))'],
-    ['gc', '(table 1 eqref)'],
-    ['gc', '(global (ref null i31) (ref.null i31))'],
-    ['exception-references', '(func (param exnref))'],
-  ] as const)('F11 %s is noticed in %s', async ([feature, text]) => {
-    expect((await moduleOf(text)).features).toEqual([feature]);
-  });
-
-  test('with sections out of order, twice, unknown or ragged are refused', () => {
-    const module = (...sections: number[][]): Uint8Array => {
-      const content = [...MODULE_HEAD, ...sections.flat()];
-      return bytes(HEAD, [0x01, content.length], content);
-    };
-    const type = [1, 4, 1, 0x60, 0, 0];
-    const func = [3, 2, 1, 0];
-    const code = [10, 4, 1, 2, 0, 0x0b];
-    expect(readComponent(module(type, func, code)).definitions).toHaveLength(1);
-    expect(() => readComponent(module(func, type, code))).toThrow(/out of order/);
-    expect(() => readComponent(module(type, type, func, code))).toThrow(/out of order/);
-    expect(() => readComponent(module(type, func, [77, 0]))).toThrow(/core section 77 is unknown/);
-    expect(() => readComponent(module(type, func))).toThrow(/1 functions declared, 0 bodies/);
-    expect(() => readComponent(module([1, 5, 1, 0x60, 0, 0, 0]))).toThrow(/1 bytes too long/);
-  });
-});
-
-describe('F10 demands out of proportion', () => {
-  test('F10 a few bytes cannot ask for four thousand million entries', () => {
-    for (const id of [2, 3, 5, 6, 7, 8, 10, 11]) {
-      const file = bytes(HEAD, [id, 5, 0xff, 0xff, 0xff, 0xff, 0x0f]);
-      expect(() => readComponent(file), `section ${id}`).toThrow(refusal('malformed', /announced/));
-    }
-    // The same for what is inside: record fields, and a module's types, functions and bodies.
-    expect(() => readComponent(bytes(HEAD, [7, 7, 1, 0x72, 0xff, 0xff, 0xff, 0xff, 0x0f]))).toThrow(
-      /fields announced/,
-    );
-    for (const id of [1, 2, 3, 4, 5, 6, 7, 9, 10, 11]) {
-      const section = [id, 5, 0xff, 0xff, 0xff, 0xff, 0x0f];
-      const module = [...MODULE_HEAD, ...section];
-      expect(() => readComponent(bytes(HEAD, [1, module.length], module))).toThrow(/announced/);
-    }
-  });
-
-  test('F10 components nest to a limit', async () => {
-    const nested = (depth: number): string =>
-      depth === 0 ? '(component)' : `(component ${nested(depth - 1)})`;
-    expect((await read(nested(NESTING_MAX))).length).toBe(1);
-    await expect(read(nested(NESTING_MAX + 1))).rejects.toThrow(refusal('limit', /nested deeper/));
-    // Far past it the reader's own stack must not be what ends it.
-    let deep: number[] = [...HEAD];
-    for (let i = 0; i < 2_000; i++) deep = [...HEAD, 4, ...leb(deep.length), ...deep];
-    expect(() => readComponent(bytes(deep))).toThrow(refusal('limit', /nested deeper/));
-  });
-
-  test('F10 types nest to a limit', () => {
-    const nested = (depth: number): number[] => {
-      let type = [0x42, 0];
-      for (let i = 0; i < depth; i++) type = [0x42, 1, 0x01, ...type];
-      return [...HEAD, 7, ...leb(type.length + 1), 1, ...type];
-    };
-    expect(readComponent(bytes(nested(NESTING_MAX - 1))).definitions).toHaveLength(1);
-    expect(() => readComponent(bytes(nested(NESTING_MAX)))).toThrow(
-      refusal('limit', /types nested/),
-    );
-    expect(() => readComponent(bytes(nested(3_000)))).toThrow(refusal('limit', /types nested/));
-  });
-
-  test('F10 definitions are counted over all sections and nested types', () => {
-    const many = (count: number): number[] => [...leb(count), ...Array(count).fill(0x7f)];
-    const section = (content: readonly number[]): number[] => [
-      7,
-      ...leb(content.length),
-      ...content,
-    ];
-    const half = section(many(DEFINITIONS_MAX / 2));
-    expect(readComponent(bytes(HEAD, half, half)).definitions).toHaveLength(DEFINITIONS_MAX);
-    expect(() => readComponent(bytes(HEAD, half, half, section(many(1))))).toThrow(
-      refusal('limit', /definitions/),
-    );
-    const instance = (count: number): number[] => {
-      const declarations = Array.from({ length: count }, () => [0x01, 0x7f]).flat();
-      return section([1, 0x42, ...leb(count), ...declarations]);
-    };
-    expect(() => readComponent(bytes(HEAD, half, instance(DEFINITIONS_MAX / 2)))).toThrow(
-      refusal('limit', /definitions/),
-    );
-  });
-
-  test('F10 entries of lists are counted over the whole file', () => {
-    // A field without a name takes two bytes here, and fifty times that once read.
-    const record = (fields: number): number[] => {
-      const type = [1, 0x72, ...leb(fields), ...Array(fields * 2).fill(0)];
-      return [7, ...leb(type.length), ...type];
-    };
-    const half = record(ENTRIES_MAX / 2 - 2);
-    expect(readComponent(bytes(HEAD, half, half)).definitions).toHaveLength(2);
-    expect(() => readComponent(bytes(HEAD, half, half, record(2)))).toThrow(
-      refusal('limit', /entries of lists/),
-    );
-  });
-
-  test('F10 modules are counted over all nested components', () => {
-    const module = [1, 8, ...MODULE_HEAD];
-    const modules = (count: number): number[] => Array.from({ length: count }, () => module).flat();
-    const inner = [...HEAD, ...modules(CORE_MODULES_MAX / 2)];
-    const nested = [4, ...leb(inner.length), ...inner];
-    expect(readComponent(bytes(HEAD, nested, nested)).definitions).toHaveLength(2);
-    expect(() => readComponent(bytes(HEAD, nested, nested, module))).toThrow(
-      refusal('limit', /core modules/),
-    );
-  });
-});
-
-describe('F11 what the component model has besides', () => {
-  test.for([
-    ['futures', [7, 3, 1, 0x65, 0x00]],
-    ['streams', [7, 3, 1, 0x66, 0x00]],
-    ['error-context', [7, 2, 1, 0x64]],
-    ['async functions', [7, 5, 1, 0x43, 0, 1, 0]],
-    ['fixed-length lists', [7, 4, 1, 0x67, 0x7f, 4]],
-    ['a start function', [9, 3, 0, 0, 0]],
-    ['values', [12, 4, 1, 0x7f, 1, 1]],
-    ['values', [10, 6, 1, 0, 1, 0x61, 2, 0]],
-    ['task.return', [8, 4, 1, 0x09, 0x01, 0x00]],
-    ['stream', [8, 3, 1, 0x0e, 0]],
-    ['thread', [8, 3, 1, 0x40, 0]],
-    ['async lifting and lowering', [8, 6, 1, 0x01, 0x00, 0, 1, 0x06]],
-    ['async callbacks', [8, 7, 1, 0x00, 0x00, 0, 1, 0x07, 0]],
-    ['version suffix', [10, 7, 1, 2, 1, 0x61, 0, 1, 0]],
-    ['GC types', [3, 4, 1, 0x5f, 0, 0]],
-  ] as const)('F11 %s is refused by name', ([name, section]) => {
-    expect(() => readComponent(bytes(HEAD, section))).toThrow(
-      refusal('unsupported-feature', new RegExp(name)),
-    );
-  });
 });
 
 test('a component is read where it lies in a larger buffer', async () => {

@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { componentEmbed, componentNew, parse } from '@bytecodealliance/jco-transpile/wasm-tools';
 import { componentize } from 'componentize-qjs';
+import { expect } from 'vitest';
+import type { ImageError } from '../engine.ts';
+import { validateComponent, type ValidatedComponent } from './validate.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 
@@ -81,4 +84,46 @@ export async function quickJsComponent(stubWasi: boolean): Promise<Uint8Array> {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Matches an `ImageError` by code and message. */
+export function refusal(code: ImageError['code'], message: RegExp): unknown {
+  return expect.objectContaining({
+    name: 'ImageError',
+    code,
+    message: expect.stringMatching(message),
+  });
+}
+
+/** Validates the smallest process with some parts replaced, which must be accepted. */
+export async function accept(parts: Partial<ProcessParts> = {}): Promise<ValidatedComponent> {
+  return validateComponent(await processBytes(parts));
+}
+
+/** The same, but it must be refused like this. */
+export async function refuse(
+  parts: Partial<ProcessParts>,
+  code: ImageError['code'],
+  message: RegExp,
+): Promise<void> {
+  const file = await processBytes(parts);
+  expect(() => validateComponent(file)).toThrow(refusal(code, message));
+}
+
+/** Component text that imports an instance of that name. */
+export function importOf(name: string, body = '(export "f" (func))'): { readonly before: string } {
+  return { before: `(import "${name}" (instance ${body}))` };
+}
+
+/** The head of a component, and of a core module. */
+export const HEAD = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00];
+export const MODULE_HEAD = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
+
+export function bytes(...parts: readonly (number | readonly number[])[]): Uint8Array {
+  return Uint8Array.from(parts.flat());
+}
+
+/** An unsigned integer below 2^31 as LEB128. */
+export function leb(value: number): number[] {
+  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...leb(value >>> 7)];
 }
