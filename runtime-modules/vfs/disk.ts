@@ -1,0 +1,329 @@
+/** Every action on disk, for requests whose authority was decided before (runtime-modules.md §2.1). */
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import type { Answer } from '../../kernel/module.ts';
+import type { LazyLoadBlob } from '../../wit/types.ts';
+import { dirEntry, vfsResponse, type VfsAction, type VfsResponse } from '../../wit/vfs-api.ts';
+import { earlyEof, ioFailure, notUtf8 } from '../shared/io-error.ts';
+import { KeyedLock } from '../shared/keyed-lock.ts';
+import { INLINE_BYTES_MAX, TEXT_BYTES_MAX } from './limits.ts';
+import { OffThread } from './off-thread.ts';
+import { OpenFiles, type OpenFile } from './open-files.ts';
+import type { VfsPath } from './path.ts';
+import { pathOf } from './path.ts';
+import { Places } from './place.ts';
+import { openFile, readRange, readWhole, sizeOf } from './read.ts';
+import * as tree from './tree.ts';
+import { replaceFile, sync, writeAt, writeWhole } from './write.ts';
+import { membersOf, type Member } from './zip.ts';
+
+/** Largest offset a file can have. */
+const OFFSET_MAX = 2n ** 63n - 1n;
+
+export class Disk {
+  readonly places: Places;
+  readonly files: OpenFiles;
+  readonly #locks = new KeyedLock();
+  readonly #offThread = new OffThread();
+
+  private constructor(places: Places, onLimitHit: () => void) {
+    this.places = places;
+    this.files = new OpenFiles(onLimitHit);
+  }
+
+  static async open(root: string, onLimitHit: () => void): Promise<Disk> {
+    return new Disk(await Places.open(root), onLimitHit);
+  }
+
+  async close(): Promise<void> {
+    await this.files.close();
+    await this.#offThread.close();
+  }
+
+  /** The answer to everything but CreateDrive and root listings. @throws I/O errors, `IoFailure`, `ZipFailure` */
+  async perform(
+    action: VfsAction,
+    path: VfsPath,
+    other: VfsPath | undefined,
+    bytes: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    if (action.kind === 'AddZip') return this.#addZip(path, bytes, signal);
+    const keys = other === undefined ? [path.text] : [path.text, other.text];
+    return this.#locks.run(keys, () => {
+      signal.throwIfAborted();
+      return this.#locked(action, path, other, bytes, signal);
+    });
+  }
+
+  /** The names in a directory that is no drive's: packages, or a package's drives. */
+  async listRoot(segments: readonly string[], signal: AbortSignal): Promise<Uint8Array> {
+    return this.#listing(segments, signal);
+  }
+
+  async #locked(
+    action: VfsAction,
+    path: VfsPath,
+    other: VfsPath | undefined,
+    bytes: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const { places, files } = this;
+    const { text, segments } = path;
+    switch (action.kind) {
+      case 'CreateDrive':
+      case 'CreateDirAll':
+        await tree.createDirAll(await places.find(segments));
+        return OK;
+      case 'CreateDir':
+        await tree.createDir(await places.findWritable(segments));
+        return OK;
+      case 'CreateFile':
+        files.reset(text);
+        await this.#use(path, constants.O_CREAT | constants.O_TRUNC, noWork);
+        return OK;
+      case 'OpenFile':
+        await this.#use(path, action.value.create ? constants.O_CREAT : 0, async (file) => {
+          file.cursor = 0n;
+        });
+        return OK;
+      case 'CloseFile':
+        files.reset(text);
+        return OK;
+      case 'Write':
+        await writeWhole(places, await places.findWritable(segments), bytes, signal);
+        files.replaced(text);
+        return OK;
+      case 'WriteAll':
+        await this.#use(path, 0, (file) => writeOn(file, bytes, signal));
+        return OK;
+      case 'Append':
+        await this.#use(path, 0, async (file) => {
+          file.cursor = BigInt(await sizeOf(file.handle));
+          await writeOn(file, bytes, signal);
+        });
+        return OK;
+      case 'SyncAll':
+        await this.#use(path, 0, async ({ handle }) =>
+          sync(handle, await places.findExisting(segments)),
+        );
+        return OK;
+      case 'Read':
+        return data(await readWhole(await places.findExisting(segments), signal));
+      case 'ReadToEnd':
+        return this.#use(path, 0, async (file) => data(await readOn(file, undefined, signal)));
+      case 'ReadExact': {
+        const { length } = action.value;
+        return this.#use(path, 0, async (file) => data(await readOn(file, BigInt(length), signal)));
+      }
+      case 'ReadToString':
+        return this.#use(path, 0, (file) => this.#readText(file, signal));
+      case 'ReadDir':
+        return { body: await this.#listing(segments, signal) };
+      case 'Seek':
+        return this.#use(path, 0, async (file) => {
+          file.cursor = await target(file, action.value);
+          return answer({ kind: 'SeekFrom', value: { new_offset: narrow(file.cursor) } });
+        });
+      case 'RemoveFile':
+        await tree.removeFile((await places.findEntry(segments)).disk);
+        files.reset(text);
+        return OK;
+      case 'RemoveDir':
+        await tree.removeDir((await places.findEntry(segments)).disk);
+        files.resetTree(text);
+        return OK;
+      case 'RemoveDirAll':
+        await tree.removeDirAll((await places.findEntry(segments)).disk);
+        files.resetTree(text);
+        return OK;
+      case 'Rename':
+        return this.#rename(path, other ?? path);
+      case 'CopyFile': {
+        const to = other ?? path;
+        const from = await places.findExisting(segments);
+        await tree.copy(places, from, await places.findWritable(to.segments));
+        files.replaced(to.text);
+        return OK;
+      }
+      case 'Metadata': {
+        const { type, length } = await tree.metadata(await places.findExisting(segments));
+        return answer({ kind: 'Metadata', value: { file_type: { kind: type }, len: length } });
+      }
+      case 'Len':
+        return this.#use(path, 0, async ({ handle }) =>
+          answer({ kind: 'Len', value: await sizeOf(handle) }),
+        );
+      case 'SetLen': {
+        const length = Number(action.value);
+        if (!Number.isSafeInteger(length)) throw ioFailure('EFBIG');
+        return this.#use(path, 0, async ({ handle }) => {
+          await handle.truncate(length);
+          return OK;
+        });
+      }
+      case 'Hash':
+        return this.#use(path, 0, (file) => this.#hash(file, signal));
+      case 'AddZip':
+        return this.#addZip(path, bytes, signal);
+      default:
+        return action satisfies never;
+    }
+  }
+
+  /** Runs `work` on the open file; `create` are the flags to open it with beside reading and writing. */
+  #use<T>(path: VfsPath, create: number, work: (file: OpenFile) => Promise<T>): Promise<T> {
+    const open = async (): Promise<FileHandle> => {
+      const place = await this.places.find(path.segments);
+      if (place.missing > (create & constants.O_CREAT ? 1 : 0)) throw ioFailure('ENOENT');
+      return openFile(place.disk, constants.O_RDWR | create);
+    };
+    return this.files.use(path.text, open, work);
+  }
+
+  async #rename(from: VfsPath, to: VfsPath): Promise<Answer> {
+    const source = await this.places.findEntry(from.segments);
+    const goal = await this.places.findEntry(to.segments);
+    if (source.missing > 0 || goal.missing > 1) throw ioFailure('ENOENT');
+    await tree.move(source.disk, goal.disk);
+    // No handle may keep addressing the moved file under its old name (M60).
+    this.files.resetTree(from.text);
+    this.files.resetTree(to.text);
+    return OK;
+  }
+
+  async #readText(file: OpenFile, signal: AbortSignal): Promise<Answer> {
+    const left = await bytesLeft(file);
+    if (left > TEXT_BYTES_MAX) throw ioFailure('EFBIG');
+    if (left <= INLINE_BYTES_MAX) {
+      const text = utf8Text(await readOn(file, undefined, signal));
+      return answer({ kind: 'ReadToString', value: text });
+    }
+    const json = await this.#offThread.run('json-text', file.handle.fd, file.cursor, signal);
+    file.cursor += BigInt(left);
+    return { body: Buffer.concat([TEXT_OPEN, json, TEXT_CLOSE]) };
+  }
+
+  async #hash(file: OpenFile, signal: AbortSignal): Promise<Answer> {
+    const size = await sizeOf(file.handle);
+    const digest =
+      size <= INLINE_BYTES_MAX
+        ? createHash('sha256')
+            .update(await readRange(file.handle, 0n, size, signal))
+            .digest()
+        : await this.#offThread.run('hash', file.handle.fd, 0n, signal);
+    file.cursor = BigInt(size);
+    return answer({ kind: 'Hash', value: digest });
+  }
+
+  /** Built entry by entry, so that a large directory does not hold the thread at the end. */
+  async #listing(segments: readonly string[], signal: AbortSignal): Promise<Uint8Array> {
+    const parts: Buffer[] = [Buffer.from('{"ReadDir":[')];
+    const folder = await this.places.findExisting(segments);
+    let separator = '';
+    for await (const { name, type } of tree.listDir(folder, signal)) {
+      if (this.places.isHidden(segments, name)) continue;
+      const path = [...segments, name].join('/');
+      parts.push(Buffer.from(separator + dirEntry.stringify({ path, file_type: { kind: type } })));
+      separator = ',';
+    }
+    parts.push(Buffer.from(']}'));
+    return Buffer.concat(parts);
+  }
+
+  async #addZip(base: VfsPath, archive: Uint8Array, signal: AbortSignal): Promise<Answer> {
+    const members = await membersOf(archive);
+    await tree.createDirAll(await this.places.find(base.segments));
+    for (const member of members) {
+      signal.throwIfAborted();
+      const path = pathOf([...base.segments, ...member.segments]);
+      if (path !== undefined) await this.#addMember(path, member, signal);
+    }
+    return OK;
+  }
+
+  #addMember(path: VfsPath, member: Member, signal: AbortSignal): Promise<void> {
+    return this.#locks.run([path.text], async () => {
+      if (member.isDirectory) return tree.createDirAll(await this.places.find(path.segments));
+      let place = await this.places.find(path.segments);
+      if (place.missing > 1) {
+        await tree.createDirAll(await this.places.find(path.segments.slice(0, -1)));
+        place = await this.places.findWritable(path.segments);
+      }
+      await replaceFile(this.places, place, (partial) => member.writeTo(partial, signal));
+      this.files.replaced(path.text);
+    });
+  }
+}
+
+const noWork = (): Promise<void> => Promise.resolve();
+
+function answer(response: VfsResponse): Answer {
+  return { body: vfsResponse.encode(response) };
+}
+
+const OK = answer({ kind: 'Ok' });
+const READ = answer({ kind: 'Read' });
+const TEXT_OPEN = Buffer.from('{"ReadToString":');
+const TEXT_CLOSE = Buffer.from('}');
+
+function data(bytes: Uint8Array): Answer {
+  const blob: LazyLoadBlob = { mime: 'application/octet-stream', bytes };
+  return { ...READ, blob };
+}
+
+async function writeOn(file: OpenFile, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+  await writeAt(file.handle, bytes, file.cursor, signal);
+  file.cursor += BigInt(bytes.length);
+}
+
+async function bytesLeft(file: OpenFile): Promise<number> {
+  const left = BigInt(await sizeOf(file.handle)) - file.cursor;
+  return left > 0n ? Number(left) : 0;
+}
+
+/** From the cursor: exactly `exact` bytes, or all there are. */
+async function readOn(
+  file: OpenFile,
+  exact: bigint | undefined,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const left = await bytesLeft(file);
+  // Compared with what is there before any memory is taken: `exact` may be 2^60 (M61).
+  if (exact !== undefined && exact > BigInt(left)) {
+    file.cursor += BigInt(left);
+    throw earlyEof();
+  }
+  const length = exact === undefined ? left : Number(exact);
+  const bytes = await readRange(file.handle, file.cursor, length, signal);
+  file.cursor += BigInt(bytes.length);
+  return bytes;
+}
+
+async function target(
+  file: OpenFile,
+  seek: Extract<VfsAction, { kind: 'Seek' }>['value'],
+): Promise<bigint> {
+  const start =
+    seek.kind === 'Start'
+      ? 0n
+      : seek.kind === 'Current'
+        ? file.cursor
+        : BigInt(await sizeOf(file.handle));
+  const offset = start + BigInt(seek.value);
+  if (offset < 0n || offset > OFFSET_MAX) throw ioFailure('EINVAL');
+  return offset;
+}
+
+function narrow(value: bigint): number | bigint {
+  return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value;
+}
+
+function utf8Text(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw notUtf8();
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * `vfs:distro:sys`: drives of files, by capability (runtime-modules.md §2). Requests of one process take effect in order; equal paths
+ * are used by one request at a time; nothing holds the kernel's thread.
+ */
+import type { Answer, KernelPort, ModuleRequest, RuntimeModule } from '../../kernel/module.ts';
+import { FD_MANAGER } from '../../wit/address.ts';
+import { fdManagerRequest } from '../../wit/fd-manager-api.ts';
+import type { Address, Result } from '../../wit/types.ts';
+import {
+  vfsRequest,
+  vfsResponse,
+  type VfsAction,
+  type VfsError,
+  type VfsRequest,
+} from '../../wit/vfs-api.ts';
+import { driveCapability } from '../shared/drive-capability.ts';
+import { ioErrorText } from '../shared/io-error.ts';
+import { decodeBody, refuse } from '../shared/refuse.ts';
+import { holdsRoot, isKernel, needOf, refusalFor } from './access.ts';
+import { Disk } from './disk.ts';
+import { BODY_BYTES_MAX, OPERATIONS_MAX } from './limits.ts';
+import { driveOf, normalise, parsePath, type VfsPath } from './path.ts';
+import { Semaphore } from '../shared/semaphore.ts';
+import { ZipFailure } from './zip.ts';
+
+export interface VfsNeeds {
+  readonly port: KernelPort;
+}
+
+export interface VfsOptions {
+  /** `<home>/vfs`; created when missing. */
+  readonly root: string;
+}
+
+export type VfsWork =
+  | {
+      readonly kind: 'action';
+      readonly action: VfsAction;
+      readonly path: VfsPath;
+      readonly other: VfsPath | undefined;
+      readonly bytes: Uint8Array;
+      readonly source: Address;
+      readonly byKernel: boolean;
+    }
+  | {
+      readonly kind: 'root-listing';
+      readonly segments: readonly string[];
+      readonly source: Address;
+    }
+  | { readonly kind: 'handle-limit'; readonly limit: number };
+
+export const vfs =
+  (options: VfsOptions) =>
+  (needs: VfsNeeds): RuntimeModule<VfsWork> =>
+    new Vfs(needs, options);
+
+/** Actions that carry their data in the blob. */
+const WITH_BLOB: readonly VfsAction['kind'][] = ['Write', 'WriteAll', 'Append', 'AddZip'];
+
+class Vfs implements RuntimeModule<VfsWork> {
+  readonly name = 'vfs';
+  readonly public = false;
+  readonly #port: KernelPort;
+  readonly #disk: Promise<Disk>;
+  readonly #operations = new Semaphore(OPERATIONS_MAX);
+  #limitAsked = false;
+
+  constructor({ port }: VfsNeeds, options: VfsOptions) {
+    this.#port = port;
+    this.#disk = Disk.open(options.root, () => this.#onLimitHit());
+    // Whoever asks first hears of a failure; nobody asking is no reason to end the node.
+    this.#disk.catch((error: unknown) => port.print(0, `vfs: ${options.root}: ${String(error)}`));
+  }
+
+  decode(request: ModuleRequest): Result<VfsWork, Answer | undefined> {
+    if (!request.local) {
+      this.#port.print(1, `vfs: ignored a request from node ${request.source.node}`);
+      return { ok: false, error: undefined };
+    }
+    if (request.source.process === FD_MANAGER) {
+      const limit = decodeBody(fdManagerRequest, request.body, BODY_BYTES_MAX);
+      if (limit.ok && limit.value.kind === 'FdsLimit')
+        return { ok: true, value: { kind: 'handle-limit', limit: Number(limit.value.value) } };
+    }
+    const body = decodeBody(vfsRequest, request.body, BODY_BYTES_MAX);
+    return body.ok ? this.#decide(request, body.value) : refusal({ kind: 'MalformedRequest' });
+  }
+
+  async handle(work: VfsWork, signal: AbortSignal): Promise<Answer | undefined> {
+    try {
+      return await this.#operations.run(() => this.#perform(work, signal));
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      return failure(error, work);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const disk = await this.#disk.catch(() => undefined);
+    await disk?.close();
+  }
+
+  /** Path and authority; nothing here touches the disk. */
+  #decide(request: ModuleRequest, { path: text, action }: VfsRequest): Result<VfsWork, Answer> {
+    const our = this.#port.our.node;
+    const { source } = request;
+    const path = parsePath(text);
+    if (path === undefined) {
+      const segments = action.kind === 'ReadDir' ? normalise(text) : undefined;
+      if (segments === undefined) return refusal({ kind: 'MalformedRequest' });
+      // Root listings need root from everybody, own package and kernel included (M27, M32).
+      if (!holdsRoot(request, our)) return refusal({ kind: 'NoReadCap' });
+      return { ok: true, value: { kind: 'root-listing', segments, source } };
+    }
+    let other: VfsPath | undefined;
+    if (action.kind === 'Rename' || action.kind === 'CopyFile') {
+      other = parsePath(action.value.new_path);
+      if (other === undefined) return refusal({ kind: 'MalformedRequest' });
+    }
+    const refused = refusalFor(request, our, needOf(action), path, other);
+    if (refused !== undefined) return refusal(refused);
+    if (WITH_BLOB.includes(action.kind) && request.blob === undefined)
+      return refusal({ kind: 'NoBlob' });
+    const byKernel = isKernel(request, our);
+    if (action.kind === 'CreateDrive' && !byKernel && !request.caller.exists)
+      return refusal({ kind: 'AddCapFailed' });
+    const bytes = request.blob?.bytes ?? NO_BYTES;
+    return { ok: true, value: { kind: 'action', action, path, other, bytes, source, byKernel } };
+  }
+
+  async #perform(work: VfsWork, signal: AbortSignal): Promise<Answer | undefined> {
+    const disk = await this.#disk;
+    if (signal.aborted) return undefined;
+    if (work.kind === 'handle-limit') {
+      disk.files.setLimit(work.limit);
+      return undefined;
+    }
+    if (work.kind === 'root-listing') {
+      const body = await disk.listRoot(work.segments, signal);
+      return { body, send: 'always-to-source', echoMetadata: true };
+    }
+    this.#askForLimit();
+    if (work.action.kind === 'CreateDrive') return this.#createDrive(disk, work, signal);
+    return disk.perform(work.action, work.path, work.other, work.bytes, signal);
+  }
+
+  /** The calling process, not its package, receives the right to share the drive (runtime-modules.md §2.5). */
+  async #createDrive(
+    disk: Disk,
+    work: Extract<VfsWork, { kind: 'action' }>,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const drive = driveOf(work.path);
+    const answer = await disk.perform(work.action, drive, undefined, NO_BYTES, signal);
+    const { node } = this.#port.our;
+    const granted = await this.#port.grant(work.source.process, [
+      driveCapability(node, 'read', drive.drive),
+      driveCapability(node, 'write', drive.drive),
+    ]);
+    return granted || work.byKernel ? answer : refusal({ kind: 'AddCapFailed' }).error;
+  }
+
+  /** With the first file work, when fd-manager is surely there: modules have no other moment of their own. */
+  #askForLimit(): void {
+    if (this.#limitAsked) return;
+    this.#limitAsked = true;
+    this.#tellFdManager('RequestFdsLimit');
+  }
+
+  #onLimitHit(): void {
+    this.#tellFdManager('FdsLimitHit');
+  }
+
+  #tellFdManager(kind: 'RequestFdsLimit' | 'FdsLimitHit'): void {
+    this.#port.send({
+      target: { node: this.#port.our.node, process: FD_MANAGER },
+      rsvp: undefined,
+      message: {
+        kind: 'request',
+        request: {
+          inherit: false,
+          expectsResponse: undefined,
+          body: fdManagerRequest.encode({ kind }),
+          metadata: undefined,
+          capabilities: [],
+        },
+      },
+      blob: undefined,
+    });
+  }
+}
+
+const NO_BYTES = new Uint8Array();
+
+/** Errors reach whoever waits, also by rsvp, and nobody else (H18). */
+function refusal(error: VfsError): { readonly ok: false; readonly error: Answer } {
+  const body = vfsResponse.encode({ kind: 'Err', value: error });
+  return { ok: false, error: refuse(body, 'if-wanted') };
+}
+
+/** The answer for something thrown. @throws it again when it is a bug */
+function failure(error: unknown, work: VfsWork): Answer {
+  if (error instanceof ZipFailure) {
+    // The path as the guest knows it: where this node keeps its files is nobody's business.
+    const path = work.kind === 'action' ? `/${work.path.text}` : '';
+    return refusal(
+      error.kind === 'unpack'
+        ? { kind: 'UnzipError' }
+        : { kind: 'ParseError', value: { error: error.message, path } },
+    ).error;
+  }
+  const text = ioErrorText(error);
+  if (text === undefined) throw error;
+  return refusal({ kind: 'IOError', value: text }).error;
+}

@@ -1,0 +1,122 @@
+/**
+ * Where a path is on disk. Links that the host's owner made are followed, but only inside the same drive: a path whose capability
+ * was checked for one drive must not reach another, nor leave the vfs root (findings: path safety).
+ */
+import { lstat, mkdir, realpath, rm } from 'node:fs/promises';
+import { join, sep } from 'node:path';
+import { errorCode, ioFailure } from '../shared/io-error.ts';
+
+/** A place on disk whose existing part has no links in it. */
+export interface Place {
+  readonly disk: string;
+  /** How many of the last segments do not exist; 0: the place exists, 1: only its parent does. */
+  readonly missing: number;
+}
+
+/** Segments that make the boundary of a path: package and drive. */
+const BOUNDARY_SEGMENTS = 2;
+/** Folder for files being written, beside the packages; its name cannot be a package. */
+const PARTIAL = '.partial';
+
+export class Places {
+  readonly #root: string;
+  #partialCount = 0;
+
+  private constructor(root: string) {
+    this.#root = root;
+  }
+
+  /** Creates the root if it is missing and clears what a crash left half-written. */
+  static async open(root: string): Promise<Places> {
+    await mkdir(root, { recursive: true });
+    const places = new Places(await realpath(root));
+    await rm(join(places.#root, PARTIAL), { recursive: true, force: true });
+    await mkdir(join(places.#root, PARTIAL));
+    return places;
+  }
+
+  /** A fresh file name on the same file system as most drives. */
+  partial(): string {
+    this.#partialCount += 1;
+    return join(this.#root, PARTIAL, String(this.#partialCount));
+  }
+
+  /** True for what is no package in the root's listing. */
+  isHidden(segments: readonly string[], name: string): boolean {
+    return segments.length === 0 && name === PARTIAL;
+  }
+
+  /** The place of a path, links followed. @throws as the file system does; EACCES when a link leads out of the drive */
+  async find(segments: readonly string[]): Promise<Place> {
+    for (let existing = segments.length; existing >= 0; existing -= 1) {
+      const real = await this.#real(segments.slice(0, existing));
+      if (real === undefined) continue;
+      this.#assertInside(real, segments.slice(0, existing));
+      const rest = segments.slice(existing).map(onDisk);
+      // A link to nowhere is not free space: creating through it would make a file where it points.
+      if (rest[0] !== undefined && (await isThere(join(real, rest[0])))) throw ioFailure('ENOENT');
+      return { disk: join(real, ...rest), missing: rest.length };
+    }
+    throw ioFailure('ENOENT');
+  }
+
+  /** The place of the entry itself: only its parents' links are followed. */
+  async findEntry(segments: readonly string[]): Promise<Place> {
+    const parent = await this.find(segments.slice(0, -1));
+    const disk = join(parent.disk, ...segments.slice(-1).map(onDisk));
+    if (parent.missing > 0) return { disk, missing: parent.missing + 1 };
+    return { disk, missing: (await isThere(disk)) ? 0 : 1 };
+  }
+
+  /** `find`, refusing a place that does not exist. */
+  async findExisting(segments: readonly string[]): Promise<string> {
+    const place = await this.find(segments);
+    if (place.missing > 0) throw ioFailure('ENOENT');
+    return place.disk;
+  }
+
+  /** `find`, refusing a place whose parent does not exist. */
+  async findWritable(segments: readonly string[]): Promise<Place> {
+    const place = await this.find(segments);
+    if (place.missing > 1) throw ioFailure('ENOENT');
+    return place;
+  }
+
+  async #real(segments: readonly string[]): Promise<string | undefined> {
+    try {
+      return await realpath(join(this.#root, ...segments.map(onDisk)));
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT' && segments.length > 0) return undefined;
+      throw error;
+    }
+  }
+
+  #assertInside(real: string, segments: readonly string[]): void {
+    const boundary = join(this.#root, ...segments.slice(0, BOUNDARY_SEGMENTS).map(onDisk));
+    const isInside =
+      segments.length < BOUNDARY_SEGMENTS ? real === boundary : isWithin(real, boundary);
+    if (isInside) return;
+    throw ioFailure('EACCES');
+  }
+}
+
+/** Windows has no colons in names. Backslashes there would be separators; the drive letter's colon is gone with the rest. */
+function onDisk(segment: string): string {
+  if (process.platform !== 'win32') return segment;
+  if (segment.includes('\\')) throw ioFailure('EINVAL');
+  return segment.replaceAll(':', '_');
+}
+
+function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
