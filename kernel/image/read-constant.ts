@@ -1,7 +1,7 @@
 /** Steps over the constant expressions that initialise globals and tables. */
 import type { CoreFeature } from './component.ts';
 import { CONSTANT_INSTRUCTIONS_MAX } from './limits.ts';
-import { readHeapType } from './read-core-module.ts';
+import { readHeapType } from './read-core-types.ts';
 import type { ByteReader } from './reader.ts';
 
 /** Instructions of the extended constant expressions: i32 and i64 add, sub, mul. */

@@ -12,7 +12,8 @@ import type {
   ValueType,
 } from './component.ts';
 import { NESTING_MAX } from './limits.ts';
-import { readCoreExternType, readSubType } from './read-core-module.ts';
+import { readCoreExternType } from './read-core-module.ts';
+import { readSubType } from './read-core-types.ts';
 import { readAlias, readExternName, readImport } from './read-definitions.ts';
 import type { ByteReader } from './reader.ts';
 

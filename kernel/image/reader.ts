@@ -37,9 +37,10 @@ export class ByteReader {
   }
 
   u8(): number {
-    if (this.offset >= this.end) this.fail('unexpected end');
-    // In range, as just checked.
-    return this.bytes[this.offset++] as number;
+    const byte = this.peek();
+    if (byte === undefined) return this.fail('unexpected end');
+    this.offset += 1;
+    return byte;
   }
 
   /** The next byte, not consumed; undefined at the end. */
