@@ -25,6 +25,8 @@ export const EXIT = {
 /** A second signal this soon is the same keypress, seen twice: once directly and once handed on by npm. */
 const SAME_SIGNAL_MS = 500;
 const KEEP_ALIVE_MS = 60_000;
+/** An orderly end takes milliseconds; past this it is forced. */
+const SHUTDOWN_MS_MAX = 10_000;
 const DEVELOPMENT_HOME = join('.hyperloom', 'dev');
 const SHUTDOWN_SIGNALS = {
   SIGINT: 2,
@@ -280,25 +282,13 @@ export async function run(args: readonly string[]): Promise<void> {
   await runNode(command.value.flags, node);
 }
 
-async function runNode(flags: Flags, composition: typeof import('./node.ts')): Promise<void> {
-  let node: Awaited<ReturnType<typeof composition.bootNode>> | undefined;
-  let firstAt: number | undefined;
-  const ending = Promise.withResolvers<void>();
-  const end = (reason: string, signal: number): void => {
-    const now = performance.now();
-    if (firstAt === undefined) {
-      firstAt = now;
-      node?.announce(reason);
-      ending.resolve();
-    } else if (now - firstAt > SAME_SIGNAL_MS) {
-      process.stderr.write('hyperloom: forced to end at once\n');
-      process.exit(128 + signal);
-    }
-  };
-  for (const [signal, number] of Object.entries(SHUTDOWN_SIGNALS)) {
-    process.on(signal, () => end(`exiting due to ${signal}`, number));
-  }
-  process.on('SIGPIPE', () => undefined);
+type Composition = typeof import('./node.ts');
+type Node = Awaited<ReturnType<Composition['bootNode']>>;
+
+async function runNode(flags: Flags, composition: Composition): Promise<void> {
+  let node: Node | undefined;
+  const ending = Promise.withResolvers<Error | undefined>();
+  const end = onEnd(ending.resolve, (reason) => node?.announce(reason));
   // A node lives until it is told to end, also when nothing at all is going on.
   const alive = setInterval(() => undefined, KEEP_ALIVE_MS);
   // A reader that goes away (`| head`) must not end the node.
@@ -309,19 +299,58 @@ async function runNode(flags: Flags, composition: typeof import('./node.ts')): P
       input: process.stdin,
       output: process.stdout,
       colours: process.stdout.isTTY && !process.env['NO_COLOR'],
-      quit: () => end('', SHUTDOWN_SIGNALS.SIGINT),
+      quit: () => end(undefined, SHUTDOWN_SIGNALS.SIGINT),
     });
   } catch (error) {
     clearInterval(alive);
-    const code = composition.exitReasonOf(error);
-    return fail(EXIT[code], code === 'bug' ? stackOf(error) : (error as Error).message);
+    const reason = composition.exitReasonOf(error);
+    return fail(EXIT[reason], reason === 'bug' ? stackOf(error) : (error as Error).message);
   }
-  const outcome =
-    firstAt === undefined ? await Promise.race([ending.promise, node.ended]) : undefined;
+  const bug = await Promise.race([ending.promise, node.ended]);
+  // Whatever hangs must not keep the owner from ending the node; what was acknowledged is on disk already.
+  const late = setTimeout(() => {
+    process.stderr.write(`hyperloom: not down after ${SHUTDOWN_MS_MAX / 1000} s, ended at once\n`);
+    process.exit(EXIT.bug);
+  }, SHUTDOWN_MS_MAX);
   await node.close();
+  clearTimeout(late);
   clearInterval(alive);
-  if (outcome instanceof Error) return fail(EXIT.bug, stackOf(outcome));
-  process.exit(EXIT.ok);
+  if (bug !== undefined) fail(EXIT.bug, stackOf(bug));
+  process.exit(bug === undefined ? EXIT.ok : EXIT.bug);
+}
+
+/**
+ * Turns signals and bugs nobody caught into one orderly end; a second signal forces it.
+ * @returns for the console's own way to end
+ */
+function onEnd(
+  resolve: (bug: Error | undefined) => void,
+  announce: (reason: string) => void,
+): (reason: string | undefined, signal: number) => void {
+  let firstAt: number | undefined;
+  const end = (reason: string | undefined, signal: number): void => {
+    const now = performance.now();
+    if (firstAt === undefined) {
+      firstAt = now;
+      if (reason !== undefined) announce(reason);
+      resolve(undefined);
+    } else if (now - firstAt > SAME_SIGNAL_MS) {
+      process.stderr.write('hyperloom: forced to end at once\n');
+      process.exit(128 + signal);
+    }
+  };
+  for (const [signal, number] of Object.entries(SHUTDOWN_SIGNALS)) {
+    process.on(signal, () => end(`exiting due to ${signal}`, number));
+  }
+  process.on('SIGPIPE', () => undefined);
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+    process.on(event, (error: unknown) => {
+      firstAt ??= performance.now();
+      announce(`this is a bug of hyperloom, and ends the node: ${stackOf(error)}`);
+      resolve(error instanceof Error ? error : new Error(String(error)));
+    });
+  }
+  return end;
 }
 
 function say(text: string): void {
