@@ -76,12 +76,12 @@ export class ByteReader {
 
   /** Signed LEB128 of at most 32 bits. */
   s32(): number {
-    return Number(this.#signed(32));
+    return this.#signedNumber(32);
   }
 
   /** Signed LEB128 of at most 33 bits: a type index, or a negative type code. */
   s33(): number {
-    return Number(this.#signed(33));
+    return this.#signedNumber(33);
   }
 
   /** Signed LEB128 of at most 64 bits. */
@@ -172,6 +172,16 @@ export class ByteReader {
   /** @throws ImageError unless everything was consumed. */
   expectEnd(what: string): void {
     if (this.offset !== this.end) this.fail(`${what} is ${this.remaining} bytes too long`);
+  }
+
+  #signedNumber(bits: 32 | 33): number {
+    const first = this.peek();
+    // Nearly always one byte: a type code, a small index.
+    if (first !== undefined && first < 0x80) {
+      this.offset += 1;
+      return first < 0x40 ? first : first - 0x80;
+    }
+    return Number(this.#signed(bits));
   }
 
   #signed(bits: number): bigint {

@@ -84,6 +84,9 @@ describe('exports', () => {
 describe('indices', () => {
   test.for([
     ['core-module', '(core instance (instantiate 9))'],
+    ['core-module', '(component (core instance (instantiate 9)))'],
+    ['func', '(component (component (export "x" (func 0))))'],
+    ['type', '(component (alias outer 1 99 (type)))'],
     ['core-instance', '(alias core export 9 "x" (core func))'],
     ['core-func', '(func (canon lift (core func 99)))'],
     ['func', '(core func (canon lower (func 99)))'],
