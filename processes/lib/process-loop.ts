@@ -143,7 +143,7 @@ export class ProcessLoop<M extends Methods, S> {
     const expected = reason instanceof Refusal;
     this.#host.print(
       expected ? 2 : 0,
-      `${handler} from ${formatAddress(context.source)}: ${describe(reason)}`,
+      `${handler} from ${formatAddress(context.source)}: ${expected ? `${reason.kind}: ${reason.message}` : describe(reason)}`,
     );
     if (!context.answered) {
       const error = {
