@@ -12,6 +12,8 @@ import { createEngine } from './kernel/hart/create-engine.ts';
 import { type BootEntry, Kernel } from './kernel/kernel.ts';
 import { type PrintSink, renderPrintout } from './kernel/print.ts';
 import { systemClock } from './kernel/clock.ts';
+import { fdManager } from './runtime-modules/fd-manager/index.ts';
+import { readUlimit } from './runtime-modules/fd-manager/ulimit.ts';
 import {
   developmentIdentity,
   type Identity,
@@ -46,6 +48,8 @@ export interface NodeConfig {
   readonly development?: boolean;
   readonly fakeNodeName?: string | undefined;
   readonly harts?: number | undefined;
+  /** File descriptors to divide among the modules, instead of what the machine allows. */
+  readonly softUlimit?: number | undefined;
   readonly verbosity?: number;
   readonly processVerbosity?: ReadonlyMap<ProcessId, ProcessVerbosity>;
   readonly detached?: boolean;
@@ -137,7 +141,7 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   const running = kernel;
   parts.defer(() => running.shutdown());
   kernel.debug.setFull((config.verbosity ?? 0) >= EVENTS_FROM);
-  registerModules(kernel, store, home);
+  registerModules(kernel, store, home, config);
   await bootProcesses(kernel, home, config, (text) => say(terminal, text));
   for (const line of config.withoutEffect ?? []) say(terminal, line);
   const tookMs = Math.round(performance.now() - startedAt);
@@ -222,10 +226,22 @@ function openTerminal(
 }
 
 /** A module is made with its port and registered in one step; none knows another. */
-function registerModules(kernel: Kernel, store: OpenedStore['store'], home: Home): void {
+function registerModules(
+  kernel: Kernel,
+  store: OpenedStore['store'],
+  home: Home,
+  { softUlimit }: NodeConfig,
+): void {
   kernel.registerModule(timer()({ clock: systemClock, port: kernel.port('timer') }));
   kernel.registerModule(
     state()({ store, backup: () => store.backup(), port: kernel.port('state') }),
+  );
+  kernel.registerModule(
+    fdManager({ softUlimit })({
+      port: kernel.port('fd-manager'),
+      clock: systemClock,
+      readUlimit,
+    }),
   );
   kernel.registerModule(vfs({ root: join(home.path, 'vfs') })({ port: kernel.port('vfs') }));
 }

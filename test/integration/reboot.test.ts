@@ -124,7 +124,7 @@ test('K123 a process whose wasm vanished is dropped from the map, with a line, f
   }
 });
 
-test('K82 a process with on-exit None is not started by a reboot', async () => {
+test('H7 a process with on-exit None is not started by a reboot', async () => {
   {
     await using session = await Session.boot();
     await session.install({ kind: 'none' });
