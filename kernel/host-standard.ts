@@ -126,6 +126,18 @@ export class StandardHost implements ProcessHost {
     this.#arrive(entry);
   }
 
+  /** Before its guest starts on another hart: the requests that have arrived, and those of senders that wait for room. */
+  handOver(): KernelMessage[] {
+    const arrived: KernelMessage[] = [];
+    for (;;) {
+      for (let item = this.mailbox.shift(); item !== undefined; item = this.mailbox.shift()) {
+        if (!(item instanceof Outstanding)) arrived.push(item);
+      }
+      if (this.#senders.size === 0) return arrived;
+      this.#senders.admit();
+    }
+  }
+
   /** The instance is over: its timers stop, who waits for room in its mailbox gives up, and it may call nothing any more. */
   close(): void {
     this.#closed = true;

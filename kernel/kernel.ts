@@ -20,6 +20,7 @@ import { systemClock, type Clock } from './clock.ts';
 import { Dispatcher, type RemoteTransport } from './dispatch.ts';
 import type { Engine } from './engine.ts';
 import { EventDebug } from './event-debug.ts';
+import type { HartPool } from './harts.ts';
 import { RandomIds, type Ids } from './ids.ts';
 import { Journal } from './journal.ts';
 import { KernelProcess } from './kernel-process.ts';
@@ -49,6 +50,8 @@ export interface KernelOptions {
   /** The node's name. */
   readonly our: NodeId;
   readonly engine: Engine;
+  /** Other threads for processes; the kernel disposes of it. */
+  readonly harts?: HartPool;
   readonly store: KernelStore;
   /** Seed of the node's Ed25519 networking key, 32 bytes; not kept as given. */
   readonly seed: Uint8Array;
@@ -85,10 +88,12 @@ export class Kernel {
   readonly #dispatcher: Dispatcher;
   readonly #lifecycle: Lifecycle;
   readonly #signer: CapabilitySigner;
+  readonly #harts: HartPool | undefined;
   #shutdown: Promise<void> | undefined;
 
   constructor(options: KernelOptions) {
     this.our = options.our;
+    this.#harts = options.harts;
     this.clock = options.clock ?? systemClock;
     this.#store = options.store;
     this.#sink = options.sink;
@@ -106,7 +111,7 @@ export class Kernel {
       sink: options.sink,
       debug: this.debug,
     });
-    this.#lifecycle = this.#makeLifecycle(options.engine);
+    this.#lifecycle = this.#makeLifecycle(options.engine, options.harts);
     const commands = new KernelProcess({
       table: this.#table,
       capabilities: this.#capabilities,
@@ -291,13 +296,14 @@ export class Kernel {
 
   async #close(): Promise<void> {
     await this.#lifecycle.close();
+    await this.#harts?.[Symbol.asyncDispose]();
     const modules = [...this.#table.all()].filter((party) => party.kind === 'module');
     for (const module of modules.toReversed()) await module.queue.close();
     this.#timers.close();
     await this.#journal.commit();
   }
 
-  #makeLifecycle(engine: Engine): Lifecycle {
+  #makeLifecycle(engine: Engine, harts: HartPool | undefined): Lifecycle {
     const common = {
       table: this.#table,
       capabilities: this.#capabilities,
@@ -313,7 +319,7 @@ export class Kernel {
       lifecycle: () => this.#lifecycle,
     };
     const link = (process: Process): LocalLink => new LocalLink(process, parts);
-    return new Lifecycle({ ...common, engine, clock: this.clock, link });
+    return new Lifecycle({ ...common, engine, harts, clock: this.clock, link });
   }
 
   #member(name: string, isPublic: boolean): ModuleMember {

@@ -10,6 +10,7 @@ import type { Clock } from './clock.ts';
 import type { Dispatcher } from './dispatch.ts';
 import type { Engine, Guest, GuestEnd, Image } from './engine.ts';
 import { StandardHost, type KernelLink } from './host-standard.ts';
+import type { HartPool } from './harts.ts';
 import type { Ids } from './ids.ts';
 import type { Journal } from './journal.ts';
 import { exitRequests } from './on-exit.ts';
@@ -27,6 +28,8 @@ export interface LifecycleParts {
   readonly journal: Journal;
   readonly dispatcher: Dispatcher;
   readonly engine: Engine;
+  /** Other harts; without them everything runs on this thread. */
+  readonly harts: HartPool | undefined;
   readonly clock: Clock;
   readonly ids: Ids;
   /** The kernel's side of a process's host. */
@@ -149,7 +152,7 @@ export class Lifecycle {
   #start(process: Process, image: Image): void {
     let guest: Guest;
     try {
-      guest = this.#parts.engine.start(image, process.address, process.host);
+      guest = this.#startGuest(process, image);
     } catch (cause) {
       this.#notStarted(process, cause instanceof Error ? cause.message : String(cause));
       return;
@@ -158,6 +161,26 @@ export class Lifecycle {
     process.state = 'running';
     process.startedAtMs = this.#parts.clock.nowMs();
     void guest.ended.then((end) => this.#ended(process, guest, end));
+  }
+
+  #startGuest(process: Process, image: Image): Guest {
+    const { engine, harts, link } = this.#parts;
+    const local = process.host;
+    if (!(local instanceof StandardHost)) throw new Error(`${process.id} was started twice`);
+    const remote = harts?.start({
+      id: process.id,
+      image,
+      link: link(process),
+      onExit: local.onExit,
+      handOver: () => local.handOver(),
+    });
+    if (remote !== undefined) {
+      process.host = remote;
+      return remote;
+    }
+    const guest = engine.start(image, process.address, local);
+    harts?.watch(process.id, guest);
+    return guest;
   }
 
   /** A zombie keeps its id and its place in the map, and is tried again at the next boot (kernel.md §5.6). */

@@ -110,6 +110,11 @@ export class Mailbox {
     return this.#items.length - this.#head;
   }
 
+  /** Requests waiting. */
+  get requests(): number {
+    return this.#requests;
+  }
+
   /** Bytes the waiting requests keep alive. */
   get bytes(): number {
     return this.#bytes;

@@ -11,7 +11,7 @@ import type { Address, Capability, NodeId, OnExit, ProcessId } from '../wit/type
 import type { TimerHandle } from './clock.ts';
 import type { Guest, Image } from './engine.ts';
 import { DELIVERED_CAPABILITIES_MAX } from './limits.ts';
-import type { StandardHost } from './host-standard.ts';
+import type { HostSide } from './harts.ts';
 import type { ModuleQueue } from './module-queue.ts';
 
 /** The params of the capability that lets its holder message the issuer; stored with the quotes. */
@@ -81,7 +81,7 @@ export class Process extends Member {
   onExit: OnExit;
   state: ProcessState = 'initialized';
   /** Registers and mailbox of the present instance; replaced at each restart. */
-  host!: StandardHost;
+  host!: HostSide;
   /** Until the image is there. */
   bytes: Uint8Array | undefined;
   image: Image | undefined = undefined;

@@ -1,11 +1,10 @@
 /** Puts an engine together: preparing off-thread, the cache on disk, WASI with clocks and randomness. */
-import { randomFillSync } from 'node:crypto';
 import { join } from 'node:path';
 import { ImageCache } from '../image/cache.ts';
 import { ImageStore } from '../image/image-store.ts';
 import { Preparer } from '../image/preparer.ts';
-import { WasmEngine, type GuestSystem } from './engine.ts';
-import { createWasi } from './wasi/wasi.ts';
+import { WasmEngine } from './engine.ts';
+import { guestSystem } from './guest-system.ts';
 
 export interface EngineOptions {
   /** Where prepared components are kept; without it nothing is written. */
@@ -33,30 +32,8 @@ export function createEngine(options: EngineOptions = {}): OwnedEngine {
   });
   const engine = new WasmEngine({
     images,
-    system,
+    system: guestSystem,
     ...(options.guestsMax === undefined ? {} : { guestsMax: options.guestsMax }),
   });
   return { engine, [Symbol.dispose]: () => preparer[Symbol.dispose]() };
-}
-
-const clock = {
-  wallNowMs: () => Date.now(),
-  monotonicNowNs: () => process.hrtime.bigint(),
-};
-
-function system(signal: AbortSignal): GuestSystem {
-  const wasi = createWasi({
-    clock,
-    randomBytes: (count) => randomFillSync(new Uint8Array(count)),
-    signal,
-  });
-  return {
-    interfaces: (importName, functionName) => {
-      const functions = wasi.lookup(importName)?.functions;
-      if (functions === undefined || !Object.hasOwn(functions, functionName)) return undefined;
-      const call = functions[functionName]!;
-      return (args) => call(...args);
-    },
-    stderr: () => wasi.stderrText(),
-  };
 }

@@ -10,7 +10,10 @@ import { Linker, type HostInterfaces, type Linkable } from './link.ts';
 import { RunQueue } from './run-queue.ts';
 
 /** An image that this engine can start. */
-export interface WasmImage extends Image, Linkable {}
+export interface WasmImage extends Image, Linkable {
+  /** The bytes it was made of, for harts on other threads. */
+  readonly component: Uint8Array;
+}
 
 /** The host side of one guest's WASI. */
 export interface GuestSystem {
@@ -20,7 +23,8 @@ export interface GuestSystem {
 }
 
 export interface WasmEngineOptions {
-  readonly images: ImageStore;
+  /** Without them the engine only starts images that others loaded. */
+  readonly images?: ImageStore;
   /** Makes a guest's WASI; `signal` aborts when the guest has ended. */
   readonly system: (signal: AbortSignal) => GuestSystem;
   /** Most live guests; default from the host's memory map limit. */
@@ -34,7 +38,7 @@ const MAPS_RESERVED = 5_000;
 const GUESTS_MAX = 12_000;
 
 export class WasmEngine implements Engine {
-  readonly #images: ImageStore;
+  readonly #images: ImageStore | undefined;
   readonly #system: WasmEngineOptions['system'];
   readonly #queue = new RunQueue();
   readonly #guestsMax: number;
@@ -47,6 +51,7 @@ export class WasmEngine implements Engine {
   }
 
   load(component: Uint8Array): Promise<WasmImage> {
+    if (this.#images === undefined) return Promise.reject(new Error('this engine loads no images'));
     return this.#images.load(component);
   }
 

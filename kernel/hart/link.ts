@@ -82,7 +82,11 @@ export class Linker {
   run(our: string): Promise<unknown> {
     const { plan } = this.#image;
     this.#trampoline = this.#linkTrampoline();
-    if (plan.functions.some((made) => made.kind === 'import' && rulesOf(made.interface)?.blobRegisterClears === true))
+    if (
+      plan.functions.some(
+        (made) => made.kind === 'import' && rulesOf(made.interface)?.blobRegisterClears === true,
+      )
+    )
       this.#host.clearsBlobWithoutOne();
     for (const step of plan.steps) this.#instantiate(step);
     this.#guest.started();

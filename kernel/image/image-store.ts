@@ -48,6 +48,6 @@ export class ImageStore {
     const [trampoline, ...modules] = await Promise.all(
       [trampolineModule(signatures), ...prepared].map(compile),
     );
-    return { hash, plan, modules, trampoline: trampoline!, signatures };
+    return { hash, component, plan, modules, trampoline: trampoline!, signatures };
   }
 }

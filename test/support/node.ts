@@ -1,6 +1,8 @@
 /** A kernel with the real engine, in memory: for tests and benches that run components. */
 import { generateKeyPairSync } from 'node:crypto';
 import { createEngine, type EngineOptions } from '../../kernel/hart/create-engine.ts';
+import type { Engine } from '../../kernel/engine.ts';
+import type { HartPool } from '../../kernel/harts.ts';
 import { Kernel } from '../../kernel/kernel.ts';
 import type { Printout } from '../../kernel/print.ts';
 import { MemoryStore } from '../../kernel/store.ts';
@@ -57,8 +59,16 @@ export function id(text: string): ProcessId {
   return parsed.value;
 }
 
-export async function testNode(options: EngineOptions = {}): Promise<TestNode> {
-  const { engine, ...owned } = createEngine(options);
+export interface TestNodeOptions extends EngineOptions {
+  /** Puts something between the kernel and the engine, to watch guests start and end. */
+  readonly wrap?: (engine: Engine) => Engine;
+  /** Makes the worker harts, given where to report. */
+  readonly harts?: (report: (text: string) => void) => HartPool;
+}
+
+export async function testNode(options: TestNodeOptions = {}): Promise<TestNode> {
+  const { engine: real, ...owned } = createEngine(options);
+  const engine = options.wrap?.(real) ?? real;
   const prints: Printout[] = [];
   const seed = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }).d!;
   const kernel = new Kernel({
@@ -67,6 +77,13 @@ export async function testNode(options: EngineOptions = {}): Promise<TestNode> {
     store: new MemoryStore(),
     seed: Buffer.from(seed, 'base64url'),
     sink: { print: (printout) => void prints.push(printout) },
+    ...(options.harts === undefined
+      ? {}
+      : {
+          harts: options.harts(
+            (text) => void prints.push({ verbosity: 0, process: id('kernel:distro:sys'), text }),
+          ),
+        }),
   });
   const asker = new Asker();
   const port: KernelPort = kernel.registerModule(asker);
