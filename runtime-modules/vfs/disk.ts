@@ -13,7 +13,7 @@ import { OpenFiles, type OpenFile } from './open-files.ts';
 import type { VfsPath } from './path.ts';
 import { pathOf } from './path.ts';
 import { Places } from './place.ts';
-import { openFile, readRange, readWhole, sizeOf } from './read.ts';
+import { openFile, readRange, sizeOf } from './read.ts';
 import * as tree from './tree.ts';
 import { replaceFile, sync, writeAt, writeWhole } from './write.ts';
 import { membersOf, type Member } from './zip.ts';
@@ -110,7 +110,7 @@ export class Disk {
         );
         return OK;
       case 'Read':
-        return data(await readWhole(await places.findExisting(segments), signal));
+        return this.#readWhole(path, signal);
       case 'ReadToEnd':
         return this.#use(path, 0, async (file) => data(await readOn(file, undefined, signal)));
       case 'ReadExact': {
@@ -177,9 +177,28 @@ export class Disk {
     const open = async (): Promise<FileHandle> => {
       const place = await this.places.find(path.segments);
       if (place.missing > (create & constants.O_CREAT ? 1 : 0)) throw ioFailure('ENOENT');
-      return openFile(place.disk, constants.O_RDWR | create);
+      return this.#open(place.disk, constants.O_RDWR | create, path);
     };
     return this.files.use(path.text, open, work);
+  }
+
+  async #open(disk: string, flags: number, path: VfsPath): Promise<FileHandle> {
+    const handle = await openFile(disk, flags);
+    try {
+      await this.places.assertOpened(handle, path.segments);
+      return handle;
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  /** The whole file, whatever the cursor. */
+  async #readWhole(path: VfsPath, signal: AbortSignal): Promise<Answer> {
+    const disk = await this.places.findExisting(path.segments);
+    await using handle = await this.#open(disk, constants.O_RDONLY, path);
+    // Awaited here: the handle closes when this function is left.
+    return data(await readRange(handle, 0n, await sizeOf(handle), signal));
   }
 
   async #rename(from: VfsPath, to: VfsPath): Promise<Answer> {

@@ -2,7 +2,7 @@
  * Where a path is on disk. Links that the host's owner made are followed, but only inside the same drive: a path whose capability
  * was checked for one drive must not reach another, nor leave the vfs root (findings: path safety).
  */
-import { lstat, mkdir, realpath, rm } from 'node:fs/promises';
+import { lstat, mkdir, readlink, realpath, rm, type FileHandle } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { errorCode, ioFailure } from '../shared/io-error.ts';
 
@@ -13,6 +13,8 @@ export interface Place {
   readonly missing: number;
 }
 
+/** Longest path on disk, in bytes without the final zero. */
+const PATH_BYTES_MAX = 4095;
 /** Segments that make the boundary of a path: package and drive. */
 const BOUNDARY_SEGMENTS = 2;
 /** Folder for files being written, beside the packages; its name cannot be a package. */
@@ -48,16 +50,26 @@ export class Places {
 
   /** The place of a path, links followed. @throws as the file system does; EACCES when a link leads out of the drive */
   async find(segments: readonly string[]): Promise<Place> {
-    for (let existing = segments.length; existing >= 0; existing -= 1) {
-      const real = await this.#real(segments.slice(0, existing));
-      if (real === undefined) continue;
-      this.#assertInside(real, segments.slice(0, existing));
-      const rest = segments.slice(existing).map(onDisk);
-      // A link to nowhere is not free space: creating through it would make a file where it points.
-      if (rest[0] !== undefined && (await isThere(join(real, rest[0])))) throw ioFailure('ENOENT');
-      return { disk: join(real, ...rest), missing: rest.length };
-    }
-    throw ioFailure('ENOENT');
+    const path = join(this.#root, ...segments.map(onDisk));
+    // Asked of the whole first: the host would only notice at the first part that does not exist.
+    if (Buffer.byteLength(path) > PATH_BYTES_MAX) throw ioFailure('ENAMETOOLONG');
+    let existing = segments.length;
+    let real = await this.#real(segments);
+    if (real === undefined) ({ existing, real } = await this.#deepest(segments));
+    this.#assertInside(real, segments.slice(0, existing));
+    const rest = segments.slice(existing).map(onDisk);
+    // A link to nowhere is not free space: creating through it would make a file where it points.
+    if (rest[0] !== undefined && (await isThere(join(real, rest[0])))) throw ioFailure('ENOENT');
+    return { disk: join(real, ...rest), missing: rest.length };
+  }
+
+  /**
+   * Checks what was opened, in case a link took the place of a folder after `find` looked. Where the host cannot tell what is behind
+   * a descriptor, that moment stays; only the host's owner can make links.
+   */
+  async assertOpened(handle: FileHandle, segments: readonly string[]): Promise<void> {
+    if (process.platform !== 'linux') return;
+    this.#assertInside(await readlink(`/proc/self/fd/${handle.fd}`), segments);
   }
 
   /** The place of the entry itself: only its parents' links are followed. */
@@ -80,6 +92,20 @@ export class Places {
     const place = await this.find(segments);
     if (place.missing > 1) throw ioFailure('ENOENT');
     return place;
+  }
+
+  /** The longest part of a path that exists, its whole being known not to: the parent as a rule, else by halving. */
+  async #deepest(segments: readonly string[]): Promise<{ existing: number; real: string }> {
+    let low = { existing: 0, real: this.#root };
+    let high = segments.length;
+    let probe = segments.length - 1;
+    while (high - low.existing > 1) {
+      const real = await this.#real(segments.slice(0, probe));
+      if (real === undefined) high = probe;
+      else low = { existing: probe, real };
+      probe = Math.floor((low.existing + high) / 2);
+    }
+    return low;
   }
 
   async #real(segments: readonly string[]): Promise<string | undefined> {

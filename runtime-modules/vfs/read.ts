@@ -20,14 +20,6 @@ export async function openFile(disk: string, flags: number): Promise<FileHandle>
   }
 }
 
-/** The whole file. */
-export async function readWhole(disk: string, signal: AbortSignal): Promise<Uint8Array> {
-  await using handle = await openFile(disk, constants.O_RDONLY);
-  const { size } = await handle.stat();
-  // Awaited here: the handle closes when this function is left.
-  return await readRange(handle, 0n, size, signal);
-}
-
 export async function sizeOf(handle: FileHandle): Promise<number> {
   return (await handle.stat()).size;
 }
