@@ -1,0 +1,131 @@
+/** Rules about the source that a test can check (style: what is enforced is not argued about). */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const SKIPPED = new Set([
+  'node_modules',
+  'target',
+  'pkg',
+  'templates',
+  'guests',
+  'dist',
+  'coverage',
+  'vectors',
+]);
+/** Target is 300; over this a file has two ideas in it. */
+const LINES_MAX = 440;
+
+function sources(folder: string): string[] {
+  return readdirSync(join(root, folder)).flatMap((name) => {
+    const path = join(folder, name);
+    if (SKIPPED.has(name) || name.startsWith('.')) return [];
+    if (statSync(join(root, path)).isDirectory()) return sources(path);
+    return name.endsWith('.ts') ? [path] : [];
+  });
+}
+
+const files = ['wit', 'kernel', 'runtime-modules', 'processes', 'kit', 'extensions', 'test']
+  .flatMap(sources)
+  .concat('main.ts', 'node.ts')
+  .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
+
+interface Import {
+  readonly from: string;
+  /** Relative to the root, or the bare specifier. */
+  readonly to: string;
+}
+
+const imports: Import[] = files.flatMap(({ path, text }) =>
+  [
+    ...text.matchAll(/^(?:import|export)[^'"\n]*(?:\n[^'"]*?)?from '([^']+)'|^import '([^']+)'/gm),
+  ].map((match) => {
+    const to = match[1] ?? match[2]!;
+    return {
+      from: path,
+      to: to.startsWith('.') ? relative(root, resolve(root, dirname(path), to)) : to,
+    };
+  }),
+);
+
+const isTest = (path: string): boolean =>
+  /\.test\.ts$|(^|\/)testing(\.ts$|\/)|-harness\.ts$/.test(path);
+
+/** Who may import what: the first folder that matches `from` decides. */
+const DIRECTION: readonly { from: RegExp; may: RegExp }[] = [
+  { from: /^wit\//, may: /^wit\// },
+  { from: /^kernel\//, may: /^(wit|kernel)\/|^node:/ },
+  {
+    from: /^runtime-modules\/([^/]+)\//,
+    may: /^(wit|runtime-modules\/(shared|identity|\1))\/|^kernel\/(module|print|store|limits|clock|process-host|process-map-codec)\.ts$|^node:|^(level|yauzl|yazl)$/,
+  },
+  { from: /^processes\/lib\//, may: /^(wit|processes\/lib)\/|^(hyperware|wasi):/ },
+  {
+    from: /^processes\/bundled\.ts$/,
+    may: /^(kit\/build|processes|wit)\/|^kernel\/boot\.ts$|^node:/,
+  },
+  { from: /^processes\/([^/]+)\//, may: /^(wit|processes\/(lib|\1))\/|^hyperware:/ },
+];
+
+describe('direction of imports', () => {
+  for (const { from, may } of DIRECTION) {
+    test(`${from.source} imports only what it may`, () => {
+      const wrong = imports.filter((one) => {
+        if (isTest(one.from) || DIRECTION.find((rule) => rule.from.test(one.from))?.from !== from)
+          return false;
+        const own = from.exec(one.from)?.[1];
+        return !new RegExp(may.source.replace('\\1', own ?? '\\1')).test(one.to);
+      });
+      expect(wrong.map((one) => `${one.from} -> ${one.to}`)).toEqual([]);
+    });
+  }
+
+  test('only the composition roots know both the kernel and runtime modules', () => {
+    const knows = (path: string, folder: string): boolean =>
+      imports.some((one) => one.from === path && one.to.startsWith(folder));
+    const both = files
+      .map((file) => file.path)
+      .filter((path) => !isTest(path) && !path.startsWith('test/'))
+      .filter((path) => knows(path, 'kernel/kernel.ts') && knows(path, 'runtime-modules/'));
+    // kit run is a node of its own: in memory, with one component.
+    expect(both.toSorted()).toEqual(['kit/solo-node.ts', 'node.ts']);
+  });
+
+  test('route is pure: no node: module, no promise', () => {
+    const { text } = files.find((file) => file.path === 'kernel/route.ts')!;
+    expect(text).not.toMatch(/'node:|async |await |Promise/);
+  });
+});
+
+describe('the text itself', () => {
+  test(`no file is longer than ${LINES_MAX} lines`, () => {
+    const long = files
+      .filter((file) => !file.path.endsWith('.test.ts'))
+      .map((file) => ({ path: file.path, lines: file.text.split('\n').length }))
+      .filter((file) => file.lines > LINES_MAX);
+    expect(long).toEqual([]);
+  });
+
+  test('every file but a test opens with what it is', () => {
+    const silent = files.filter(
+      (file) => !file.path.endsWith('.test.ts') && !/^(#!.*\n)?(\/\*\*|\/\/)/.test(file.text),
+    );
+    expect(silent.map((file) => file.path)).toEqual([]);
+  });
+
+  test('no leftovers: TODO without an issue, disabled or focused tests, console outside the tools', () => {
+    const left = files.flatMap((file) =>
+      [
+        /\bTODO\b(?!\(#\d+\))/,
+        /\bFIXME\b|\bXXX\b/,
+        /\b(it|test|describe)\.only\(/,
+        ...(/^(kit|test\/bench)\//.test(file.path) ? [] : [/\bconsole\.(log|error|warn)\(/]),
+      ]
+        .filter((pattern) => pattern.test(file.text) && !file.path.endsWith('.test.ts'))
+        .map((pattern) => `${file.path}: ${pattern.source}`),
+    );
+    expect(left).toEqual([]);
+  });
+});
