@@ -1,0 +1,3 @@
+export function init(): void {
+  for (;;);
+}
