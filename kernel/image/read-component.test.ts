@@ -346,6 +346,19 @@ function coreAlias(sort: string, name: string): unknown {
   return { kind: 'alias', sort, target: { kind: 'core-export', instance: 0, name } };
 }
 
+test.for([
+  ['memory given twice', 8, [0x00, 0x00, 0, 2, 0x03, 0, 0x03, 0, 0]],
+  ['string encoding given twice', 8, [0x00, 0x00, 0, 2, 0x00, 0x01, 0]],
+  ['canon lower with a post-return', 8, [0x01, 0x00, 0, 1, 0x05, 0]],
+  ['outer alias of a func', 6, [0x01, 0x02, 0, 0]],
+  ['outer alias of a core-memory', 6, [0x00, 0x02, 0x02, 0, 0]],
+  ['alias of a core-module', 6, [0x00, 0x11, 0x01, 0, 1, 0x61]],
+] as const)('%s is refused', ([message, id, content]) => {
+  expect(() => readComponent(bytes(HEAD, [id, content.length + 1, 1], content))).toThrow(
+    refusal('malformed', new RegExp(message)),
+  );
+});
+
 test('core items do not leave core instances', () => {
   const func = [0x00, 0x00];
   for (const [id, content] of [
