@@ -135,7 +135,7 @@ export class Disk {
         files.resetTree(text);
         return OK;
       case 'RemoveDirAll':
-        await tree.removeDirAll((await places.findEntry(segments)).disk);
+        await tree.removeDirAll((await places.findEntry(segments)).disk, signal);
         files.resetTree(text);
         return OK;
       case 'Rename':
@@ -270,7 +270,9 @@ export class Disk {
         await tree.createDirAll(await this.places.find(path.segments.slice(0, -1)));
         place = await this.places.findWritable(path.segments);
       }
-      await replaceFile(this.places, place, (partial) => member.writeTo(partial, signal));
+      await replaceFile(this.places, place, (partial, mode) =>
+        member.writeTo(partial, mode, signal),
+      );
       this.files.replaced(path.text);
     });
   }

@@ -22,3 +22,5 @@ export const HANDLES_DEFAULT = 10;
 export const CURSORS_MAX = 65_536;
 /** File operations at work at once; further ones wait. */
 export const OPERATIONS_MAX = 64;
+/** Members up to this size, packed and unpacked, are handled whole: a chain of streams for each costs more than the data. */
+export const ZIP_WHOLE_BYTES_MAX = 1024 * 1024;

@@ -2,7 +2,7 @@
  * Where a path is on disk. Links that the host's owner made are followed, but only inside the same drive: a path whose capability
  * was checked for one drive must not reach another, nor leave the vfs root (findings: path safety).
  */
-import { lstat, mkdir, readlink, realpath, rm, type FileHandle } from 'node:fs/promises';
+import { lstat, mkdir, readlink, realpath, rm, writeFile, type FileHandle } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { errorCode, ioFailure } from '../shared/io-error.ts';
 
@@ -15,6 +15,8 @@ export interface Place {
 
 /** Longest path on disk, in bytes without the final zero. */
 const PATH_BYTES_MAX = 4095;
+/** Of a file's mode: permissions, without its type. */
+export const MODE_BITS = 0o7777;
 /** Segments that make the boundary of a path: package and drive. */
 const BOUNDARY_SEGMENTS = 2;
 /** Folder for files being written, beside the packages; its name cannot be a package. */
@@ -22,19 +24,28 @@ const PARTIAL = '.partial';
 
 export class Places {
   readonly #root: string;
+  /** Permission bits that new files get from this process. */
+  readonly fileMode: number;
   #partialCount = 0;
 
-  private constructor(root: string) {
+  private constructor(root: string, fileMode: number) {
     this.#root = root;
+    this.fileMode = fileMode;
   }
 
   /** Creates the root if it is missing and clears what a crash left half-written. */
   static async open(root: string): Promise<Places> {
     await mkdir(root, { recursive: true });
-    const places = new Places(await realpath(root));
-    await rm(join(places.#root, PARTIAL), { recursive: true, force: true });
-    await mkdir(join(places.#root, PARTIAL));
-    return places;
+    const real = await realpath(root);
+    const folder = join(real, PARTIAL);
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder);
+    // A probe, because asking for the mask would set it for a moment, for all threads.
+    const probe = join(folder, '0');
+    await writeFile(probe, '');
+    const { mode } = await lstat(probe);
+    await rm(probe);
+    return new Places(real, mode & MODE_BITS);
   }
 
   /** A fresh file name on the same file system as most drives. */

@@ -1,6 +1,6 @@
 /** Directories and the things that move them. */
 import type { Dirent, Stats } from 'node:fs';
-import { copyFile, lstat, mkdir, opendir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
+import { copyFile, lstat, mkdir, opendir, rename, rmdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FileType } from '../../wit/vfs-api.ts';
 import { ioFailure } from '../shared/io-error.ts';
@@ -59,11 +59,37 @@ export async function removeDir(disk: string): Promise<void> {
 }
 
 /** Links below are removed, not followed. */
-export async function removeDirAll(disk: string): Promise<void> {
+export async function removeDirAll(disk: string, signal: AbortSignal): Promise<void> {
   const stats = await lstat(disk);
   if (stats.isSymbolicLink()) return unlink(disk);
   if (!stats.isDirectory()) throw ioFailure('ENOTDIR');
-  await rm(disk, { recursive: true });
+  await removeTree(disk, signal);
+}
+
+/** A batch at a time: the host's own recursive removal held the thread for 1 s on 100,000 files. */
+async function removeTree(disk: string, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    signal.throwIfAborted();
+    const some = await firstEntries(disk);
+    if (some.length === 0) break;
+    await Promise.all(
+      some.filter((each) => !each.isDirectory()).map((each) => unlink(join(disk, each.name))),
+    );
+    for (const each of some)
+      if (each.isDirectory()) await removeTree(join(disk, each.name), signal);
+  }
+  await rmdir(disk);
+}
+
+/** Up to `DIR_BATCH` entries. Opened anew each time, because what a listing shows while entries go is not defined. */
+async function firstEntries(disk: string): Promise<Dirent[]> {
+  await using dir = await opendir(disk, { bufferSize: DIR_BATCH });
+  const entries: Dirent[] = [];
+  for (let entry = await dir.read(); entry !== null; entry = await dir.read()) {
+    entries.push(entry);
+    if (entries.length === DIR_BATCH) break;
+  }
+  return entries;
 }
 
 /** As rename(2): replaces a file, and an empty directory by a directory. */

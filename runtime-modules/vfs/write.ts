@@ -4,7 +4,7 @@ import { access, chmod, copyFile, open, rename, rm, stat } from 'node:fs/promise
 import { dirname } from 'node:path';
 import { errorCode, ioFailure } from '../shared/io-error.ts';
 import { SLICE_BYTES } from './limits.ts';
-import type { Place, Places } from './place.ts';
+import { MODE_BITS, type Place, type Places } from './place.ts';
 
 /** All bytes at a position. */
 export async function writeAt(
@@ -26,20 +26,23 @@ export async function writeAt(
 /**
  * Replaces a file's content, or creates it: `fill` writes a new file, which then takes the place of the old one in one step. What is
  * acknowledged survives a kill -9; SyncAll is what makes it survive a power cut.
+ * @param fill creates the file it is given, with that mode
  */
 export async function replaceFile(
   places: Places,
   place: Place,
-  fill: (partial: string) => Promise<void>,
+  fill: (partial: string, mode: number) => Promise<void>,
 ): Promise<void> {
-  const mode = place.missing === 0 ? await writableMode(place.disk) : undefined;
+  const mode = place.missing === 0 ? await writableMode(place.disk) : places.fileMode;
   const partial = places.partial();
   try {
-    await fill(partial);
-    if (mode !== undefined) await chmod(partial, mode);
+    await fill(partial, mode);
+    // The process's mask took bits away that the old file had.
+    if (mode !== places.fileMode) await chmod(partial, mode);
     await moveInto(partial, place.disk);
-  } finally {
+  } catch (error) {
     await rm(partial, { force: true });
+    throw error;
   }
 }
 
@@ -50,10 +53,18 @@ export function writeWhole(
   bytes: Uint8Array,
   signal: AbortSignal,
 ): Promise<void> {
-  return replaceFile(places, place, async (partial) => {
-    await using handle = await open(partial, 'wx');
-    await writeAt(handle, bytes, 0n, signal);
-  });
+  return replaceFile(places, place, (partial, mode) => writeNew(partial, mode, bytes, signal));
+}
+
+/** Creates a file with these bytes. */
+export async function writeNew(
+  disk: string,
+  mode: number,
+  bytes: Uint8Array,
+  signal: AbortSignal,
+): Promise<void> {
+  await using handle = await open(disk, 'wx', mode);
+  await writeAt(handle, bytes, 0n, signal);
 }
 
 /** Everything written so far to the device, and the name with it. */
@@ -70,7 +81,7 @@ async function writableMode(disk: string): Promise<number> {
   if (!stats.isFile()) throw ioFailure('EINVAL');
   // Moving a file over this one would not ask.
   await access(disk, constants.W_OK);
-  return stats.mode & 0o7777;
+  return stats.mode & MODE_BITS;
 }
 
 async function moveInto(partial: string, disk: string): Promise<void> {
@@ -80,5 +91,6 @@ async function moveInto(partial: string, disk: string): Promise<void> {
     if (errorCode(error) !== 'EXDEV') throw error;
     // A drive mounted from elsewhere: not in one step, but the only way.
     await copyFile(partial, disk);
+    await rm(partial);
   }
 }

@@ -4,14 +4,22 @@
  */
 import { createWriteStream } from 'node:fs';
 import { Readable, Transform, type TransformCallback } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import { crc32, createZstdDecompress } from 'node:zlib';
+import { promisify } from 'node:util';
+import { crc32, createZstdDecompress, inflateRaw, zstdDecompress } from 'node:zlib';
 import { fromBuffer, type Entry, type ZipFile } from 'yauzl';
 import { ioFailure } from '../shared/io-error.ts';
-import { ZIP_BYTES_MAX, ZIP_MEMBERS_MAX } from './limits.ts';
+import { ZIP_BYTES_MAX, ZIP_MEMBERS_MAX, ZIP_WHOLE_BYTES_MAX } from './limits.ts';
+import { writeNew } from './write.ts';
 
-/** Zip's number for Zstandard. */
+/** Zip's numbers for ways to compress. */
+const METHOD_STORED = 0;
+const METHOD_DEFLATE = 8;
 const METHOD_ZSTD = 93;
+
+const inflateRawAsync = promisify(inflateRaw);
+const zstdDecompressAsync = promisify(zstdDecompress);
 
 /** Why an archive was refused: 'not-a-zip' as a whole, or 'unpack' for one of its members. */
 export class ZipFailure extends Error {
@@ -28,7 +36,7 @@ export interface Member {
   readonly segments: readonly string[];
   readonly isDirectory: boolean;
   /** Unpacks into a new file. */
-  readonly writeTo: (disk: string, signal: AbortSignal) => Promise<void>;
+  readonly writeTo: (disk: string, mode: number, signal: AbortSignal) => Promise<void>;
 }
 
 /** The members in archive order, all names checked. @throws ZipFailure; IOError 27 when it is too large */
@@ -41,14 +49,14 @@ export async function membersOf(archive: Uint8Array): Promise<readonly Member[]>
   return entries.map((entry) => ({
     segments: segmentsOf(entry.fileName),
     isDirectory: /[/\\]$/.test(entry.fileName),
-    writeTo: (disk, signal) => unpack(zip, entry, disk, signal),
+    writeTo: (disk, mode, signal) => unpack(zip, entry, { disk, mode, signal }),
   }));
 }
 
 function openZip(archive: Uint8Array): Promise<ZipFile> {
-  const buffer = Buffer.from(archive.buffer, archive.byteOffset, archive.length);
+  const bytes = Buffer.from(archive.buffer, archive.byteOffset, archive.length);
   return new Promise((resolve, reject) => {
-    fromBuffer(buffer, { lazyEntries: true, validateEntrySizes: true }, (error, zip) => {
+    fromBuffer(bytes, { lazyEntries: true, validateEntrySizes: true }, (error, zip) => {
       if (error !== null) reject(new ZipFailure('not-a-zip', error.message, { cause: error }));
       else resolve(zip);
     });
@@ -82,23 +90,53 @@ function segmentsOf(fileName: string): readonly string[] {
   return segments;
 }
 
-async function unpack(
-  zip: ZipFile,
-  entry: Entry,
-  disk: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const isZstd = entry.compressionMethod === METHOD_ZSTD;
+interface Target {
+  readonly disk: string;
+  readonly mode: number;
+  readonly signal: AbortSignal;
+}
+
+async function unpack(zip: ZipFile, entry: Entry, target: Target): Promise<void> {
+  const isSmall =
+    entry.uncompressedSize <= ZIP_WHOLE_BYTES_MAX && entry.compressedSize <= ZIP_WHOLE_BYTES_MAX;
   try {
-    const source = await memberStream(zip, entry, isZstd);
-    const stages = isZstd ? [createZstdDecompress()] : [];
-    const file = createWriteStream(disk, { flags: 'wx' });
-    await pipeline([source, ...stages, new Checked(entry), file], { signal });
+    await (isSmall ? unpackWhole : unpackStream)(zip, entry, target);
   } catch (error) {
-    if (signal.aborted || isHostError(error)) throw error;
+    if (target.signal.aborted || isHostError(error)) throw error;
     const why = error instanceof Error ? error.message : String(error);
     throw new ZipFailure('unpack', `${entry.fileName}: ${why}`, { cause: error });
   }
+}
+
+async function unpackWhole(zip: ZipFile, entry: Entry, target: Target): Promise<void> {
+  const packed = await buffer(await memberStream(zip, entry, true));
+  const maxOutputLength = Math.max(1, entry.uncompressedSize);
+  const content = await decompress(entry, packed, maxOutputLength);
+  if (content.length !== entry.uncompressedSize) throw new Error('size mismatch');
+  if (crc32(content) !== entry.crc32) throw new Error('checksum mismatch');
+  await writeNew(target.disk, target.mode, content, target.signal);
+}
+
+async function decompress(entry: Entry, packed: Buffer, maxOutputLength: number): Promise<Buffer> {
+  if (entry.isEncrypted()) throw new Error('encrypted');
+  switch (entry.compressionMethod) {
+    case METHOD_STORED:
+      return packed;
+    case METHOD_DEFLATE:
+      return inflateRawAsync(packed, { maxOutputLength });
+    case METHOD_ZSTD:
+      return zstdDecompressAsync(packed, { maxOutputLength });
+    default:
+      throw new Error(`compression method ${entry.compressionMethod} is not supported`);
+  }
+}
+
+async function unpackStream(zip: ZipFile, entry: Entry, target: Target): Promise<void> {
+  const isZstd = entry.compressionMethod === METHOD_ZSTD;
+  const source = await memberStream(zip, entry, isZstd);
+  const stages = isZstd ? [createZstdDecompress()] : [];
+  const file = createWriteStream(target.disk, { flags: 'wx', mode: target.mode });
+  await pipeline([source, ...stages, new Checked(entry), file], { signal: target.signal });
 }
 
 function memberStream(zip: ZipFile, entry: Entry, raw: boolean): Promise<Readable> {
