@@ -263,6 +263,11 @@ async function bootProcesses(
   const entries: BootEntry[] = [];
   for (const process of plan.processes) {
     const { wasmBytesHandle } = process.entry;
+    // A runtime module: it has no component, only capabilities that manifests granted it.
+    if (wasmBytesHandle === '') {
+      entries.push({ ...process, wasm: new Uint8Array() });
+      continue;
+    }
     const wasm = await readWasm(home.path, wasmBytesHandle);
     if (wasm !== undefined) entries.push({ ...process, wasm });
     else

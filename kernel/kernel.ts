@@ -4,7 +4,7 @@
  *
  *   new Kernel -> registerModule* -> boot -> (running) -> shutdown
  */
-import { isSafeProcessId, moduleId, TERMINAL } from '../wit/address.ts';
+import { isSafeProcessId, KERNEL, moduleId, TERMINAL } from '../wit/address.ts';
 import type {
   Capability,
   KernelMessage,
@@ -43,7 +43,7 @@ import {
   type Process,
 } from './process-table.ts';
 import { describeProcess, describeUsage } from './snapshot.ts';
-import type { KernelStore, StoredProcess } from './store.ts';
+import type { KernelStore, StoredEntry, StoredProcess } from './store.ts';
 import { TimerWheel } from './timer-wheel.ts';
 
 export interface KernelOptions {
@@ -64,13 +64,8 @@ export interface KernelOptions {
 
 /** A process to start with at boot: its entry, what it holds, and its component. */
 export interface BootEntry extends StoredProcess {
+  /** Not looked at for a module. */
   readonly wasm: Uint8Array;
-}
-
-/** A capability that a manifest grants to somebody; ignored when that somebody does not exist. */
-export interface BootGrant {
-  readonly holder: ProcessId;
-  readonly capability: Capability;
 }
 
 export class Kernel {
@@ -147,8 +142,7 @@ export class Kernel {
       report: (text) => this.#dispatcher.say(0, text, member.id),
     });
     this.#table.add(member);
-    const natives = [...this.#table.all()].filter((party) => party.kind !== 'process');
-    for (const native of natives) {
+    for (const native of this.#natives()) {
       this.#capabilities.add(native, [messagingCapability(member.address)]);
       this.#capabilities.add(member, [messagingCapability(native.address)]);
     }
@@ -192,30 +186,39 @@ export class Kernel {
     this.#dispatcher.failed(message, kind);
   }
 
-  /** The processes a previous run left, for the boot code to merge its bundles into; runtime modules are left out. */
+  /**
+   * What boot code merges its bundles into: the processes a previous run left, and the modules registered now (their handle is
+   * `''`) with what they were granted before, so that manifests can grant them more.
+   */
   async persisted(): Promise<readonly StoredProcess[]> {
-    const stored = await this.#store.load();
-    return stored.filter(({ id, entry }) => entry.wasmBytesHandle !== '' && isSafeProcessId(id));
+    const kept = await this.#store.load();
+    const modules = this.#natives().map(({ id, public: isPublic }): StoredProcess => {
+      const capabilities = kept.find((process) => process.id === id)?.capabilities ?? [];
+      return { id, entry: moduleEntry(isPublic), capabilities };
+    });
+    const processes = kept.filter(
+      ({ id, entry }) => entry.wasmBytesHandle !== '' && isSafeProcessId(id) && id !== KERNEL,
+    );
+    return [...modules, ...processes];
   }
 
   /**
-   * Creates every process, gives modules back what they held and applies `grants`, fires boot-time requests, writes the map, then
-   * starts the processes. A process of the store that is not among `entries` is removed from it.
+   * Creates every process, gives modules what their entry says they hold, fires boot-time requests, writes the map, then starts
+   * the processes. A process of the store that is not among `entries` is removed from it.
    */
-  async boot(entries: readonly BootEntry[], grants: readonly BootGrant[] = []): Promise<void> {
+  async boot(entries: readonly BootEntry[]): Promise<void> {
     const wanted = new Set(entries.map((entry) => entry.id));
     for (const { id, entry, capabilities } of await this.#store.load()) {
       const present = this.#table.get(id);
       if (present !== undefined) this.#capabilities.add(present, capabilities);
-      else if (!wanted.has(id) && entry.wasmBytesHandle !== '')
+      else if (!wanted.has(id) && entry.wasmBytesHandle !== '') {
         this.#journal.add({ kind: 'delete-process', id });
+      }
     }
-    this.#writeModules();
+    for (const { id, public: isPublic } of this.#natives()) {
+      this.#journal.add({ kind: 'put-process', id, entry: moduleEntry(isPublic) });
+    }
     const created = entries.flatMap((entry) => this.#bootOne(entry) ?? []);
-    for (const { holder, capability } of grants) {
-      const party = this.#table.get(holder);
-      if (party !== undefined) this.#capabilities.add(party, [capability]);
-    }
     for (const process of created) this.#bootRequests(process);
     await this.#journal.commit();
     for (const process of created) this.#lifecycle.run(process.id);
@@ -332,6 +335,11 @@ export class Kernel {
 
   #bootOne(entry: BootEntry): Process | undefined {
     const { id, capabilities } = entry;
+    const native = this.#table.get(id);
+    if (native !== undefined && native.kind !== 'process') {
+      this.#capabilities.add(native, capabilities);
+      return undefined;
+    }
     const created = this.#lifecycle.initialize({ ...entry.entry, id, capabilities }, entry.wasm);
     if (created.ok) return created.value;
     this.#dispatcher.say(0, `cannot start ${id} at boot: ${created.error}`);
@@ -346,19 +354,13 @@ export class Kernel {
     }
   }
 
-  #writeModules(): void {
-    for (const party of this.#table.all()) {
-      if (party.kind === 'process') continue;
-      this.#journal.add({
-        kind: 'put-process',
-        id: party.id,
-        entry: {
-          wasmBytesHandle: '',
-          witVersion: 1,
-          onExit: { kind: 'restart' },
-          public: party.public,
-        },
-      });
-    }
+  /** The kernel and the modules. */
+  #natives(): Exclude<Party, Process>[] {
+    return [...this.#table.all()].filter((party) => party.kind !== 'process');
   }
+}
+
+/** How the reference's process map lists a runtime module. */
+function moduleEntry(isPublic: boolean): StoredEntry {
+  return { wasmBytesHandle: '', witVersion: 1, onExit: { kind: 'restart' }, public: isPublic };
 }

@@ -47,7 +47,6 @@ export type RunRefusal = 'unknown' | 'zombie' | 'too-many';
 export class Lifecycle {
   readonly #parts: LifecycleParts;
   readonly #backoffs = new Map<ProcessId, Backoff>();
-  #closed = false;
 
   constructor(parts: LifecycleParts) {
     this.#parts = parts;
@@ -126,7 +125,6 @@ export class Lifecycle {
 
   /** Ends every process, without on-exit and without touching the process map. Resolves when all guests have unwound. */
   async close(): Promise<void> {
-    this.#closed = true;
     const ends: Promise<unknown>[] = [];
     for (const party of this.#parts.table.all()) {
       if (party.kind !== 'process') continue;

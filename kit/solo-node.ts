@@ -13,7 +13,6 @@ import { timer } from '../runtime-modules/timer/index.ts';
 export const SOLO_NODE = 'kit.os';
 const PROCESS = processId('main:kit:kit.os');
 const DRIVER = 'kit';
-const WATCH_MS = 25;
 
 /** How one request ended. */
 export type Exchange =
@@ -24,7 +23,7 @@ export type Exchange =
       readonly blob: LazyLoadBlob | undefined;
       readonly wallMs: number;
     }
-  | { readonly kind: SendErrorKind | 'ended'; readonly wallMs: number };
+  | { readonly kind: SendErrorKind; readonly wallMs: number };
 
 export interface Printed {
   readonly verbosity: number;
@@ -87,11 +86,6 @@ export async function bootSolo(
   kernel.registerModule(timer()({ clock: systemClock, port: kernel.port('timer') }));
   const driver = new Driver();
   driver.port = kernel.registerModule(driver);
-  // A process that has ended answers no more; the kernel tells nobody, so look.
-  const watch = setInterval(() => {
-    if (kernel.usage().get(PROCESS) === undefined) driver.endAll('ended');
-  }, WATCH_MS);
-  parts.defer(() => clearInterval(watch));
   await kernel.boot([
     {
       id: PROCESS,
@@ -169,11 +163,7 @@ class Driver implements RuntimeModule<never> {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.endAll('offline');
-  }
-
-  endAll(kind: 'offline' | 'ended'): void {
-    for (const id of this.#pending.keys()) this.#end(id, { kind });
+    for (const id of this.#pending.keys()) this.#end(id, { kind: 'offline' });
   }
 
   #end(id: string, end: Ended): void {
@@ -190,4 +180,4 @@ type Ended =
       readonly metadata: string | undefined;
       readonly blob: LazyLoadBlob | undefined;
     }
-  | { readonly kind: SendErrorKind | 'ended' };
+  | { readonly kind: SendErrorKind };
