@@ -13,6 +13,7 @@ import { timer } from '../runtime-modules/timer/index.ts';
 export const SOLO_NODE = 'kit.os';
 const PROCESS = processId('main:kit:kit.os');
 const DRIVER = 'kit';
+const WATCH_MS = 25;
 
 /** How one request ended. */
 export type Exchange =
@@ -23,7 +24,7 @@ export type Exchange =
       readonly blob: LazyLoadBlob | undefined;
       readonly wallMs: number;
     }
-  | { readonly kind: SendErrorKind; readonly wallMs: number };
+  | { readonly kind: SendErrorKind | 'ended'; readonly wallMs: number };
 
 export interface Printed {
   readonly verbosity: number;
@@ -86,6 +87,11 @@ export async function bootSolo(
   kernel.registerModule(timer()({ clock: systemClock, port: kernel.port('timer') }));
   const driver = new Driver();
   driver.port = kernel.registerModule(driver);
+  // A process that has ended answers no more; the kernel tells nobody, so look.
+  const watch = setInterval(() => {
+    if (kernel.usage().get(PROCESS) === undefined) driver.endAll('ended');
+  }, WATCH_MS);
+  parts.defer(() => clearInterval(watch));
   await kernel.boot([
     {
       id: PROCESS,
@@ -163,7 +169,11 @@ class Driver implements RuntimeModule<never> {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const id of this.#pending.keys()) this.#end(id, { kind: 'offline' });
+    this.endAll('offline');
+  }
+
+  endAll(kind: 'offline' | 'ended'): void {
+    for (const id of this.#pending.keys()) this.#end(id, { kind });
   }
 
   #end(id: string, end: Ended): void {
@@ -180,4 +190,4 @@ type Ended =
       readonly metadata: string | undefined;
       readonly blob: LazyLoadBlob | undefined;
     }
-  | { readonly kind: SendErrorKind };
+  | { readonly kind: SendErrorKind | 'ended' };

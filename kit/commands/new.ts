@@ -3,11 +3,15 @@ import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { defineCommand } from 'citty';
 import { BuildError } from '../build/build-error.ts';
-import { TEMPLATES } from '../build/paths.ts';
+import { REPOSITORY, TEMPLATES } from '../build/paths.ts';
 import { fail, say } from '../report.ts';
 
 const DEFAULT_PUBLISHER = 'template.os';
 const RESERVED = ['api', 'test'];
+/** Packages of ours that serve as templates as they are. */
+const EXAMPLES: Readonly<Record<string, string>> = {
+  'chat-ts': join(REPOSITORY, 'processes', 'chat'),
+};
 
 export interface NewOptions {
   readonly package?: string;
@@ -71,26 +75,45 @@ export async function createPackage(folder: string, options: NewOptions): Promis
       `publisher ${JSON.stringify(publisher)}: it consists of a-z, 0-9, . and -`,
     );
   }
-  const template = join(TEMPLATES, `${options.template}-${options.language}`);
-  if (!(await exists(template))) {
-    const known = (await readdir(TEMPLATES)).filter((entry) => entry.includes('-')).join(', ');
-    throw new BuildError(
-      'no-package',
-      `there is no template ${options.template} in language ${options.language}; there are ${known}`,
-    );
-  }
-  const fill = (text: string): string =>
-    text.replaceAll('__PACKAGE__', name).replaceAll('__PUBLISHER__', publisher);
+  const template = await findTemplate(`${options.template}-${options.language}`);
   const written: string[] = [];
   for (const path of await readdir(template, { recursive: true })) {
     const from = join(template, path);
-    if (!(await stat(from)).isFile()) continue;
-    const to = join(target, fill(path));
+    if (isProduct(path) || !(await stat(from)).isFile()) continue;
+    const to = join(target, path);
     await mkdir(dirname(to), { recursive: true });
-    await writeFile(to, fill(await readFile(from, 'utf8')));
+    await writeFile(to, fill(path, await readFile(from, 'utf8'), name, publisher));
     written.push(to);
   }
   return written;
+}
+
+async function findTemplate(wanted: string): Promise<string> {
+  const own = EXAMPLES[wanted] ?? join(TEMPLATES, wanted);
+  if (await exists(own)) return own;
+  const known = [
+    ...(await readdir(TEMPLATES)).filter((entry) => entry.includes('-')),
+    ...Object.keys(EXAMPLES),
+  ];
+  throw new BuildError(
+    'no-package',
+    `there is no template ${wanted}; there are ${known.join(', ')}`,
+  );
+}
+
+/** What a build or a test of the example has left, or is for us alone. */
+function isProduct(path: string): boolean {
+  return /^target\b|^pkg[\\/][^\\/]*\.(wasm|zip)$|\.test\.ts$/.test(path);
+}
+
+/** Templates say `__PACKAGE__`; the bundled packages that are examples too have their own names and paths in this repository. */
+function fill(path: string, text: string, name: string, publisher: string): string {
+  const filled = text.replaceAll('__PACKAGE__', name).replaceAll('__PUBLISHER__', publisher);
+  if (path.endsWith('.ts')) return filled.replaceAll(/'(\.\.\/)+lib\/index\.ts'/g, "'hyperware'");
+  if (path !== 'metadata.json') return filled;
+  return filled
+    .replace(/("package_name": ")[^"]*"/, `$1${name}"`)
+    .replace(/("publisher": ")[^"]*"/, `$1${publisher}"`);
 }
 
 function exists(path: string): Promise<boolean> {

@@ -35,7 +35,11 @@ export const run = defineCommand({
       description: 'seconds to wait for each',
       default: String(DEFAULT_TIMEOUT_S),
     },
-    verbosity: { type: 'string', description: 'show printed lines up to this, 0 to 3', default: '0' },
+    verbosity: {
+      type: 'string',
+      description: 'show printed lines up to this, 0 to 3',
+      default: '0',
+    },
     wit: { type: 'boolean', description: 'print world and generation, run nothing' },
     json: { type: 'boolean', description: 'one JSON object a line' },
   },
@@ -66,7 +70,8 @@ async function runComponent(
 ): Promise<void> {
   const { timeoutS, json, shown } = options;
   const { bootSolo } = await import('../solo-node.ts');
-  await using node = await bootSolo(component, { onPrint: (printed) => {
+  await using node = await bootSolo(component, {
+    onPrint: (printed) => {
       if (json || printed.verbosity <= shown) showPrint(printed, json);
     },
   });

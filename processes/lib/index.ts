@@ -11,4 +11,13 @@ export { defineScript, splitWords, WrongUsage, type ScriptArguments } from './sc
 export { spawnChild, SpawnFailed, type ChildOptions } from './spawn.ts';
 export { stateOf } from './state.ts';
 export { every, sleep } from './timers.ts';
+export {
+  address,
+  formatAddress,
+  packageOf,
+  processId,
+  processIn,
+  sameAddress,
+} from '../../wit/address.ts';
+export type * from '../../wit/types.ts';
 export * as t from '../../wit/codec.ts';

@@ -1,15 +1,16 @@
 /** Chat: messages from node to node; the history of each conversation is kept at both ends, over restarts. */
 import {
+  type Address,
   client,
   type Context,
   defineProcess,
+  formatAddress,
+  packageOf,
   type Process,
   Refusal,
   stateOf,
   t,
 } from '../../lib/index.ts';
-import { formatAddress, packageOf } from '../../../wit/address.ts';
-import type { Address } from '../../../wit/types.ts';
 import { chat, entry } from '../contract.ts';
 
 /** Longest message, in UTF-16 units. */

@@ -1,6 +1,5 @@
 /** `send:chat:sys <node> <message>`: sends a message through this package's chat process. */
-import { client, defineScript, WrongUsage } from '../../lib/index.ts';
-import { packageOf, processIn } from '../../../wit/address.ts';
+import { client, defineScript, packageOf, processIn, WrongUsage } from '../../lib/index.ts';
 import { chat } from '../contract.ts';
 
 const TIMEOUT_S = 15;
