@@ -1,5 +1,7 @@
 /** Every bench there is, in the order of the table. */
+import { densities } from './density.ts';
 import { roundtrips } from './roundtrip.ts';
 import type { Bench } from './row.ts';
+import { spawns } from './spawn.ts';
 
-export const benches: readonly Bench[] = [...roundtrips];
+export const benches: readonly Bench[] = [...roundtrips, ...spawns, ...densities];
