@@ -20,6 +20,7 @@ const SHARED_SOURCES = ['lib']
   .map((name) => join(PROCESSES, name))
   .concat(['wit', 'kit/build', 'package-lock.json'].map((name) => join(ROOT, name)));
 const PUBLISHER = 'sys';
+const INDISPENSABLE = 'terminal';
 
 interface Stamp {
   /** Of the sources. */
@@ -30,9 +31,12 @@ interface Stamp {
   readonly zip: string;
 }
 
-/** Loads all bundled packages. `building` is told of each one that must be built first. */
+/**
+ * Loads all bundled packages. `tell` gets a line for each step of a build, and for each package that cannot be built: it is left out.
+ * @throws BundleBuildError when that is the terminal, without which nobody could do anything about it
+ */
 export async function bundledPackages(
-  building: (name: string) => void,
+  tell: (line: string) => void,
   root: string = PROCESSES,
 ): Promise<BundledPackage[]> {
   const packages: BundledPackage[] = [];
@@ -42,7 +46,12 @@ export async function bundledPackages(
     const metadata = await readFile(join(folder, 'metadata.json'), 'utf8').catch(() => undefined);
     if (metadata === undefined || !isBundled(metadata)) continue;
     shared ??= await fingerprint(SHARED_SOURCES, { products: false });
-    packages.push(await load(name, folder, metadata, shared, building));
+    try {
+      packages.push(await load(name, folder, metadata, shared, tell));
+    } catch (error) {
+      if (!(error instanceof BundleBuildError) || name === INDISPENSABLE) throw error;
+      tell(`${error.message} The node starts without it.`);
+    }
   }
   return packages;
 }
@@ -52,7 +61,7 @@ async function load(
   folder: string,
   metadata: string,
   shared: string,
-  building: (name: string) => void,
+  tell: (line: string) => void,
 ): Promise<BundledPackage> {
   const sources = `${shared} ${await fingerprint([folder], { products: false })}`;
   const stamp = await readStamp(folder);
@@ -63,8 +72,8 @@ async function load(
     stamp?.sources === sources &&
     stamp.products === (await fingerprint([pkg, zip], { products: true }));
   if (!fresh) {
-    building(name);
-    zip = await build(name, folder);
+    tell(`building package ${name} (first start, or its sources changed)`);
+    zip = await build(name, folder, tell);
     // The fingerprint of the sources as they were before the build: an edit made meanwhile is seen at the next start.
     const products = await fingerprint([pkg, zip], { products: true });
     const made: Stamp = { sources, products, zip: zip.slice(target.length + 1) };
@@ -73,10 +82,16 @@ async function load(
   return { label: name, metadata, zip: await readFile(zip), files: await readFiles(pkg) };
 }
 
-async function build(name: string, folder: string): Promise<string> {
+async function build(name: string, folder: string, tell: (line: string) => void): Promise<string> {
   const { buildPackage } = await import('../kit/build/package.ts');
   try {
-    return (await buildPackage(folder)).zip;
+    const { zip } = await buildPackage(folder, {
+      onProcess: (process) => {
+        if (!process.cached)
+          tell(`built ${name}/${process.name} in ${(process.wallMs / 1000).toFixed(1)} s`);
+      },
+    });
+    return zip;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new BundleBuildError(
