@@ -101,6 +101,8 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
   }
 
   fail(fault: unknown): void {
+    // A killed guest unwinds through traps of its own, in realloc for example; they say nothing.
+    if (this.#killed) return;
     this.#fault ??= fault;
     this.#die();
   }

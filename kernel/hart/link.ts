@@ -103,6 +103,7 @@ export class Linker {
         signatures[i]!.params.length,
         () => this.#hostFunction(plan.functions[i]!),
         guest,
+        signatures[i]!.results[0] === 'i64' ? 0n : 0,
       );
       host[i] = signatures[i]!.suspending ? new WebAssembly.Suspending(call) : call;
     }
@@ -177,12 +178,13 @@ export class Linker {
       }
       case 'lifted': {
         const { callee } = made;
-        return this.#scheduled(
+        return this.#nested(
           fuse(
             this.#lifted(callee.core, callee.options, callee),
             made.type,
             this.#context(made.options),
           ),
+          flatten(made.type, 'lower').results[0] === 'i64' ? 0n : 0,
         );
       }
       case 'import': {
@@ -260,6 +262,23 @@ export class Linker {
     };
   }
 
+  /**
+   * A call from one component of the process into another. Whatever the callee waits for suspends the guest by itself, so this only
+   * passes the callee's promise on: a second `suspend` here would take the place of the first, and the callee would never resume.
+   */
+  #nested(call: AnyFunction, nothing: CoreValue): AnyFunction {
+    const guest = this.#guest;
+    return (...args) => {
+      guest.charge(GENERIC_CALL_FUEL);
+      const result = call(...args);
+      if (!(result instanceof Promise)) return result;
+      return result.catch((fault: unknown) => {
+        guest.fail(fault);
+        return nothing;
+      });
+    };
+  }
+
   #context(options: PlanOptions): AbiContext {
     const { memory, realloc } = options;
     const buffer = memory === undefined ? undefined : this.#memory(memory);
@@ -317,9 +336,15 @@ const GENERIC_CALL_FUEL = 1_000;
 
 /**
  * The JavaScript behind one trampoline. The function it stands for is made at its first call: its memory may be exported by an
- * instance that does not exist yet. Whatever it throws becomes the guest's end (F2); the returned 0 is never seen by the guest.
+ * instance that does not exist yet. Whatever it throws becomes the guest's end (F2); then it returns
+ * `nothing`, which the guest never sees but which must be of the result's type.
  */
-function deferred(arity: number, make: () => AnyFunction, guest: RunningGuest): AnyFunction {
+function deferred(
+  arity: number,
+  make: () => AnyFunction,
+  guest: RunningGuest,
+  nothing: CoreValue,
+): AnyFunction {
   let call: AnyFunction = (...args) => {
     call = make();
     return call(...args);
@@ -331,7 +356,7 @@ function deferred(arity: number, make: () => AnyFunction, guest: RunningGuest): 
         return call(a!);
       } catch (fault) {
         guest.fail(fault);
-        return 0;
+        return nothing;
       }
     };
   if (arity === 2)
@@ -340,7 +365,7 @@ function deferred(arity: number, make: () => AnyFunction, guest: RunningGuest): 
         return call(a!, b!);
       } catch (fault) {
         guest.fail(fault);
-        return 0;
+        return nothing;
       }
     };
   return (...args) => {
@@ -348,7 +373,7 @@ function deferred(arity: number, make: () => AnyFunction, guest: RunningGuest): 
       return call(...args);
     } catch (fault) {
       guest.fail(fault);
-      return 0;
+      return nothing;
     }
   };
 }

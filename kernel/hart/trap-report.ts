@@ -11,7 +11,16 @@ const NAME_LENGTH_MAX = 160;
  * @returns one line for the fault, then one per frame, `at name` with the guest's function names
  */
 export function trapReport(fault: unknown, unwound: unknown = fault): string {
-  return [describe(fault ?? unwound), ...frames(unwound)].join('\n');
+  const outer = frames(unwound);
+  // Where the guest's own code trapped under the host (realloc, a component inside another), the innermost frames are the fault's.
+  const inner =
+    fault !== unwound && (fault instanceof WebAssembly.RuntimeError || fault instanceof RangeError)
+      ? frames(fault)
+      : [];
+  const all = [...inner, ...outer.filter((frame) => !inner.includes(frame))];
+  const shown = all.slice(0, FRAMES_MAX);
+  if (all.length > shown.length) shown.push(`  and ${all.length - shown.length} more`);
+  return [describe(fault ?? unwound), ...shown].join('\n');
 }
 
 function describe(fault: unknown): string {
@@ -23,10 +32,10 @@ function describe(fault: unknown): string {
 
 function frames(unwound: unknown): string[] {
   if (!(unwound instanceof Error) || unwound.stack === undefined) return [];
-  const names = unwound.stack
+  return unwound.stack
     .split('\n')
     .map((line) =>
-      /^\s+at (.*?) ?\(?wasm:\/\/wasm\/([^):]+):wasm-function\[(\d+)\](?::(0x[0-9a-f]+))?\)?$/.exec(
+      /^\s+at (.*?) ?\(?wasm:\/\/wasm\/(.*):wasm-function\[(\d+)\](?::(0x[0-9a-f]+))?\)?$/.exec(
         line,
       ),
     )
@@ -35,8 +44,6 @@ function frames(unwound: unknown): string[] {
       const shown = (name ?? '') === '' ? `function ${index}` : printable(name!);
       return `  at ${shown}${offset === undefined ? '' : ` (${offset})`}`;
     });
-  if (names.length <= FRAMES_MAX) return names;
-  return [...names.slice(0, FRAMES_MAX), `  and ${names.length - FRAMES_MAX} more`];
 }
 
 /** Names come from the guest's name section: no control characters reach a terminal. */
