@@ -35,7 +35,7 @@ export class IoFailure extends Error {
 }
 
 /** A failure as the operating system would have reported it. */
-export function ioFailure(code: keyof typeof KNOWN & string): IoFailure {
+export function ioFailure(code: string): IoFailure {
   return new IoFailure(textOf(code));
 }
 

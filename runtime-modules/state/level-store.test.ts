@@ -258,6 +258,7 @@ test('K80 any single flipped bit in the tables is noticed or harmless', async ()
 test('F20 a failed write rejects its commits, and the disk catches up with the next', async () => {
   const { store } = await openLevelStore(path);
   const { Level } = await import('level');
+  // eslint-disable-next-line typescript/unbound-method -- put back as it was
   const batch = Level.prototype.batch;
   try {
     Level.prototype.batch = (() =>

@@ -53,6 +53,7 @@ class Timer implements RuntimeModule<TimerWork> {
   readonly #max: number;
   readonly #pending = new Set<Pending>();
   readonly #counts = new Map<ProcessId, number>();
+  readonly #groups = new WeakMap<AbortSignal, Set<Pending>>();
 
   constructor(needs: TimerNeeds, options: TimerOptions) {
     this.#needs = needs;
@@ -120,24 +121,37 @@ class Timer implements RuntimeModule<TimerWork> {
     if (signal.aborted) return Promise.resolve(false);
     return new Promise((resolve) => {
       let handle: object | undefined;
+      const group = this.#groupOf(signal);
       const pending: Pending = {
         dueMs: clock.nowMs() + Math.max(0, delayMs - 1),
         end: (fired) => {
           if (!this.#pending.delete(pending)) return;
+          group.delete(pending);
           if (handle !== undefined) clock.cancel(handle);
-          signal.removeEventListener('abort', onAbort);
           resolve(fired);
         },
       };
-      const onAbort = (): void => pending.end(false);
       const arm = (): void => {
         const leftMs = pending.dueMs - clock.nowMs();
         if (leftMs <= 0) return pending.end(true);
         handle = clock.schedule(arm, Math.min(Math.ceil(leftMs), SCHEDULE_MS_MAX));
       };
       this.#pending.add(pending);
-      signal.addEventListener('abort', onAbort);
+      group.add(pending);
       arm();
     });
+  }
+
+  /** What ends with a signal. One listener for all of it: thousands on one signal are slow to remove, and the host warns. */
+  #groupOf(signal: AbortSignal): Set<Pending> {
+    const known = this.#groups.get(signal);
+    if (known !== undefined) return known;
+    const group = new Set<Pending>();
+    this.#groups.set(signal, group);
+    const onAbort = (): void => {
+      for (const pending of group) pending.end(false);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    return group;
   }
 }

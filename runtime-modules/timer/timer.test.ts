@@ -25,9 +25,10 @@ function set(
     expectsResponse: false,
     ...(metadata && { metadata }),
   };
-  const done = bench.ask(asked).then((reply) => {
+  const done = (async () => {
+    const reply = await bench.ask(asked);
     if (reply !== undefined) replies.push(reply);
-  });
+  })();
   return { replies, done };
 }
 
@@ -149,4 +150,19 @@ test('M112 the quota of all processes together', async () => {
   await sixth.done;
   expect(sixth.replies).toEqual([]);
   expect(port.prints.at(-1)?.text).toBe('timer: refused one for f:k:q: 5 are pending');
+});
+
+test('M117 thousands of timers of one process end together, without a warning of the host', async () => {
+  bench = new Bench(timer()({ clock, port }), port);
+  const warnings: string[] = [];
+  const onWarning = (warning: Error): void => void warnings.push(warning.name);
+  process.on('warning', onWarning);
+  const all = Array.from({ length: 3000 }, () => set(60_000));
+  await clock.advance(10);
+  expect(clock.pending).toBe(3000);
+  bench.abort();
+  await Promise.all(all.map(({ done }) => done));
+  await new Promise(setImmediate);
+  process.off('warning', onWarning);
+  expect([clock.pending, warnings]).toEqual([0, []]);
 });

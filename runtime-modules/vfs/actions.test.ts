@@ -350,3 +350,26 @@ test('M41 a file changed by the host is seen by Read', async () => {
   await writeFile(vfs.disk('p:q/d/f'), 'theirs');
   expect(await vfs.read(F)).toBe('theirs');
 });
+
+test('M64 serving a user interface: breadth-first ReadDir, names stripped of the folder asked for, files read', async () => {
+  await vfs.do('/p:q/pkg', 'CreateDrive');
+  for (const dir of ['ui', 'ui/assets', 'ui/assets/fonts'])
+    await vfs.do(`/p:q/pkg/${dir}`, 'CreateDir');
+  for (const file of ['index.html', 'assets/app.js', 'assets/fonts/a.woff'])
+    await vfs.write(`/p:q/pkg/ui/${file}`, file);
+  const folder = 'p:q/pkg/ui';
+  const bound: string[] = [];
+  for (const queue = [folder]; queue.length > 0;) {
+    const listed = (await vfs.do(queue.shift() ?? '', 'ReadDir')) as {
+      ReadDir: { path: string; file_type: string }[];
+    };
+    for (const { path, file_type } of listed.ReadDir) {
+      if (file_type === 'Directory') queue.push(path);
+      else {
+        bound.push(path.replace(folder, ''));
+        expect(`/${String(await vfs.read(path))}`).toBe(bound.at(-1));
+      }
+    }
+  }
+  expect(bound.toSorted()).toEqual(['/assets/app.js', '/assets/fonts/a.woff', '/index.html']);
+});

@@ -219,9 +219,9 @@ export class Disk {
       const text = utf8Text(await readOn(file, undefined, signal));
       return answer({ kind: 'ReadToString', value: text });
     }
-    const json = await this.#offThread.run('json-text', file.handle.fd, file.cursor, signal);
+    const body = await this.#offThread.run('text', file.handle.fd, file.cursor, signal);
     file.cursor += BigInt(left);
-    return { body: Buffer.concat([TEXT_OPEN, json, TEXT_CLOSE]) };
+    return { body };
   }
 
   async #hash(file: OpenFile, signal: AbortSignal): Promise<Answer> {
@@ -286,8 +286,6 @@ function answer(response: VfsResponse): Answer {
 
 const OK = answer({ kind: 'Ok' });
 const READ = answer({ kind: 'Read' });
-const TEXT_OPEN = Buffer.from('{"ReadToString":');
-const TEXT_CLOSE = Buffer.from('}');
 
 function data(bytes: Uint8Array): Answer {
   const blob: LazyLoadBlob = { mime: 'application/octet-stream', bytes };

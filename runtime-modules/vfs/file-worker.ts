@@ -8,8 +8,8 @@ import { parentPort } from 'node:worker_threads';
 
 export interface Job {
   readonly id: number;
-  /** 'hash': SHA-256 to the end. 'json-text': UTF-8 to the end, as a JSON string in UTF-8. */
-  readonly kind: 'hash' | 'json-text';
+  /** 'hash': SHA-256 to the end. 'text': UTF-8 to the end, as a whole ReadToString body. */
+  readonly kind: 'hash' | 'text';
   /** Open until the job is done; the descriptor belongs to the other thread. */
   readonly descriptor: number;
   readonly start: bigint;
@@ -37,12 +37,15 @@ parentPort?.on('message', (message: Job | Cancel) => {
     return;
   }
   running.add(message.id);
-  void run(message).then((result) => {
-    running.delete(message.id);
-    cancelled.delete(message.id);
-    parentPort?.postMessage(result, result.kind === 'done' ? [result.bytes.buffer] : []);
-  });
+  void report(message);
 });
+
+async function report(job: Job): Promise<void> {
+  const result = await run(job);
+  running.delete(job.id);
+  cancelled.delete(job.id);
+  parentPort?.postMessage(result, result.kind === 'done' ? [result.bytes.buffer] : []);
+}
 
 async function run(job: Job): Promise<JobResult> {
   const { id } = job;
@@ -92,6 +95,6 @@ class TextSink implements Sink {
 
   end(): Uint8Array<ArrayBuffer> {
     this.#parts.push(JSON.stringify(this.#decoder.decode()).slice(1, -1));
-    return new TextEncoder().encode(`"${this.#parts.join('')}"`);
+    return new TextEncoder().encode(`{"ReadToString":"${this.#parts.join('')}"}`);
   }
 }

@@ -84,7 +84,7 @@ export class OpenFiles {
 
   /** Closes everything that is not in use and waits for it. */
   async close(): Promise<void> {
-    for (const path of [...this.#entries.keys()]) this.#drop(path);
+    for (const path of this.#entries.keys()) this.#drop(path);
     await Promise.all(this.#closing);
   }
 
