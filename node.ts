@@ -5,10 +5,11 @@
 import { hkdfSync, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { TERMINAL } from './wit/address.ts';
-import type { ProcessId } from './wit/types.ts';
+import { packageOf, TERMINAL } from './wit/address.ts';
+import type { PackageId, ProcessId } from './wit/types.ts';
 import { clearUnpacking, installPackage, planBoot, readPackages, readWasm } from './kernel/boot.ts';
 import { createEngine } from './kernel/hart/create-engine.ts';
+import { WorkerHartPool } from './kernel/hart/hart-pool.ts';
 import { type BootEntry, Kernel } from './kernel/kernel.ts';
 import { type PrintSink, renderPrintout } from './kernel/print.ts';
 import { systemClock } from './kernel/clock.ts';
@@ -129,10 +130,17 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
     );
   }
   const seed = seedOf(identity.networkingKey);
+  const bundled = new Set<PackageId>();
   const owned = parts.use(createEngine({ cache: { home: home.path, key: cacheKey(seed) } }));
   kernel = new Kernel({
     our: identity.name,
     engine: owned.engine,
+    // The kernel's own thread is hart 0; the kernel disposes of the others.
+    harts: new WorkerHartPool({
+      workers: (config.harts ?? 1) - 1,
+      bundled: (process) => bundled.has(packageOf(process)),
+      report: (text) => say(terminal, text),
+    }),
     store,
     seed,
     sink: sinkTo(terminal),
@@ -142,7 +150,7 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   parts.defer(() => running.shutdown());
   kernel.debug.setFull((config.verbosity ?? 0) >= EVENTS_FROM);
   registerModules(kernel, store, home, config);
-  await bootProcesses(kernel, home, config, (text) => say(terminal, text));
+  await bootProcesses(kernel, { home, config, bundled, tell: (text) => say(terminal, text) });
   for (const line of config.withoutEffect ?? []) say(terminal, line);
   const tookMs = Math.round(performance.now() - startedAt);
   say(terminal, `${identity.name} is up after ${tookMs} ms. Type help, or Ctrl-C to end.`);
@@ -246,18 +254,25 @@ function registerModules(
   kernel.registerModule(vfs({ root: join(home.path, 'vfs') })({ port: kernel.port('vfs') }));
 }
 
+interface BootParts {
+  readonly home: Home;
+  readonly config: NodeConfig;
+  /** Filled with the packages that come with the node. */
+  readonly bundled: Set<PackageId>;
+  readonly tell: (text: string) => void;
+}
+
 async function bootProcesses(
   kernel: Kernel,
-  home: Home,
-  config: NodeConfig,
-  tell: (text: string) => void,
+  { home, config, bundled, tell }: BootParts,
 ): Promise<void> {
   await clearUnpacking(home.path);
-  const bundled = await bundledPackages((name) =>
-    tell(`building package ${name} (first start, or its sources changed)`),
-  );
-  const { packages, lines } = readPackages(bundled, { simulation: config.simulation ?? false });
-  for (const one of packages) await installPackage(home.path, one);
+  const sources = await bundledPackages(tell);
+  const { packages, lines } = readPackages(sources, { simulation: config.simulation ?? false });
+  for (const one of packages) {
+    bundled.add(one.metadata.package);
+    await installPackage(home.path, one);
+  }
   const plan = planBoot(kernel.our, await kernel.persisted(), packages);
   for (const line of [...lines, ...plan.lines]) tell(line);
   const entries: BootEntry[] = [];

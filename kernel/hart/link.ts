@@ -128,9 +128,11 @@ export class Linker {
     for (const { limits } of module.tables)
       if (this.#guest.growTable(limits.minimum) === 0)
         throw new Trap('the tables of the component are too large together');
-    const imports: Record<string, Record<string, WebAssembly.ImportValue>> = {};
+    // Names are the guest's: `constructor` must not find what every object has.
+    const imports: Record<string, Record<string, WebAssembly.ImportValue>> = Object.create(null);
     for (const { module: name, field, from } of step.imports)
-      (imports[name] ??= {})[field] = this.#resolve(from);
+      (imports[name] ??= Object.create(null) as Record<string, WebAssembly.ImportValue>)[field] =
+        this.#resolve(from);
     imports[HOST_MODULE] = {
       fuel: this.#guest.fuel,
       yield: this.#trampoline['yield']!,
