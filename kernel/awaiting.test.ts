@@ -1,6 +1,12 @@
 /** Awaiting, ordering, mailboxes and their limits: K38 - K44, findings section 5. */
 import { describe, expect, test } from 'vitest';
-import { MAILBOX_BYTES_MAX, MAILBOX_MESSAGES_MAX, OUTSTANDING_REQUESTS_MAX } from './limits.ts';
+import {
+  MAILBOX_BYTES_MAX,
+  MAILBOX_MESSAGES_MAX,
+  OUTSTANDING_BYTES_MAX,
+  OUTSTANDING_REQUESTS_MAX,
+  WAITING_RESPONSE_BYTES_MAX,
+} from './limits.ts';
 import type { Delivery } from './process-host.ts';
 import { bytesOf, settle, TestNode, textOf, type GuestCode } from './testing.ts';
 
@@ -351,6 +357,78 @@ test('H15 a request that replaces an outstanding one under the same id is not en
   expect(seen).toEqual([]);
   await node.clock.advance(2_000);
   expect(seen).toEqual(['error timeout']);
+});
+
+test('H3 send errors that nobody receives count as outstanding: failing fast is no way round the limit', async () => {
+  const node = new TestNode();
+  let sent = 0;
+  await node.start(A, async (guest) => {
+    const request = {
+      target: node.address(B),
+      request: {
+        inherit: false,
+        expectsResponse: 5,
+        body: new Uint8Array(),
+        metadata: undefined,
+        capabilities: [],
+      },
+      context: undefined,
+      blob: undefined,
+    };
+    for (;;) {
+      await guest.host.sendRequest(request);
+      sent++;
+    }
+  });
+  await settle();
+  expect(sent).toBe(OUTSTANDING_REQUESTS_MAX);
+});
+
+test('H3 bytes of outstanding requests are bounded, and room comes back with their outcome', async () => {
+  const node = new TestNode();
+  const half = { mime: undefined, bytes: new Uint8Array(OUTSTANDING_BYTES_MAX / 2) };
+  let sent = 0;
+  await node.start(A, async (guest) => {
+    for (; sent < 5; sent++) {
+      await guest.send(at(B), { expectsResponse: 5 }, { blob: half });
+      await guest.receive();
+    }
+    for (;;) {
+      await guest.send(at(B), { expectsResponse: 5 }, { blob: half });
+      sent++;
+    }
+  });
+  await settle();
+  expect(sent).toBe(7);
+  expect(node.sink.at(0).join()).toMatch(/bytes in requests without a response/);
+});
+
+test('H3 bytes of waiting responses are bounded: the one past it is dropped, its request ends with timeout', async () => {
+  const node = new TestNode();
+  const seen: string[] = [];
+  const half = { mime: undefined, bytes: new Uint8Array(WAITING_RESPONSE_BYTES_MAX / 2) };
+  let go: () => void = () => undefined;
+  await node.start(
+    B,
+    async (guest) => {
+      for (;;) {
+        await guest.request();
+        await guest.respond('ok', {}, half);
+      }
+    },
+    { public: true, holds: [A] },
+  );
+  await node.start(A, async (guest) => {
+    for (let n = 0; n < 3; n++) await guest.send(at(B), { expectsResponse: 60 });
+    await new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    for (;;) seen.push(bodyOf(await guest.receive()));
+  });
+  await settle();
+  go();
+  await settle();
+  expect(seen).toEqual(['ok', 'error timeout', 'error timeout']);
 });
 
 test('H3 more outstanding requests than the limit trap the sender', async () => {

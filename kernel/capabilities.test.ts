@@ -3,7 +3,11 @@ import { describe, expect, test } from 'vitest';
 import { address, formatAddress, processId } from '../wit/address.ts';
 import type { Capability, KernelMessage } from '../wit/types.ts';
 import { CapabilitySigner } from './capability-signature.ts';
-import { DELIVERED_CAPABILITIES_MAX } from './limits.ts';
+import {
+  CAPABILITY_PARAMS_CHARS_MAX,
+  DELIVERED_CAPABILITIES_MAX,
+  HELD_CAPABILITIES_MAX,
+} from './limits.ts';
 import { MemoryStore } from './store.ts';
 import { bytesOf, remoteRequest, settle, TestNode, type GuestCode } from './testing.ts';
 
@@ -144,6 +148,22 @@ describe('saving', () => {
     await node.start(C, (guest) => guest.send(at(A), { capabilities }));
     await settle();
     expect(results).toEqual([1, 2]);
+  });
+
+  test('H2 capabilities a process holds are bounded in number and length, and it is told at level 0', async () => {
+    const node = new TestNode();
+    const counts: number[] = [];
+    await node.start(A, async (guest) => {
+      const save = async (params: string[]): Promise<void> => {
+        await guest.host.saveCapabilities(params.map((text) => cap(at(A), text)));
+        counts.push((await guest.host.ourCapabilities()).length);
+      };
+      await save([`"${'x'.repeat(CAPABILITY_PARAMS_CHARS_MAX - 2)}"`]);
+      await save([`"${'x'.repeat(CAPABILITY_PARAMS_CHARS_MAX - 1)}"`]);
+      await save(Array.from({ length: HELD_CAPABILITIES_MAX }, (_, n) => String(n)));
+    });
+    expect(counts).toEqual([2, 2, HELD_CAPABILITIES_MAX]);
+    expect(node.sink.at(0).length).toBe(2);
   });
 
   test('K69 a saved capability issued by the literal our does not satisfy the messaging check', async () => {

@@ -8,7 +8,7 @@ import { capabilityKey } from '../wit/json.ts';
 import type { Capability, ProcessId } from '../wit/types.ts';
 import type { CapabilitySigner } from './capability-signature.ts';
 import type { Journal } from './journal.ts';
-import { HELD_CAPABILITIES_MAX } from './limits.ts';
+import { CAPABILITY_PARAMS_CHARS_MAX, HELD_CAPABILITIES_MAX } from './limits.ts';
 import type { Party, Process } from './process-table.ts';
 
 /** Whether this party's rows are on disk: modules' always, a process's by its on-exit. */
@@ -26,10 +26,14 @@ export class CapabilityStore {
     this.#journal = journal;
   }
 
-  /** Adds; of an equal one that is held already, the old text stays. Returns how many did not fit (HELD_CAPABILITIES_MAX). */
+  /** Adds; of an equal one that is held already, the old text stays. Returns how many were too many or too long. */
   add(holder: Party, capabilities: readonly Capability[]): number {
     let refused = 0;
     for (const capability of capabilities) {
+      if (capability.params.length > CAPABILITY_PARAMS_CHARS_MAX) {
+        refused++;
+        continue;
+      }
       const key = capabilityKey(capability);
       if (holder.held.has(key)) continue;
       if (holder.held.size >= HELD_CAPABILITIES_MAX) {
@@ -75,8 +79,9 @@ export class CapabilityStore {
 
   /** The process was shown these; until they are revoked it may save them (H2). */
   noteDelivered(receiver: Process, capabilities: readonly Capability[]): void {
-    receiver.noteDelivered(capabilities);
-    for (const capability of capabilities) this.#index(receiver, capability);
+    const kept = capabilities.filter(({ params }) => params.length <= CAPABILITY_PARAMS_CHARS_MAX);
+    receiver.noteDelivered(kept);
+    for (const capability of kept) this.#index(receiver, capability);
   }
 
   /** Whether `save-capabilities` may add it: own, held already, or delivered to this process (H2). */

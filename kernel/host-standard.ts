@@ -20,8 +20,8 @@ import type {
   SpawnOptions,
   U64,
 } from '../wit/types.ts';
-import { OUTSTANDING_REQUESTS_MAX, SPAWN_READ_S } from './limits.ts';
-import { Mailbox, SuspendedSenders, type SenderHooks } from './mailbox.ts';
+import { OUTSTANDING_BYTES_MAX, OUTSTANDING_REQUESTS_MAX, SPAWN_READ_S } from './limits.ts';
+import { Mailbox, messageBytes, SuspendedSenders, type SenderHooks } from './mailbox.ts';
 import type { Awaited, Delivery, MaybePromise, ProcessHost } from './process-host.ts';
 import { Trap } from './process-host.ts';
 import { Outstanding, Registers } from './registers.ts';
@@ -104,6 +104,12 @@ export class StandardHost implements ProcessHost {
 
   /** Takes a response; one that nobody asked for, or whose request has failed already, is dropped (K9, K10). False: dropped. */
   reply(message: KernelMessage): boolean {
+    const { id } = message;
+    if (!this.mailbox.hasRoomFor(message) && this.registers.contexts.has(id)) {
+      void this.#link.print(0, `dropped a response: too many bytes of them wait`);
+      this.fail(id, 'timeout', message.source);
+      return false;
+    }
     const entry = this.registers.settleReply(message);
     if (entry === undefined) return false;
     this.#link.timers.disarm(entry);
@@ -260,15 +266,7 @@ export class StandardHost implements ProcessHost {
   }
 
   sendRequests(requests: readonly OutgoingRequest[]): MaybePromise<void> {
-    for (let at = 0; at < requests.length; at++) {
-      const request = requests[at];
-      if (request === undefined) continue;
-      const sent = this.sendRequest(request);
-      if (sent instanceof Promise) {
-        return sent.then(() => this.sendRequests(requests.slice(at + 1)));
-      }
-    }
-    return undefined;
+    return this.#sendFrom(requests, 0);
   }
 
   sendResponse(response: Response, blob: LazyLoadBlob | undefined): MaybePromise<void> {
@@ -313,6 +311,16 @@ export class StandardHost implements ProcessHost {
   }
 
   // --- helpers -----------------------------------------------------------------------------------------------------------------
+
+  #sendFrom(requests: readonly OutgoingRequest[], start: number): MaybePromise<void> {
+    for (let at = start; at < requests.length; at++) {
+      const request = requests[at];
+      if (request === undefined) continue;
+      const sent = this.sendRequest(request);
+      if (sent instanceof Promise) return sent.then(() => this.#sendFrom(requests, at + 1));
+    }
+    return undefined;
+  }
 
   /** Returns the settled request when that happened while sending; otherwise undefined, and `wake` follows. */
   #sendAndWait(
@@ -376,14 +384,18 @@ export class StandardHost implements ProcessHost {
   }
 
   #expect(message: KernelMessage, target: Address, context: Uint8Array | undefined): Outstanding {
-    const { contexts, prompt } = this.registers;
-    if (contexts.size >= OUTSTANDING_REQUESTS_MAX) {
+    const { registers } = this;
+    const bytes = messageBytes(message) + (context?.length ?? 0);
+    if (registers.open >= OUTSTANDING_REQUESTS_MAX) {
       throw new Trap(`more than ${OUTSTANDING_REQUESTS_MAX} requests without a response`);
     }
-    const replaced = contexts.get(message.id);
+    if (registers.open > 0 && registers.openBytes + bytes > OUTSTANDING_BYTES_MAX) {
+      throw new Trap(`more than ${OUTSTANDING_BYTES_MAX} bytes in requests without a response`);
+    }
+    const asked = { target, context, bytes };
+    const entry = new Outstanding(message, asked, registers.prompt, this);
+    const replaced = registers.expect(entry);
     if (replaced !== undefined) this.#link.timers.disarm(replaced);
-    const entry = new Outstanding(message, { target, context }, prompt, this);
-    contexts.set(message.id, entry);
     const { message: content } = message;
     if (content.kind === 'request' && content.request.expectsResponse !== undefined) {
       this.#link.timers.arm(entry, content.request.expectsResponse);
@@ -413,7 +425,8 @@ export class StandardHost implements ProcessHost {
       if (early !== undefined) resolve(early);
     });
     if (item instanceof Trap) throw item;
-    const reply = item.reply;
+    this.registers.close(item);
+    const { reply } = item;
     if (reply === undefined || reply.message.kind !== 'response') return undefined;
     return parseJson(reply.message.response.body) === 'Read' ? reply.blob?.bytes : undefined;
   }

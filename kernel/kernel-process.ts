@@ -82,7 +82,10 @@ export class KernelProcess {
       case 'GrantCapabilities': {
         const holder = table.get(command.target);
         if (holder !== undefined && capabilities.add(holder, command.capabilities) > 0) {
-          this.#say(0, `${holder.id} holds too many capabilities for another grant`);
+          this.#say(
+            0,
+            `did not grant all capabilities to ${holder.id}: too many, or params too long`,
+          );
         }
         return undefined;
       }

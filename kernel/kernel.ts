@@ -251,7 +251,10 @@ export class Kernel {
     const holder = this.#table.get(id);
     if (holder === undefined) return false;
     if (this.#capabilities.add(holder, capabilities) > 0) {
-      this.#dispatcher.say(0, `${id} holds too many capabilities for another grant`);
+      this.#dispatcher.say(
+        0,
+        `did not grant all capabilities to ${id}: too many, or params too long`,
+      );
     }
     await this.#journal.commit();
     return true;

@@ -255,9 +255,8 @@ export class Lifecycle {
     table.remove(process);
     capabilities.forget(process);
     this.#stop(process);
-    for (const party of table.all()) {
-      if (party.kind === 'module') party.queue.cancel(process.address, 'its requester was killed');
-    }
+    for (const module of table.modules)
+      module.queue.cancel(process.address, 'its requester was killed');
   }
 
   /** Unwinds the guest; its end changes nothing any more. */

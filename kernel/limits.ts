@@ -8,10 +8,16 @@ export const MAILBOX_BYTES_MAX = 64 * 1024 * 1024;
 export const SUSPENDED_SENDER_S = 5;
 /** Requests one process may have unanswered; the next one traps it. */
 export const OUTSTANDING_REQUESTS_MAX = 65_536;
+/** Bytes those requests keep alive, because their send errors carry them; the request that passes it traps the process. */
+export const OUTSTANDING_BYTES_MAX = 256 * 1024 * 1024;
+/** Bytes of responses waiting in one mailbox; past it a response is dropped and its request ends with `timeout`. */
+export const WAITING_RESPONSE_BYTES_MAX = 256 * 1024 * 1024;
 /** Capabilities delivered to a process that it may still save; the oldest is forgotten first. */
 export const DELIVERED_CAPABILITIES_MAX = 4_096;
 /** Capabilities one process holds; a save or grant past it is refused with a level-0 line. */
-export const HELD_CAPABILITIES_MAX = 65_536;
+export const HELD_CAPABILITIES_MAX = 16_384;
+/** Length of a capability's params, in UTF-16 units, that is held or may be saved after delivery; it may be attached at any length. */
+export const CAPABILITY_PARAMS_CHARS_MAX = 8_192;
 /** Work of one source that a module has accepted and not finished; its next request is suspended like by a full mailbox. */
 export const MODULE_JOBS_PER_SOURCE_MAX = 1_000;
 /** Timeouts further away than this never fire: about 31 years, in seconds. */

@@ -73,7 +73,7 @@ export class LocalLink implements KernelLink {
       return false;
     });
     if (store.add(this.#process, allowed) > 0)
-      this.#say(0, 'holds too many capabilities to save more');
+      this.#say(0, 'did not save capabilities: too many, or params too long');
     return this.#committed('save-capabilities');
   }
 

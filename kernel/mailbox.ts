@@ -3,7 +3,12 @@
  * It is also the queue kept while awaiting (kernel.md §1.10): both are one line of arrivals. Senders of a full one wait here.
  */
 import type { KernelMessage } from '../wit/types.ts';
-import { MAILBOX_BYTES_MAX, MAILBOX_MESSAGES_MAX, SUSPENDED_SENDER_S } from './limits.ts';
+import {
+  MAILBOX_BYTES_MAX,
+  MAILBOX_MESSAGES_MAX,
+  SUSPENDED_SENDER_S,
+  WAITING_RESPONSE_BYTES_MAX,
+} from './limits.ts';
 import { Outstanding, type Accepted } from './registers.ts';
 import { TimerEntry, type TimerWheel } from './timer-wheel.ts';
 
@@ -74,11 +79,18 @@ export class SuspendedSenders {
     });
   }
 
-  /** Hands over as many as there is room for, oldest first. */
+  /** Hands over as many as there is room for, oldest first; nobody overtakes. */
   admit(): void {
     for (const sender of this.#waiting) {
       if (!sender.admit()) return;
       this.#remove(sender);
+    }
+  }
+
+  /** The same where each sender has room of its own: one without does not hold up the others. */
+  admitEach(): void {
+    for (const sender of this.#waiting) {
+      if (sender.admit()) this.#remove(sender);
     }
   }
 
@@ -104,6 +116,7 @@ export class Mailbox {
   #head = 0;
   #requests = 0;
   #bytes = 0;
+  #replyBytes = 0;
 
   /** Items waiting, requests and replies. */
   get size(): number {
@@ -131,8 +144,16 @@ export class Mailbox {
     return true;
   }
 
-  /** Adds a settled request; always has room. */
+  /** Whether a response may be added: its place is reserved, but not any number of bytes. */
+  hasRoomFor(reply: KernelMessage): boolean {
+    return (
+      this.#replyBytes === 0 || this.#replyBytes + messageBytes(reply) <= WAITING_RESPONSE_BYTES_MAX
+    );
+  }
+
+  /** Adds a settled request; always has a place. */
   push(entry: Outstanding): void {
+    if (entry.reply !== undefined) this.#replyBytes += messageBytes(entry.reply);
     this.#items.push(entry);
   }
 
@@ -156,7 +177,9 @@ export class Mailbox {
       this.#items = this.#items.slice(this.#head);
       this.#head = 0;
     }
-    if (item !== undefined && !(item instanceof Outstanding)) {
+    if (item instanceof Outstanding) {
+      if (item.reply !== undefined) this.#replyBytes -= messageBytes(item.reply);
+    } else if (item !== undefined) {
       this.#requests--;
       this.#bytes -= messageBytes(item);
     }

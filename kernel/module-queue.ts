@@ -180,7 +180,7 @@ export class ModuleQueue {
       if (next === undefined) this.#lines.delete(key);
       else this.#start(next, key);
     }
-    if (this.#senders.size > 0) this.#senders.admit();
+    if (this.#senders.size > 0) this.#senders.admitEach();
   }
 
   #answer(request: KernelMessage, answer: Answer): void {

@@ -155,6 +155,8 @@ export class ProcessTable {
   /** `capabilityKey` of `networkCapability`. */
   readonly networkKey: string;
   readonly #parties = new Map<ProcessId, Party>();
+  /** Those of #parties that are modules: killing a process must not look at every other one. */
+  readonly modules: ModuleMember[] = [];
 
   constructor(our: NodeId) {
     this.our = our;
@@ -180,6 +182,7 @@ export class ProcessTable {
 
   add(party: Party): void {
     this.#parties.set(party.id, party);
+    if (party.kind === 'module') this.modules.push(party);
   }
 
   remove(party: Party): void {

@@ -29,6 +29,8 @@ export class Outstanding extends TimerEntry {
   readonly target: Address;
   readonly context: Uint8Array | undefined;
   readonly prompt: Prompt | undefined;
+  /** What it counts for in `openBytes`. */
+  readonly bytes: number;
   /** Exactly one of these two is set when the entry has been settled (H16). */
   reply: KernelMessage | undefined = undefined;
   error: SendError | undefined = undefined;
@@ -36,7 +38,11 @@ export class Outstanding extends TimerEntry {
 
   constructor(
     request: KernelMessage,
-    asked: { readonly target: Address; readonly context: Uint8Array | undefined },
+    asked: {
+      readonly target: Address;
+      readonly context: Uint8Array | undefined;
+      readonly bytes: number;
+    },
     prompt: Prompt | undefined,
     owner: { expired(entry: Outstanding): void },
   ) {
@@ -44,6 +50,7 @@ export class Outstanding extends TimerEntry {
     this.request = request;
     this.target = asked.target;
     this.context = asked.context;
+    this.bytes = asked.bytes;
     this.prompt = prompt;
     this.#owner = owner;
   }
@@ -62,6 +69,9 @@ export class Registers {
   blobFlag = false;
   /** Outstanding requests by id. An entry leaves it when it is settled, not when it is delivered. */
   readonly contexts = new Map<U64, Outstanding>();
+  /** Requests sent and not yet ended for the guest: outstanding ones, and settled ones it has not received. Their number and bytes. */
+  open = 0;
+  openBytes = 0;
   /** Generations before 1.0.0: a message without a blob clears the blob register (kernel.md §9). */
   clearsBlob = false;
 
@@ -117,6 +127,7 @@ export class Registers {
       }
       return { kind: 'message', source: item.source, message };
     }
+    this.close(item);
     this.prompt = item.prompt;
     const { reply, error, context } = item;
     if (reply === undefined) {
@@ -130,6 +141,23 @@ export class Registers {
         ? { kind: 'response' as const, response: reply.message.response, context }
         : reply.message;
     return { kind: 'message', source: reply.source, message };
+  }
+
+  /** Enters an outstanding request; one under the same id is replaced and returned. */
+  expect(entry: Outstanding): Outstanding | undefined {
+    const { id } = entry.request;
+    const replaced = this.contexts.get(id);
+    if (replaced !== undefined) this.close(replaced);
+    this.contexts.set(id, entry);
+    this.open++;
+    this.openBytes += entry.bytes;
+    return replaced;
+  }
+
+  /** The guest has got the outcome of this request, or never will. */
+  close(entry: Outstanding): void {
+    this.open--;
+    this.openBytes -= entry.bytes;
   }
 
   /** Takes the outstanding request of that id out of `contexts`, answered; undefined when there is none (K9). */
