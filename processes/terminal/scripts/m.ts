@@ -1,3 +1,4 @@
+/** `m`: sends a message (runtime-modules.md §10.4). */
 import { script } from '../shared/host.ts';
 import { m } from '../shared/scripts/simple.ts';
 

@@ -1,0 +1,120 @@
+/**
+ * docs/limits.md out of the code: every constant of a `limits.ts`, and those named below, with its docstring. Run it to write the page
+ * (`node test/limits-page.ts`); a test compares the page with the code.
+ */
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const ROOT = join(import.meta.dirname, '..');
+export const LIMITS_PAGE = join(ROOT, 'docs', 'limits.md');
+
+/** Files by section; of those that are no `limits.ts`, the constants named. */
+const SECTIONS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  'Messages and processes': {
+    'kernel/limits.ts': [],
+    'kernel/backoff.ts': ['BACKOFF_S_MAX', 'HEALTHY_UPTIME_S_MAX'],
+  },
+  Components: {
+    'kernel/image/limits.ts': [],
+    'kernel/image/preparer.ts': ['PREPARE_MS_MAX', 'HEAP_MIB_MAX'],
+    'kernel/image/prepare.ts': ['PREPARED_BYTES_MAX'],
+  },
+  'Running code': {
+    'kernel/hart/guest.ts': [
+      'QUANTUM_FUEL',
+      'CLOSED_FUEL_MAX',
+      'MEMORY_BYTES_MAX',
+      'TABLE_ENTRIES_MAX',
+    ],
+    'kernel/hart/run-queue.ts': ['TURN_MS', 'SLICE_MS'],
+    'kernel/hart/engine.ts': ['MAPS_PER_GUEST', 'MAPS_RESERVED', 'GUESTS_MAX'],
+    'kernel/hart/worker-hart.ts': ['HEARTBEAT_LIMIT_MS'],
+    'kernel/hart/hart-pool.ts': ['HOG_SHARE', 'HOG_S'],
+    'kernel/hart/trap-report.ts': ['FRAMES_MAX'],
+  },
+  vfs: { 'runtime-modules/vfs/limits.ts': [] },
+  'timer, state, fd-manager': {
+    'runtime-modules/timer/index.ts': [
+      'TIMERS_PER_PROCESS_MAX',
+      'TIMERS_MAX',
+      'DELAY_MS_MAX',
+      'BODY_BYTES_MAX',
+    ],
+    'runtime-modules/state/index.ts': ['BODY_BYTES_MAX'],
+    'runtime-modules/fd-manager/index.ts': [
+      'BODY_BYTES_MAX',
+      'BUDGET_DEFAULT',
+      'PERCENT_DEFAULT',
+      'REFRESH_S_DEFAULT',
+      'REFRESH_S_MIN',
+      'REFRESH_S_MAX',
+    ],
+    'runtime-modules/fd-manager/budget.ts': ['ULIMIT_MIN'],
+  },
+  'Console, home and command line': {
+    'runtime-modules/terminal/limits.ts': [],
+    'runtime-modules/identity/development.ts': ['NAME_LENGTH_MAX'],
+    'main.ts': ['SAME_SIGNAL_MS', 'SHUTDOWN_MS_MAX'],
+  },
+  'Message bodies': { 'wit/json.ts': ['JSON_DEPTH_MAX'] },
+};
+
+/** For constants whose own comment is another's. */
+const NOTES: Readonly<Record<string, string>> = {
+  'kernel/hart/guest.ts MEMORY_BYTES_MAX':
+    'Linear memory of one process, in bytes; growing past it fails as growing does (F6).',
+  'kernel/hart/guest.ts TABLE_ENTRIES_MAX':
+    'Table entries of one process; growing past it fails as growing does (F6).',
+  'runtime-modules/identity/development.ts NAME_LENGTH_MAX':
+    "Characters of a development node's name.",
+};
+
+const CONSTANT =
+  /((?:\/\*\*(?:[^*]|\*(?!\/))*\*\/\n)?)^(?:export )?const ([A-Z][A-Z0-9_]*)(?:: \w+)? = ([^;\n]+);/gm;
+
+/** The page as it should be, and the names asked for that no file has. */
+export async function limitsPage(): Promise<{ text: string; missing: string[] }> {
+  const missing: string[] = [];
+  const parts = [
+    '# Limits\n\nEvery limit has a name; crossing it fails the operation of whoever crossed it, never the node. Written by ' +
+      '`node test/limits-page.ts`\nfrom the constants themselves. Units stand in the names: bytes, `S` seconds, `MS` milliseconds, ' +
+      '`FUEL` instructions, `PAGES` of 64 KiB.\n',
+  ];
+  for (const [title, files] of Object.entries(SECTIONS)) {
+    const rows: string[] = [];
+    for (const [file, names] of Object.entries(files)) {
+      const found = await constantsOf(file, names);
+      missing.push(...names.filter((name) => !found.has(name)).map((name) => `${file}: ${name}`));
+      rows.push(...found.values());
+    }
+    parts.push(
+      `## ${title}\n\n| where | limit | value | what it bounds, and what happens past it |\n|---|---|---|---|\n${rows.join('\n')}\n`,
+    );
+  }
+  return { text: parts.join('\n'), missing };
+}
+
+/** Rows by name; an empty list of names takes all. */
+async function constantsOf(file: string, names: readonly string[]): Promise<Map<string, string>> {
+  const source = await readFile(join(ROOT, file), 'utf8');
+  const rows = new Map<string, string>();
+  let above = '';
+  for (const [, comment = '', name = '', value = ''] of source.matchAll(CONSTANT)) {
+    // A constant without a docstring belongs to the one above it.
+    const text = NOTES[`${file} ${name}`] ?? (docstring(comment) || above);
+    above = text;
+    if (names.length > 0 && !names.includes(name)) continue;
+    rows.set(name, `| \`${file}\` | \`${name}\` | \`${value}\` | ${text.replaceAll('|', '/')} |`);
+  }
+  return rows;
+}
+
+function docstring(comment: string): string {
+  return comment
+    .replace(/^\/\*\*|\*\/\n$/g, '')
+    .replace(/^\s*\* ?/gm, ' ')
+    .replace(/\s+/g, ' ')
+    .trim();
+}
+
+if (import.meta.main) await writeFile(LIMITS_PAGE, (await limitsPage()).text);
