@@ -93,9 +93,9 @@ class Parser {
     this.#space();
     switch (this.#text[this.#at]) {
       case '{':
-        return this.#nested(() => this.#object());
+        return this.#object();
       case '[':
-        return this.#nested(() => this.#array());
+        return this.#array();
       case '"':
         return this.#string();
       case 't':
@@ -109,13 +109,10 @@ class Parser {
     }
   }
 
-  #nested<T>(read: () => T): T {
+  #enter(): void {
     this.#depth += 1;
     if (this.#depth > JSON_DEPTH_MAX) this.#fail('recursion limit exceeded');
     this.#at += 1;
-    const value = read();
-    this.#depth -= 1;
-    return value;
   }
 
   #word<T>(word: string, value: T): T {
@@ -134,7 +131,16 @@ class Parser {
 
   #object(): JsonObject {
     const members: [string, JsonTree][] = [];
-    if (this.#take('}')) return new JsonObject(members);
+    this.#enter();
+    if (!this.#take('}')) {
+      this.#members(members);
+      if (!this.#take('}')) this.#fail('expected `,` or `}`');
+    }
+    this.#depth -= 1;
+    return new JsonObject(members);
+  }
+
+  #members(members: [string, JsonTree][]): void {
     do {
       this.#space();
       if (this.#text[this.#at] !== '"') this.#fail('expected a key');
@@ -142,16 +148,17 @@ class Parser {
       if (!this.#take(':')) this.#fail('expected `:`');
       members.push([key, this.#value()]);
     } while (this.#take(','));
-    if (!this.#take('}')) this.#fail('expected `,` or `}`');
-    return new JsonObject(members);
   }
 
   #array(): JsonTree[] {
     const items: JsonTree[] = [];
-    if (this.#take(']')) return items;
-    do items.push(this.#value());
-    while (this.#take(','));
-    if (!this.#take(']')) this.#fail('expected `,` or `]`');
+    this.#enter();
+    if (!this.#take(']')) {
+      do items.push(this.#value());
+      while (this.#take(','));
+      if (!this.#take(']')) this.#fail('expected `,` or `]`');
+    }
+    this.#depth -= 1;
     return items;
   }
 
@@ -181,6 +188,30 @@ class Parser {
   }
 
   #number(): JsonTree {
+    return this.#shortInteger() ?? this.#anyNumber();
+  }
+
+  /** An integer without sign and up to 15 digits: nearly all numbers in bodies, and byte vectors are nothing else. */
+  #shortInteger(): number | undefined {
+    const start = this.#at;
+    let at = start;
+    let value = 0;
+    let code = this.#text.charCodeAt(at);
+    while (code >= 0x30 && code <= 0x39) {
+      value = value * 10 + (code - 0x30);
+      at += 1;
+      code = this.#text.charCodeAt(at);
+    }
+    const length = at - start;
+    // A leading zero, a fraction and an exponent are for the full grammar to judge.
+    if (length === 0 || length > 15 || code === 0x2e || code === 0x65 || code === 0x45)
+      return undefined;
+    if (length > 1 && this.#text.charCodeAt(start) === 0x30) return undefined;
+    this.#at = at;
+    return value;
+  }
+
+  #anyNumber(): JsonTree {
     NUMBER.lastIndex = this.#at;
     const match = NUMBER.exec(this.#text);
     if (match === null) return this.#fail('expected a value');

@@ -183,7 +183,8 @@ export const bytes: Codec<Uint8Array> = codec({
   read(tree, fault) {
     if (!isArray(tree)) return fault.fail('bytes');
     const out = new Uint8Array(tree.length);
-    for (const [index, item] of tree.entries()) {
+    for (let index = 0; index < tree.length; index += 1) {
+      const item = tree[index];
       if (typeof item !== 'number' || item < 0 || item > 0xff) return at(fault, index, 'u8');
       out[index] = item;
     }

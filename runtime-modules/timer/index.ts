@@ -8,8 +8,11 @@ import type { ProcessId, Result } from '../../wit/types.ts';
 import { SCHEDULE_MS_MAX, type Clock } from '../shared/clock.ts';
 import { decodeBody } from '../shared/refuse.ts';
 
-/** Timers one process may have pending; a further one is printed and not answered. */
-export const TIMERS_PER_PROCESS_MAX = 4096;
+/**
+ * Timers one process may have pending; a further one is printed and not answered. Below the unfinished work that the kernel lets one
+ * process have at a module, so that the process is told and not suspended.
+ */
+export const TIMERS_PER_PROCESS_MAX = 960;
 /** Timers of all processes together. */
 export const TIMERS_MAX = 65_536;
 /** Longest delay, about 285 years: a number that arithmetic in milliseconds can carry. Longer ones are cut to it. */

@@ -153,7 +153,7 @@ test('M112 the quota of all processes together', async () => {
 });
 
 test('M117 thousands of timers of one process end together, without a warning of the host', async () => {
-  bench = new Bench(timer()({ clock, port }), port);
+  bench = new Bench(timer({ perProcessMax: 5000 })({ clock, port }), port);
   const warnings: string[] = [];
   const onWarning = (warning: Error): void => void warnings.push(warning.name);
   process.on('warning', onWarning);

@@ -19,7 +19,7 @@ export const INLINE_BYTES_MAX = 256 * 1024;
 /** Handles kept open until fd-manager says otherwise (runtime-modules.md §2.7). */
 export const HANDLES_DEFAULT = 10;
 /** Cursors of files that are not open, remembered at most; the oldest are forgotten (and start at 0 again). */
-export const CURSORS_MAX = 65_536;
+export const CURSORS_MAX = 8192;
 /** File operations at work at once; further ones wait. */
 export const OPERATIONS_MAX = 64;
 /** Members up to this size, packed and unpacked, are handled whole: a chain of streams for each costs more than the data. */
