@@ -1,7 +1,15 @@
 /** Every bench there is, in the order of the table. */
+import { boots } from './boot.ts';
 import { densities } from './density.ts';
+import { preempts } from './preempt.ts';
 import { roundtrips } from './roundtrip.ts';
 import type { Bench } from './row.ts';
 import { spawns } from './spawn.ts';
 
-export const benches: readonly Bench[] = [...roundtrips, ...spawns, ...densities];
+export const benches: readonly Bench[] = [
+  ...roundtrips,
+  ...spawns,
+  ...densities,
+  ...preempts,
+  ...boots,
+];
