@@ -76,13 +76,9 @@ export class Scope {
   }
 
   outer(count: number): Scope {
-    let scope: Scope | undefined = this;
-    for (let i = 0; i < count && scope !== undefined; i++) scope = scope.#parent;
-    if (scope === undefined)
-      throw new ImageError(
-        'malformed',
-        `an alias reaches ${count} components outward, past the top`,
-      );
-    return scope;
+    if (count === 0) return this;
+    if (this.#parent === undefined)
+      throw new ImageError('malformed', 'an alias reaches outward past the top component');
+    return this.#parent.outer(count - 1);
   }
 }
