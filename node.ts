@@ -293,13 +293,17 @@ async function bootProcesses(
   await kernel.boot(entries);
 }
 
-/** The kernel's printouts on the console; a guest that prints never waits for it. */
+/** The kernel's printouts on the console; a guest that prints faster than it shows waits for it. */
 function sinkTo(terminal: NativeConsole): PrintSink {
   const levels = new EventLevels();
   return {
     print(printout) {
       const verbosity = 'event' in printout ? levels.of(printout.event) : printout.verbosity;
-      terminal.print({ verbosity, source: printout.process, text: renderPrintout(printout) });
+      return terminal.print({
+        verbosity,
+        source: printout.process,
+        text: renderPrintout(printout),
+      });
     },
   };
 }
@@ -314,7 +318,7 @@ function submit(kernel: Kernel, terminal: NativeConsole, line: string): void {
 }
 
 function say(terminal: NativeConsole, text: string): void {
-  terminal.print({ verbosity: 0, source: TERMINAL, text });
+  void terminal.print({ verbosity: 0, source: TERMINAL, text });
 }
 
 /** The 32 bytes of the Ed25519 private key. */

@@ -1,8 +1,8 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { PassThrough, Writable } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ProcessId } from '../../wit/types.ts';
 import { type ConsoleOptions, type NativeConsole, openConsole } from './index.ts';
 
@@ -73,7 +73,7 @@ test('M224 M225 at a TTY keys edit the prompt, prints go above it, Ctrl-V cycles
   expect(input.raw).toEqual([true]);
   input.write('echo hX\u007fi');
   await settle();
-  terminal.print({ verbosity: 0, source: guest, text: 'hello' });
+  void terminal.print({ verbosity: 0, source: guest, text: 'hello' });
   // Erase the prompt, the line, the prompt again with what was typed.
   expect(text()).toContain('\r\u001b[KMon 09:05 hello\n\r\u001b[Kn.dev > echo hi');
   input.write('\r');
@@ -97,8 +97,8 @@ test('M224 Ctrl-C and Ctrl-D ask for the end and say so', async () => {
 
 test('K129 M225 a level-2 print is hidden at verbosity 0 and written to the log', async () => {
   const { terminal, text } = await start();
-  terminal.print({ verbosity: 2, source: guest, text: 'a:b: detail' });
-  terminal.print({ verbosity: 0, source: guest, text: 'a:b: plain' });
+  void terminal.print({ verbosity: 2, source: guest, text: 'a:b: detail' });
+  void terminal.print({ verbosity: 0, source: guest, text: 'a:b: plain' });
   await terminal.close();
   expect(text()).toBe('Mon 09:05 a:b: plain\n');
   expect(await logged()).toMatch(/a:b: detail\n.*a:b: plain\n$/s);
@@ -107,7 +107,7 @@ test('K129 M225 a level-2 print is hidden at verbosity 0 and written to the log'
 test('K130 M226 a muted process shows nothing, and is logged', async () => {
   const processVerbosity = new Map([[guest, 'muted' as const]]);
   const { terminal, text } = await start({ processVerbosity });
-  terminal.print({ verbosity: 0, source: guest, text: 'quiet' });
+  void terminal.print({ verbosity: 0, source: guest, text: 'quiet' });
   await terminal.close();
   expect(text()).toBe('');
   expect(await logged()).toContain('quiet');
@@ -115,7 +115,7 @@ test('K130 M226 a muted process shows nothing, and is logged', async () => {
 
 test('M233 --logging-off starts without a log', async () => {
   const { terminal } = await start({ logging: false });
-  terminal.print({ verbosity: 0, source: guest, text: 'x' });
+  void terminal.print({ verbosity: 0, source: guest, text: 'x' });
   await terminal.close();
   expect(await readdir(home)).not.toContain('.terminal_logs');
 });
@@ -124,7 +124,7 @@ test('M234 detached reads nothing, and still prints', async () => {
   const { terminal, input, submitted, text } = await start({ detached: true }, true);
   input.write('echo one\n');
   await settle();
-  terminal.print({ verbosity: 0, source: guest, text: 'x' });
+  void terminal.print({ verbosity: 0, source: guest, text: 'x' });
   expect(submitted).toEqual([]);
   expect(input.raw).toEqual([]);
   expect(text()).toBe('Mon 09:05 x\n');
@@ -133,7 +133,7 @@ test('M234 detached reads nothing, and still prints', async () => {
 test('M232 what a guest prints cannot leave its line or forge a prompt', async () => {
   const { terminal, text } = await start({}, true);
   const before = text().length;
-  terminal.print({ verbosity: 0, source: guest, text: 'x\u001b[2J\r\nn.dev > rm' });
+  void terminal.print({ verbosity: 0, source: guest, text: 'x\u001b[2J\r\nn.dev > rm' });
   const shown = text().slice(before);
   expect(shown).toContain('Mon 09:05 x␛[2J\n          n.dev > rm\n');
   expect(shown.match(/(^|\n)n\.dev > /g)).toBeNull();
@@ -148,4 +148,67 @@ test('M224 a line over the limit is dropped and said so', async () => {
   input.write(`${'x'.repeat(65_536)}\n`);
   await settle();
   expect(submitted).toHaveLength(1);
+});
+
+describe('a screen that does not keep up', () => {
+  /** A console whose output takes nothing until told to. */
+  async function stuck() {
+    const waiting: (() => void)[] = [];
+    let shown = '';
+    const output = Object.assign(
+      new Writable({
+        write(chunk: Buffer, _encoding, done) {
+          shown += chunk.toString();
+          waiting.push(done);
+        },
+      }),
+      { isTTY: false },
+    );
+    const terminal = await openConsole(
+      { node: 'n.dev', colours: false, detached: true },
+      {
+        input: new PassThrough(),
+        output,
+        now: () => new Date(),
+        submit: () => undefined,
+        quit: () => undefined,
+      },
+    );
+    open.push(terminal);
+    const take = async (): Promise<void> => {
+      for (let done = waiting.shift(); done !== undefined; done = waiting.shift()) {
+        done();
+        await settle();
+      }
+    };
+    return { terminal, take, shown: () => shown };
+  }
+
+  const big = (letter: string) => ({ verbosity: 0, source: guest, text: letter.repeat(60_000) });
+
+  test('F5 whoever prints too fast gets a promise, which settles when the screen has caught up', async () => {
+    const { terminal, take } = await stuck();
+    expect(terminal.print({ verbosity: 0, source: guest, text: 'small' })).toBeUndefined();
+    let wait: Promise<void> | undefined;
+    for (let n = 0; n < 5; n += 1) wait = terminal.print(big('x'));
+    expect(wait).toBeInstanceOf(Promise);
+    let settled = false;
+    void wait?.then(() => (settled = true));
+    await settle();
+    expect(settled).toBe(false);
+    await take();
+    expect(settled).toBe(true);
+    expect(terminal.print({ verbosity: 0, source: guest, text: 'small' })).toBeUndefined();
+  });
+
+  test('F5 prints of those who do not wait are dropped at the limit, and counted', async () => {
+    const { terminal, take, shown } = await stuck();
+    for (let n = 0; n < 200; n += 1) void terminal.print(big('y'));
+    await take();
+    await take();
+    const kept = shown().match(/y{60000}/g)?.length ?? 0;
+    expect(kept).toBeGreaterThan(100);
+    expect(kept).toBeLessThan(150);
+    expect(shown()).toContain(`${200 - kept} prints were dropped`);
+  });
 });

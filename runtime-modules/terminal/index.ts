@@ -12,7 +12,13 @@ import type { Readable, Writable } from 'node:stream';
 import type { ProcessId } from '../../wit/types.ts';
 import { History } from './history.ts';
 import { type Effect, type Key, LineEditor } from './line-editor.ts';
-import { LINE_LENGTH_MAX, LOG_BYTES_DEFAULT, LOG_FILES_DEFAULT } from './limits.ts';
+import {
+  BACKLOG_HARD_MAX,
+  BACKLOG_SOFT_MAX,
+  LINE_LENGTH_MAX,
+  LOG_BYTES_DEFAULT,
+  LOG_FILES_DEFAULT,
+} from './limits.ts';
 import { LogFile } from './log-file.ts';
 import { nextVerbosity, type ProcessVerbosity, Verbosity, verbosityName } from './verbosity.ts';
 import { coloured, logLine, neutralise, type Printout, rows } from './view.ts';
@@ -63,8 +69,11 @@ export interface ConsoleNeeds {
 }
 
 export interface NativeConsole extends AsyncDisposable {
-  /** Shows one print if its level is asked for, and logs it in any case. */
-  print(printout: Printout): void;
+  /**
+   * Shows one print if its level is asked for, and logs it in any case. The promise, if there is one, settles when screen and log have
+   * caught up: whoever prints should wait for it. Who does not, and is far ahead of them, has prints dropped and counted.
+   */
+  print(printout: Printout): Promise<void> | undefined;
   /** Starts reading input. Before it, prints are shown and nothing is read. */
   start(): void;
   /** Gives the screen back and finishes history and log. Safe to call twice. */
@@ -77,6 +86,7 @@ export async function openConsole(
 ): Promise<NativeConsole> {
   const early: string[] = [];
   let late: (text: string) => void = (text) => early.push(text);
+  let drained = (): void => undefined;
   const failed = (what: string) => (error: Error) => late(`${what}: ${error.message}`);
   const path = options.home === undefined ? undefined : join(options.home, '.terminal_history');
   const history = await History.open(path, failed('the command history cannot be kept'));
@@ -89,9 +99,11 @@ export async function openConsole(
           filesMax: options.logFilesMax ?? LOG_FILES_DEFAULT,
           now: needs.now,
           failed: failed('the terminal log cannot be written'),
+          drained: () => drained(),
         });
   const terminal = new Console(options, needs, history, log);
   late = (text) => terminal.announce(text);
+  drained = () => terminal.caughtUp();
   for (const text of early) terminal.announce(text);
   return terminal;
 }
@@ -110,6 +122,11 @@ class Console implements NativeConsole {
   #stepping = false;
   #state: 'quiet' | 'reading' | 'closed' = 'quiet';
   #closing: Promise<void> | undefined;
+  /** Text handed to the output and not yet taken by it. */
+  #backlog = 0;
+  #dropped = 0;
+  /** Settles when screen and log have caught up; there while somebody waits for it. */
+  #waiting: PromiseWithResolvers<void> | undefined;
 
   constructor(
     options: ConsoleOptions,
@@ -133,12 +150,29 @@ class Console implements NativeConsole {
     this.#colours = options.colours ?? needs.output.isTTY === true;
   }
 
-  print(printout: Printout): void {
+  print(printout: Printout): Promise<void> | undefined {
+    if (this.#behind() > BACKLOG_HARD_MAX) {
+      this.#dropped += 1;
+      return (this.#waiting ??= Promise.withResolvers()).promise;
+    }
     const at = this.#needs.now();
     if (this.#logging) this.#log?.write(logLine(printout.text, at));
-    if (this.#state === 'closed') return;
-    if (!this.#verbosity.shows(printout.source, printout.verbosity)) return;
-    this.#show(printout.text, printout.verbosity, at);
+    if (this.#state !== 'closed' && this.#verbosity.shows(printout.source, printout.verbosity)) {
+      this.#show(printout.text, printout.verbosity, at);
+    }
+    if (this.#behind() <= BACKLOG_SOFT_MAX) return undefined;
+    return (this.#waiting ??= Promise.withResolvers()).promise;
+  }
+
+  /** Called when screen or log have written something. */
+  caughtUp(): void {
+    if (this.#behind() > BACKLOG_SOFT_MAX) return;
+    const dropped = this.#dropped;
+    this.#dropped = 0;
+    if (dropped > 0)
+      this.announce(`${dropped} prints were dropped: they came faster than they can be shown`);
+    this.#waiting?.resolve();
+    this.#waiting = undefined;
   }
 
   /** Something the console itself has to say: shown at any verbosity. */
@@ -167,6 +201,7 @@ class Console implements NativeConsole {
   async #close(): Promise<void> {
     const drawn = this.#mode === 'interactive' && this.#state === 'reading';
     this.#state = 'closed';
+    this.#waiting?.resolve();
     for (const stop of this.#stopReading) stop();
     if (drawn) this.#needs.output.write('\r\x1b[K\x1b[?2004l\x1b]0;\x07');
     await Promise.all([this.#history.close(), this.#log?.close()]);
@@ -179,11 +214,23 @@ class Console implements NativeConsole {
       .map((row) => `${coloured(row, level, this.#colours)}\n`)
       .join('');
     if (this.#mode !== 'interactive' || this.#state !== 'reading') {
-      output.write(lines);
+      this.#write(lines);
       return;
     }
     // One write, so that nothing shows between erasing the prompt and drawing it again.
-    output.write(`\r\x1b[K${lines}${this.#promptRow()}`);
+    this.#write(`\r\x1b[K${lines}${this.#promptRow()}`);
+  }
+
+  #write(text: string): void {
+    this.#backlog += text.length;
+    this.#needs.output.write(text, () => {
+      this.#backlog -= text.length;
+      this.caughtUp();
+    });
+  }
+
+  #behind(): number {
+    return this.#backlog + (this.#log?.backlog ?? 0);
   }
 
   #promptRow(): string {

@@ -12,3 +12,7 @@ export const LINE_LENGTH_MAX = 65_536;
 export const PRINT_LENGTH_MAX = 65_536;
 /** The highest global verbosity (§9.2). */
 export const VERBOSITY_MAX = 4;
+/** Text waiting for the screen or the log, in UTF-16 units, from which on a guest that prints is suspended. */
+export const BACKLOG_SOFT_MAX = 256 * 1024;
+/** From here on prints are dropped and counted: those who print without being suspended must not fill the memory. */
+export const BACKLOG_HARD_MAX = 8 * 1024 * 1024;

@@ -14,6 +14,8 @@ export interface LogOptions {
   readonly now: () => Date;
   /** Told once when the log cannot be written; the node goes on without one. */
   readonly failed: (error: Error) => void;
+  /** Told whenever what was waiting has been written. */
+  readonly drained?: () => void;
 }
 
 export class LogFile {
@@ -23,6 +25,8 @@ export class LogFile {
   #file: FileHandle | undefined;
   #size = 0;
   #broken = false;
+  /** Text waiting or being written, in UTF-16 units. */
+  backlog = 0;
 
   constructor(options: LogOptions) {
     this.#options = options;
@@ -32,6 +36,7 @@ export class LogFile {
   write(line: string): void {
     if (this.#broken) return;
     this.#pending.push(line);
+    this.backlog += line.length;
     this.#writing ??= this.#drain();
   }
 
@@ -47,11 +52,15 @@ export class LogFile {
         const batch = this.#pending;
         this.#pending = [];
         await this.#writeBatch(batch);
+        for (const line of batch) this.backlog -= line.length;
+        this.#options.drained?.();
       }
     } catch (error) {
       this.#broken = true;
       this.#pending = [];
+      this.backlog = 0;
       this.#options.failed(error as Error);
+      this.#options.drained?.();
     } finally {
       this.#writing = undefined;
     }
