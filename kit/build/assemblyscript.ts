@@ -32,7 +32,8 @@ export async function buildAssemblyScript(source: string): Promise<NativeBuild> 
   const folder = dirname(source);
   const inputs: string[] = [];
   let core: Uint8Array | undefined;
-  const { error, stderr } = await asc.main(
+  let complaints = '';
+  const { error } = await asc.main(
     [
       ENTRY_FILE,
       '--lib',
@@ -50,6 +51,11 @@ export async function buildAssemblyScript(source: string): Promise<NativeBuild> 
       '--debug',
     ],
     {
+      stderr: {
+        write(chunk: Uint8Array | string) {
+          complaints += typeof chunk === 'string' ? chunk : new TextDecoder().decode(chunk);
+        },
+      },
       readFile: async (name, base) => {
         if (basename(name) === ENTRY_FILE) return entry(basename(source, '.ts'));
         const path = resolve(base === '.' ? folder : resolve(folder, base), name);
@@ -71,7 +77,7 @@ export async function buildAssemblyScript(source: string): Promise<NativeBuild> 
     },
   );
   if (error !== null || core === undefined) {
-    throw new BuildError('source', `${source} does not compile:\n${stderr.toString().trim()}`, {
+    throw new BuildError('source', `${source} does not compile:\n${complaints.trim()}`, {
       cause: error,
     });
   }

@@ -3,18 +3,20 @@ import { readFile } from 'node:fs/promises';
 import { BuildError } from './build-error.ts';
 import { PROCESS_WIT } from './paths.ts';
 
+type Options = NonNullable<Parameters<Componentize>[2]>;
+type Componentize = typeof import('@bytecodealliance/componentize-js').componentize;
+
 /** @throws BuildError: `toolchain-missing` without componentize-js, `componentize` when it refuses the module */
 export async function componentizeFull(code: string, source: string): Promise<Uint8Array> {
   const componentize = await loadComponentize();
   try {
-    // The typings know only this call's deprecated form, whose options ask for a file.
-    const options = {
-      sourcePath: source,
+    // Contract and source as text, because their other form goes to the file system through a shim. Its typings, not it, ask for a path.
+    const options: Omit<Options, 'sourcePath'> = {
       worldName: 'process-v1',
-      disableFeatures: ['http' as const, 'fetch-event' as const],
+      disableFeatures: ['http', 'fetch-event'],
     };
     const wit = await readFile(PROCESS_WIT, 'utf8');
-    const { component } = await componentize(code, wit, options);
+    const { component } = await componentize(code, wit, options as Options);
     return component;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
@@ -22,9 +24,7 @@ export async function componentizeFull(code: string, source: string): Promise<Ui
   }
 }
 
-async function loadComponentize(): Promise<
-  typeof import('@bytecodealliance/componentize-js').componentize
-> {
+async function loadComponentize(): Promise<Componentize> {
   try {
     return (await import('@bytecodealliance/componentize-js')).componentize;
   } catch (error) {

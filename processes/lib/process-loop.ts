@@ -177,5 +177,5 @@ function settle<T>(
     failed(error);
     return;
   }
-  result.then(done).catch(failed);
+  result.then((value) => done(value)).catch((error: unknown) => failed(error));
 }

@@ -23,7 +23,7 @@ export class WrongUsage extends Error {
   override readonly name = 'WrongUsage';
 }
 
-type NoMethods = Record<never, never>;
+type NoMethods = Readonly<Record<string, never>>;
 
 /** A script; export it as the module's default. It ends with its result: a response if one is expected, else a printed line. */
 export function defineScript(script: ScriptDefinition): ProcessModule<NoMethods, undefined> {

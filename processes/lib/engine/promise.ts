@@ -53,7 +53,7 @@ export class GuestPromise<T> {
   }
 
   finally(onFinally?: (() => unknown) | null): GuestPromise<T> {
-    if (typeof onFinally !== 'function') return this.then(onFinally as undefined, undefined);
+    if (typeof onFinally !== 'function') return this.then(undefined);
     return this.then(
       (value) => GuestPromise.resolve(onFinally()).then(() => value),
       (reason) =>

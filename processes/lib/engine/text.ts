@@ -71,7 +71,7 @@ function decodeOne(bytes: Uint8Array, at: number): { point: number; length: numb
 export class GuestTextEncoder {
   readonly encoding = 'utf-8';
   encode(text = ''): Uint8Array {
-    return encodeUtf8(String(text));
+    return encodeUtf8(text);
   }
 }
 
