@@ -288,7 +288,12 @@ type Node = Awaited<ReturnType<Composition['bootNode']>>;
 async function runNode(flags: Flags, composition: Composition): Promise<void> {
   let node: Node | undefined;
   const ending = Promise.withResolvers<Error | undefined>();
-  const end = onEnd(ending.resolve, (reason) => node?.announce(reason));
+  const end = onEnd(ending.resolve, (reason, signal) => {
+    if (node !== undefined) return node.announce(reason);
+    // Still starting: nothing was promised to anybody yet, and the next start repeats what is half done.
+    process.stderr.write(`hyperloom: ${reason}, before the node was up\n`);
+    process.exit(signal === undefined ? EXIT.bug : 128 + signal);
+  });
   // A node lives until it is told to end, also when nothing at all is going on.
   const alive = setInterval(() => undefined, KEEP_ALIVE_MS);
   // A reader that goes away (`| head`) must not end the node.
@@ -325,14 +330,14 @@ async function runNode(flags: Flags, composition: Composition): Promise<void> {
  */
 function onEnd(
   resolve: (bug: Error | undefined) => void,
-  announce: (reason: string) => void,
+  announce: (reason: string, signal?: number) => void,
 ): (reason: string | undefined, signal: number) => void {
   let firstAt: number | undefined;
   const end = (reason: string | undefined, signal: number): void => {
     const now = performance.now();
     if (firstAt === undefined) {
       firstAt = now;
-      if (reason !== undefined) announce(reason);
+      if (reason !== undefined) announce(reason, signal);
       resolve(undefined);
     } else if (now - firstAt > SAME_SIGNAL_MS) {
       process.stderr.write('hyperloom: forced to end at once\n');

@@ -90,6 +90,35 @@ describe('the ways to end', () => {
     }
   });
 
+  test('F19 kill -9 at any moment of a start leaves a home that starts', async () => {
+    {
+      await using node = await RunningNode.start(home);
+      await node.type('alias keep echo:terminal:sys', /alias keep set for/);
+      await node.end('SIGTERM');
+    }
+    for (const afterMs of [80, 160, 240, 320, 400, 480, 560, 640]) {
+      await using node = RunningNode.spawn([home, '--fake-node-name', 'test.dev', '--detached']);
+      await new Promise((resolve) => setTimeout(resolve, afterMs));
+      await node.end('SIGKILL');
+    }
+    await using again = await RunningNode.start(home);
+    await again.type('keep all there', /terminal:sys: all there/);
+    expect(again.output).not.toContain('damaged');
+  });
+
+  test('M234 a signal during the start ends it at once', async () => {
+    await using node = RunningNode.spawn([home, '--fake-node-name', 'test.dev']);
+    // The first sign of life that a start gives is its lock.
+    await expect
+      .poll(() => readdir(home).catch(() => []), { timeout: 20_000, interval: 5 })
+      .toContain('.lock');
+    const { code } = await node.end('SIGTERM');
+    // Either it was still starting, or it had just finished and ended in order.
+    expect([0, 143]).toContain(code);
+    await using again = await RunningNode.start(home);
+    expect((await again.end('SIGTERM')).code).toBe(0);
+  });
+
   test('M234 the end of piped input does not end the node', async () => {
     await using node = await RunningNode.start(home);
     node.child.stdin?.end('echo last words\n');
