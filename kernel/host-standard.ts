@@ -295,13 +295,7 @@ export class StandardHost implements ProcessHost {
     const wakeWith = (item: Outstanding | Trap): void =>
       wake(item instanceof Trap ? item : this.#awaited(item));
     if (filtered instanceof Promise) {
-      filtered.then(
-        (allowed) => {
-          const item = this.#sendAndWait(target, allowed, blob, wakeWith);
-          if (item !== undefined) wakeWith(item);
-        },
-        () => wake(new Trap('the kernel could not check the attached capabilities')),
-      );
+      void this.#sendAndWaitLater(filtered, { target, blob, wake: wakeWith });
       return undefined;
     }
     const item = this.#sendAndWait(target, filtered, blob, wakeWith);
@@ -311,6 +305,24 @@ export class StandardHost implements ProcessHost {
   }
 
   // --- helpers -----------------------------------------------------------------------------------------------------------------
+
+  /** The same when the attached capabilities have to be checked on another thread first. */
+  async #sendAndWaitLater(
+    filtered: Promise<Request>,
+    wait: {
+      readonly target: Address;
+      readonly blob: LazyLoadBlob | undefined;
+      readonly wake: (item: Outstanding | Trap) => void;
+    },
+  ): Promise<void> {
+    let item: Outstanding | Trap | undefined;
+    try {
+      item = this.#sendAndWait(wait.target, await filtered, wait.blob, wait.wake);
+    } catch (cause) {
+      item = cause instanceof Trap ? cause : new Trap('the request could not be sent', { cause });
+    }
+    if (item !== undefined) wait.wake(item);
+  }
 
   #sendFrom(requests: readonly OutgoingRequest[], start: number): MaybePromise<void> {
     for (let at = start; at < requests.length; at++) {
@@ -446,7 +458,7 @@ export class StandardHost implements ProcessHost {
   }
 }
 
-/** Applies `next` now, or when the value is there. */
-function then<T, U>(value: MaybePromise<T>, next: (value: T) => MaybePromise<U>): MaybePromise<U> {
-  return value instanceof Promise ? value.then(next) : next(value);
+/** Applies `use` now, or when the value is there. */
+function then<T, U>(value: MaybePromise<T>, use: (value: T) => MaybePromise<U>): MaybePromise<U> {
+  return value instanceof Promise ? value.then((present) => use(present)) : use(value);
 }

@@ -302,11 +302,11 @@ describe('restarts', () => {
       },
       component,
     );
-    const { load } = node.engine;
+    const load = node.engine.load.bind(node.engine);
     let loads = 0;
     node.engine.load = (bytes) => {
       loads++;
-      return load.call(node.engine, bytes);
+      return load(bytes);
     };
     node.kernel.run(processId(A));
     await node.clock.advance(2_100);

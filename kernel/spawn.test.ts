@@ -26,7 +26,7 @@ function filesModule(files: Map<string, Uint8Array>): RuntimeModule<Uint8Array |
     public: false,
     decode(request) {
       const body = parseJson(request.body) as JsonObject;
-      return { ok: true, value: files.get(String(body['path'])) };
+      return { ok: true, value: files.get(body['path'] as string) };
     },
     handle: (bytes) =>
       Promise.resolve(
