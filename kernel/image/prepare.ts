@@ -8,7 +8,7 @@ import { validateComponent } from './validate.ts';
 const PREPARED_BYTES_MAX = 128 * 1024 * 1024;
 
 /** What cached preparations depend on beside the component: a change of either makes them stale. */
-export const PREPARATION_VERSION = `1 ${INSTRUMENTATION_VERSION}`;
+export const PREPARATION_VERSION = `2 ${INSTRUMENTATION_VERSION}`;
 
 /**
  * Validates a component, plans it, and instruments its core modules, in the order of the plan.

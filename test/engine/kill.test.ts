@@ -5,7 +5,14 @@ import { afterAll, expect, test } from 'vitest';
 import { refusal } from '../../kernel/image/testing.ts';
 import { guest, ofText, guestText } from '../support/engine-guests.ts';
 import { nestedReceiver, sleeper } from '../support/engine-components.ts';
-import { delivery, EngineBench, hasEnded, OUR, RecordingHost, turns } from '../support/engine-host.ts';
+import {
+  delivery,
+  EngineBench,
+  hasEnded,
+  OUR,
+  RecordingHost,
+  turns,
+} from '../support/engine-host.ts';
 
 const bench = new EngineBench();
 afterAll(() => bench[Symbol.dispose]());

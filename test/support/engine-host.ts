@@ -172,3 +172,10 @@ export async function hasEnded(guest: Guest): Promise<boolean> {
   const open = Symbol('open');
   return (await Promise.race([guest.ended, turns(1).then(() => open)])) !== open;
 }
+
+/** The texts that a node has printed, whatever their verbosity. */
+export function texts(node: { readonly prints: readonly object[] }): string[] {
+  return node.prints.flatMap((one) =>
+    'text' in one && typeof one.text === 'string' ? [one.text] : [],
+  );
+}

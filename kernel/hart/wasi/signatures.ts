@@ -204,7 +204,7 @@ export function wasiMismatch(
   const name = unversioned(importName);
   const expected = name === undefined ? undefined : signatures().get(`${name} ${functionName}`);
   if (expected === undefined) return `"${importName}" has no function "${functionName}"`;
-  if (describe(type) === expected) return undefined;
+  if (describeFunction(type) === expected) return undefined;
   return `"${importName}" has "${functionName}" as ${expected}, the component imports it otherwise`;
 }
 
@@ -227,7 +227,8 @@ function signatures(): ReadonlyMap<string, string> {
   return made;
 }
 
-function describe(type: FuncType): string {
+/** A function type as text, without the names of its parameters; resources are named without versions. */
+export function describeFunction(type: FuncType): string {
   const params = type.params.map((param) => describeValue(param.type)).join(',');
   return `(${params})${type.result === undefined ? '' : ` -> ${describeValue(type.result)}`}`;
 }
