@@ -1,7 +1,7 @@
 /** A second database with the rows of the first, as of one instant. */
 import { rename, rm } from 'node:fs/promises';
 import { Level } from 'level';
-import type { Database } from './level-store.ts';
+import type { Database } from './scan.ts';
 
 /** Rows per batch of the copy. */
 const ROWS_PER_BATCH = 256;

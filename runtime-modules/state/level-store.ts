@@ -7,14 +7,12 @@
  */
 import { rename } from 'node:fs/promises';
 import { Level } from 'level';
-import { parseProcessId } from '../../wit/address.ts';
-import type { Capability, ProcessId } from '../../wit/types.ts';
-import type { KernelStore, StoreChange, StoredEntry, StoredProcess } from '../../kernel/store.ts';
+import type { ProcessId } from '../../wit/types.ts';
+import type { KernelStore, StoreChange, StoredProcess } from '../../kernel/store.ts';
 import { backupTo } from './backup.ts';
 import {
   capabilityRow,
   capabilityRowKey,
-  DIGEST_BYTES,
   entryRow,
   processKey,
   rowDigest,
@@ -24,16 +22,10 @@ import {
   summaryRow,
   unseal,
 } from './rows.ts';
+import { addTo, scanAll, xor, type Database, type Scan } from './scan.ts';
+import { StoreError } from './store-error.ts';
 
-/** A store that cannot be opened, read or written. `code` is stable; the message says what to do. */
-export class StoreError extends Error {
-  override readonly name = 'StoreError';
-  readonly code: 'locked' | 'damaged' | 'unreadable' | 'write-failed' | 'closed';
-  constructor(code: StoreError['code'], message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
-}
+export { StoreError } from './store-error.ts';
 
 /** A database that did not hold what was written: where it is now, and what was wrong. Must be shown to the owner. */
 export interface DamageNotice {
@@ -46,8 +38,6 @@ export interface OpenedStore {
   /** Set when a damaged database was moved aside and `store` starts empty. */
   readonly damage: DamageNotice | undefined;
 }
-
-export type Database = Level<string, Uint8Array>;
 
 export interface LevelStoreOptions {
   /** What to do with a damaged database; 'refuse' rejects with `StoreError` 'damaged'. Default 'move-aside'. */
@@ -279,58 +269,6 @@ export class LevelStore implements KernelStore {
   }
 }
 
-interface Scan {
-  readonly processes: readonly StoredProcess[];
-  readonly digests: Map<string, Buffer>;
-  readonly rows: Map<ProcessId, Set<string>>;
-  readonly summary: Buffer;
-}
-
-/** Reads and checks every row. @throws StoreError 'damaged' naming the first that does not hold. */
-async function scanAll(db: Database): Promise<Scan> {
-  const entries = new Map<ProcessId, StoredEntry>();
-  const capabilities = new Map<ProcessId, Capability[]>();
-  const scan = { digests: new Map<string, Buffer>(), rows: new Map<ProcessId, Set<string>>() };
-  const summary = Buffer.alloc(DIGEST_BYTES);
-  let stored: string | undefined;
-  for await (const [key, row] of db.iterator()) {
-    const content = unseal(key, row) ?? damaged(`row ${JSON.stringify(key)} fails its checksum`);
-    if (key === SUMMARY_KEY) {
-      const { rows, digest } = decoded(key, summaryRow.decode(content));
-      stored = `${rows} ${digest}`;
-      continue;
-    }
-    const digest = rowDigest(key, row);
-    xor(summary, digest);
-    scan.digests.set(key, digest);
-    if (key.startsWith('p!')) {
-      const id = decoded(key, parseProcessId(key.slice(2)));
-      entries.set(id, decoded(key, entryRow.decode(content)));
-    } else if (key.startsWith('c!')) {
-      const { holder, capability } = decoded(key, capabilityRow.decode(content));
-      addTo(scan.rows, holder, key);
-      capabilities.set(holder, [...(capabilities.get(holder) ?? []), capability]);
-    } else if (!key.startsWith('s!')) damaged(`unknown row ${JSON.stringify(key)}`);
-  }
-  const found = `${scan.digests.size} ${summary.toString('hex')}`;
-  if (stored === undefined ? scan.digests.size > 0 : stored !== found)
-    damaged('rows are missing, or older than what was last written');
-  const processes = [...entries].map(([id, entry]) => ({
-    id,
-    entry,
-    capabilities: capabilities.get(id) ?? [],
-  }));
-  return { ...scan, processes, summary };
-}
-
-function decoded<T>(key: string, result: { ok: true; value: T } | { ok: false }): T {
-  return result.ok ? result.value : damaged(`row ${JSON.stringify(key)} cannot be decoded`);
-}
-
-function damaged(what: string): never {
-  throw new StoreError('damaged', `the kernel's database is damaged: ${what}`);
-}
-
 function openError(path: string, error: unknown): StoreError {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
@@ -349,15 +287,4 @@ function openError(path: string, error: unknown): StoreError {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-function addTo(sets: Map<ProcessId, Set<string>>, id: ProcessId, key: string): void {
-  const set = sets.get(id) ?? new Set<string>();
-  set.add(key);
-  sets.set(id, set);
-}
-
-/** Adds `other` to `into`, or takes it out again. */
-function xor(into: Buffer, other: Buffer): void {
-  for (let at = 0; at < DIGEST_BYTES; at += 1) into[at] = (into[at] ?? 0) ^ (other[at] ?? 0);
 }
