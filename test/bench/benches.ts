@@ -1,6 +1,8 @@
 /** Every bench there is, in the order of the table. */
 import { boots } from './boot.ts';
 import { densities } from './density.ts';
+import { fuels } from './fuel.ts';
+import { harts } from './harts.ts';
 import { preempts } from './preempt.ts';
 import { roundtrips } from './roundtrip.ts';
 import type { Bench } from './row.ts';
@@ -11,5 +13,7 @@ export const benches: readonly Bench[] = [
   ...spawns,
   ...densities,
   ...preempts,
+  ...fuels,
+  ...harts,
   ...boots,
 ];

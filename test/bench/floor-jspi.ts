@@ -51,7 +51,7 @@ export async function floorPair(): Promise<FloorPair> {
 
 function memoryOf(instance: WebAssembly.Instance): Uint8Array<ArrayBuffer> {
   const { buffer } = instance.exports['memory'] as WebAssembly.Memory;
-  return new Uint8Array(buffer as ArrayBuffer);
+  return new Uint8Array(buffer);
 }
 
 async function compile(name: string): Promise<WebAssembly.Module> {
