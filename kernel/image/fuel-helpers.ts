@@ -68,13 +68,16 @@ const I64_ADD = 0x7c;
 const I64_GREATER = 0x56;
 const I64_OF_U32 = 0xad;
 
+/** Instructions, from bytes and lists of them. */
+const code = (...parts: readonly (number | readonly number[])[]): number[] => parts.flat();
+
 /** `fuel -= <units on the stack>`, then yields if that was too much. */
 function charge(imports: HelperImports, units: readonly number[]): number[] {
   const fuel = leb(imports.fuel);
-  return [
-    ...[0x23, ...fuel, ...units, SUB, 0x24, ...fuel],
-    ...[0x23, ...fuel, ...i32(0), 0x48, ...IF, ...call(imports.yieldFunction), END],
-  ];
+  return code(
+    code(0x23, fuel, units, SUB, 0x24, fuel),
+    code(0x23, fuel, i32(0), 0x48, IF, call(imports.yieldFunction), END),
+  );
 }
 
 /** Dispenses helper functions on demand; equal ones are shared. */
@@ -123,7 +126,7 @@ export class Helpers {
   memoryInit(segment: number): number {
     return this.#index(`memory.init ${segment}`, () =>
       this.#bulk({
-        operation: [0xfc, 8, ...leb(segment), 0],
+        operation: code(0xfc, 8, leb(segment), 0),
         dstSize: MEMORY_SIZE,
         entries: false,
       }),
@@ -133,7 +136,7 @@ export class Helpers {
   tableFill(table: number): number {
     return this.#index(`table.fill ${table}`, () =>
       this.#bulk({
-        operation: [0xfc, 17, ...leb(table)],
+        operation: code(0xfc, 17, leb(table)),
         dstSize: tableSize(table),
         value: this.#shape.tableTypes[table] === EXTERNREF ? EXTERNREF : FUNCREF,
         entries: true,
@@ -144,7 +147,7 @@ export class Helpers {
   tableCopy(to: number, from: number): number {
     return this.#index(`table.copy ${to} ${from}`, () =>
       this.#bulk({
-        operation: [0xfc, 14, ...leb(to), ...leb(from)],
+        operation: code(0xfc, 14, leb(to), leb(from)),
         dstSize: tableSize(to),
         srcSize: tableSize(from),
         overlaps: to === from,
@@ -156,7 +159,7 @@ export class Helpers {
   tableInit(segment: number, table: number): number {
     return this.#index(`table.init ${segment} ${table}`, () =>
       this.#bulk({
-        operation: [0xfc, 12, ...leb(segment), ...leb(table)],
+        operation: code(0xfc, 12, leb(segment), leb(table)),
         dstSize: tableSize(table),
         entries: true,
       }),
@@ -167,18 +170,18 @@ export class Helpers {
   memoryGrow(): number {
     this.wants |= WANTS_MEMORY_GROW;
     return this.#index('memory.grow', () => {
-      const code = [
-        ...growsPast(0, [0x3f, 0, I64_OF_U32], this.#shape.memoryMax),
-        ...[...IF, ...i32(-1), RETURN, END],
-        ...charge(this.#imports, [
-          ...[...get(0), ...i32(PAGE_UNITS_SHIFT), 0x74],
-          ...[...i32(GROW_BASE_UNITS), ADD],
-        ]),
-        ...[...get(0), 0x3f, 0, ...call(this.#imports.memoryGrow), 0x45],
-        ...[...IF, ...i32(-1), RETURN, END],
-        ...[...get(0), 0x40, 0],
-      ];
-      return { params: [I32], results: [I32], body: body([], code) };
+      const listing = code(
+        growsPast(0, [0x3f, 0, I64_OF_U32], this.#shape.memoryMax),
+        code(IF, i32(-1), RETURN, END),
+        charge(
+          this.#imports,
+          code(code(get(0), i32(PAGE_UNITS_SHIFT), 0x74), code(i32(GROW_BASE_UNITS), ADD)),
+        ),
+        code(get(0), 0x3f, 0, call(this.#imports.memoryGrow), 0x45),
+        code(IF, i32(-1), RETURN, END),
+        code(get(0), 0x40, 0),
+      );
+      return { params: [I32], results: [I32], body: body([], listing) };
     });
   }
 
@@ -187,19 +190,19 @@ export class Helpers {
     this.wants |= WANTS_TABLE_GROW;
     return this.#index(`table.grow ${table}`, () => {
       const max = this.#shape.tableMax[table] ?? 0;
-      const code = [
-        ...growsPast(1, tableSize(table), max),
-        ...[...IF, ...i32(-1), RETURN, END],
-        ...charge(this.#imports, [
-          ...[...get(1), ...i32(ENTRY_SHIFT), 0x74],
-          ...[...i32(GROW_BASE_UNITS), ADD],
-        ]),
-        ...[...get(1), ...call(this.#imports.tableGrow), 0x45],
-        ...[...IF, ...i32(-1), RETURN, END],
-        ...[...get(0), ...get(1), 0xfc, 15, ...leb(table)],
-      ];
+      const listing = code(
+        growsPast(1, tableSize(table), max),
+        code(IF, i32(-1), RETURN, END),
+        charge(
+          this.#imports,
+          code(code(get(1), i32(ENTRY_SHIFT), 0x74), code(i32(GROW_BASE_UNITS), ADD)),
+        ),
+        code(get(1), call(this.#imports.tableGrow), 0x45),
+        code(IF, i32(-1), RETURN, END),
+        code(get(0), get(1), 0xfc, 15, leb(table)),
+      );
       const type = this.#shape.tableTypes[table] === EXTERNREF ? EXTERNREF : FUNCREF;
-      return { params: [type, I32], results: [I32], body: body([], code) };
+      return { params: [type, I32], results: [I32], body: body([], listing) };
     });
   }
 
@@ -210,41 +213,42 @@ export class Helpers {
    */
   #bulk(operation: Bulk): Omit<Helper, 'name'> {
     const slice = operation.entries ? TABLE_SLICE_ENTRIES : MEMORY_SLICE_BYTES;
-    const units = (local: number): number[] => [
-      ...get(local),
-      ...(operation.entries ? [...i32(ENTRY_SHIFT), 0x74] : [...i32(BYTES_PER_UNIT_SHIFT), 0x76]),
-    ];
-    const whole = [...get(0), ...get(1), ...get(2), ...operation.operation];
-    const trapIf = (test: readonly number[]): number[] => [...test, ...IF, ...whole, RETURN, END];
+    const units = (local: number): number[] =>
+      code(
+        get(local),
+        operation.entries ? code(i32(ENTRY_SHIFT), 0x74) : code(i32(BYTES_PER_UNIT_SHIFT), 0x76),
+      );
+    const whole = code(get(0), get(1), get(2), operation.operation);
+    const trapIf = (test: readonly number[]): number[] => code(test, IF, whole, RETURN, END);
     const fromSegment = operation.value === undefined && operation.srcSize === undefined;
-    const source = operation.value === undefined ? [...get(1), ...get(5), ADD] : get(1);
-    const code = [
-      ...[...get(2), ...i32(slice), 0x4d, ...IF, ...charge(this.#imports, units(2))],
-      ...[...whole, RETURN, END],
-      ...trapIf(pastEnd(0, 2, operation.dstSize)),
-      ...(operation.srcSize ? trapIf(pastEnd(1, 2, operation.srcSize)) : []),
+    const source = operation.value === undefined ? code(get(1), get(5), ADD) : get(1);
+    const listing = code(
+      code(get(2), i32(slice), 0x4d, IF, charge(this.#imports, units(2))),
+      code(whole, RETURN, END),
+      trapIf(pastEnd(0, 2, operation.dstSize)),
+      operation.srcSize ? trapIf(pastEnd(1, 2, operation.srcSize)) : [],
       // A segment's size shows only by trapping: a copy of nothing at the end of the range.
-      ...(fromSegment
-        ? [
-            ...trapIf(pastEnd(1, 2, U32_MAX)),
-            ...[...get(0), ...get(1), ...get(2), ADD, ...i32(0), ...operation.operation],
-          ]
-        : []),
-      ...(operation.overlaps ? [...get(1), ...get(0), LESS, ...set(6)] : []),
-      ...LOOP,
+      fromSegment
+        ? code(
+            trapIf(pastEnd(1, 2, U32_MAX)),
+            code(get(0), get(1), get(2), ADD, i32(0), operation.operation),
+          )
+        : [],
+      operation.overlaps ? code(get(1), get(0), LESS, set(6)) : [],
+      LOOP,
       // slice = min(length - done, limit); offset = backwards ? length - done - slice : done
-      ...[...get(2), ...get(3), SUB, ...i32(slice), ...get(2), ...get(3), SUB, ...i32(slice), LESS],
-      ...[SELECT, ...set(4)],
-      ...[...get(2), ...get(3), SUB, ...get(4), SUB, ...get(3), ...get(6), SELECT, ...set(5)],
-      ...charge(this.#imports, units(4)),
-      ...[...get(0), ...get(5), ADD, ...source, ...get(4), ...operation.operation],
-      ...[...get(3), ...get(4), ADD, 0x22, 3, ...get(2), 0x47, 0x0d, 0],
+      code(get(2), get(3), SUB, i32(slice), get(2), get(3), SUB, i32(slice), LESS),
+      code(SELECT, set(4)),
+      code(get(2), get(3), SUB, get(4), SUB, get(3), get(6), SELECT, set(5)),
+      charge(this.#imports, units(4)),
+      code(get(0), get(5), ADD, source, get(4), operation.operation),
+      code(get(3), get(4), ADD, 0x22, 3, get(2), 0x47, 0x0d, 0),
       END,
-    ];
+    );
     return {
       params: [I32, operation.value ?? I32, I32],
       results: [],
-      body: body([I32, I32, I32, I32], code),
+      body: body([I32, I32, I32, I32], listing),
     };
   }
 }
@@ -263,24 +267,24 @@ interface Bulk {
 /** i64.const 2^32 - 1. */
 const U32_MAX = [0x42, 0xff, 0xff, 0xff, 0xff, 0x0f];
 const MEMORY_SIZE = [0x3f, 0, I64_OF_U32, 0x42, 16, 0x86];
-const tableSize = (table: number): number[] => [0xfc, 16, ...leb(table), I64_OF_U32];
+const tableSize = (table: number): number[] => code(0xfc, 16, leb(table), I64_OF_U32);
 
 /** Pushes whether the range of locals `start` and `length` ends past `size`, in 64 bits because the sum can overflow 32. */
 function pastEnd(start: number, length: number, size: readonly number[]): number[] {
-  return [...get(start), I64_OF_U32, ...get(length), I64_OF_U32, I64_ADD, ...size, I64_GREATER];
+  return code(get(start), I64_OF_U32, get(length), I64_OF_U32, I64_ADD, size, I64_GREATER);
 }
 
 /** Pushes whether `size` entries and as many more as local `more` says are over `max`. */
 function growsPast(more: number, size: readonly number[], max: number): number[] {
-  return [...get(more), I64_OF_U32, ...size, I64_ADD, ...i64(max), I64_GREATER];
+  return code(get(more), I64_OF_U32, size, I64_ADD, i64(max), I64_GREATER);
 }
 
 /** A body of one local per entry of `locals` and `code`. */
-function body(locals: readonly number[], code: readonly number[]): Uint8Array {
+function body(locals: readonly number[], listing: readonly number[]): Uint8Array {
   const writer = new ByteWriter(256, BODY_BYTES_MAX);
   writer.u32(locals.length);
   for (const type of locals) writer.list([1, type]);
-  writer.list(code);
+  writer.list(listing);
   writer.byte(END);
   return writer.finish();
 }

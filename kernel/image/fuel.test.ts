@@ -330,8 +330,10 @@ describe('F4 a guest cannot reach its own counter', () => {
   ])('F4 %s', (_, code) => {
     const body = [0x00, ...code, 0x0b];
     const module = new Uint8Array([
-      ...[...HEADER, 0x01, 0x04, 0x01, 0x60, 0x00, 0x00, 0x03, 0x02, 0x01, 0x00],
-      ...[0x0a, body.length + 2, 0x01, body.length, ...body],
+      ...HEADER,
+      ...[0x01, 0x04, 0x01, 0x60, 0x00, 0x00, 0x03, 0x02, 0x01, 0x00],
+      ...[0x0a, body.length + 2, 0x01, body.length],
+      ...body,
     ]);
     expect(WebAssembly.validate(module)).toBe(false);
     expect(refusal(module).code).toBe('malformed');

@@ -49,10 +49,8 @@ const ELEMENT = 9;
 const CODE = 10;
 const DATA = 11;
 const DATA_COUNT = 12;
-const SECTION_ORDER = [
-  ...[TYPE, IMPORT, FUNCTION, TABLE, MEMORY, GLOBAL],
-  ...[EXPORT, START, ELEMENT, DATA_COUNT, CODE, DATA],
-];
+const BEFORE_CODE = [TYPE, IMPORT, FUNCTION, TABLE, MEMORY, GLOBAL, EXPORT, START, ELEMENT];
+const SECTION_ORDER = [...BEFORE_CODE, DATA_COUNT, CODE, DATA];
 
 /**
  * The rewritten module. Pure and deterministic; the input is not kept.
