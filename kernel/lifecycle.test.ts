@@ -284,6 +284,18 @@ describe('restarts', () => {
     expect(runs).toBe(2);
   });
 
+  test('F6 a restart that finds no room is tried again later, not forgotten', async () => {
+    const { node, runs } = await crashed();
+    node.engine.refusal = 'too many live processes';
+    await node.clock.advance(2_100);
+    expect(live(node, A)).toBe(false);
+    expect(node.sink.at(0).join()).toMatch(/cannot start a:pkg:sys: too many live processes/);
+    node.engine.refusal = undefined;
+    await node.clock.advance(600_000);
+    expect(runs()).toBe(2);
+    expect(live(node, A)).toBe(true);
+  });
+
   test('K95 the restarted instance runs the image it ran before', async () => {
     const node = new TestNode();
     const ran: string[] = [];

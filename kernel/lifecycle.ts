@@ -4,7 +4,7 @@
  */
 import { isSafeProcessId, KERNEL } from '../wit/address.ts';
 import type { Capability, OnExit, ProcessId, Result } from '../wit/types.ts';
-import { FRESH_BACKOFF, nextBackoff, type Backoff } from './backoff.ts';
+import { BACKOFF_S_MAX, FRESH_BACKOFF, nextBackoff, type Backoff } from './backoff.ts';
 import type { CapabilityStore } from './capability-store.ts';
 import type { Clock } from './clock.ts';
 import type { Dispatcher } from './dispatch.ts';
@@ -245,7 +245,12 @@ export class Lifecycle {
     process.state = 'initialized';
     process.host = new StandardHost(this.#parts.link(process), process.onExit);
     const refusal = this.run(process.id);
-    if (refusal !== undefined) this.#notStarted(process, 'the node has no room for it');
+    if (refusal === undefined) return;
+    // No room for another process now (F6): it tries again after the longest wait.
+    process.exists = false;
+    process.state = 'backoff';
+    const { clock } = this.#parts;
+    process.pendingRestart = clock.schedule(() => this.#again(process), BACKOFF_S_MAX * 1000);
   }
 
   #remove(process: Process): void {
