@@ -38,6 +38,8 @@ export interface Guest {
   /** Unwinds the guest at once if it is suspended, at its next fuel check or host call if it runs. Safe to call twice. */
   kill(): void;
   usage(): GuestUsage;
+  /** The end of what it wrote to stdout and stderr; undefined where its hart does not say. */
+  output?(): string;
 }
 
 export interface Engine {

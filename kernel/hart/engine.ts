@@ -20,6 +20,8 @@ export interface GuestSystem {
   readonly interfaces: HostInterfaces;
   /** What the guest wrote to stderr last, as text. */
   stderr(): string;
+  /** What it wrote to stdout and stderr last, as text: its log ring. */
+  output(): string;
 }
 
 export interface WasmEngineOptions {
@@ -76,7 +78,7 @@ export class WasmEngine implements Engine {
           `${our.node}@${our.process}`,
         );
       },
-      () => system?.stderr() ?? '',
+      { stderr: () => system?.stderr() ?? '', output: () => system?.output() ?? '' },
     );
     return guest;
   }

@@ -27,6 +27,12 @@ const PAGE_BYTES = 65_536;
 const i32Global = (value: number): WebAssembly.Global<'i32'> =>
   new WebAssembly.Global({ value: 'i32', mutable: true }, value);
 
+/** What a guest wrote, kept by its WASI. */
+export interface GuestOutput {
+  stderr(): string;
+  output(): string;
+}
+
 export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
   readonly ended: Promise<GuestEnd>;
   readonly fuel = i32Global(QUANTUM_FUEL);
@@ -34,7 +40,7 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
   readonly mode = i32Global(MODE.starting);
   readonly aborted = new AbortController();
   readonly #queue: RunQueue;
-  readonly #stderr: () => string;
+  readonly #written: GuestOutput;
   #settle!: (end: GuestEnd) => void;
   #state: 'queued' | 'running' | 'suspended' | 'ended' = 'queued';
   #start: (() => Promise<unknown>) | undefined;
@@ -54,10 +60,10 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
   constructor(
     queue: RunQueue,
     start: (guest: RunningGuest) => Promise<unknown>,
-    stderr: () => string,
+    written: GuestOutput,
   ) {
     this.#queue = queue;
-    this.#stderr = stderr;
+    this.#written = written;
     this.#start = () => start(this);
     this.ended = new Promise((resolve) => (this.#settle = resolve));
     queue.ready(this);
@@ -77,6 +83,10 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
       cpuMs: this.#cpuMs,
       memoryBytes: this.#memoryPages * PAGE_BYTES,
     };
+  }
+
+  output(): string {
+    return this.#written.output();
   }
 
   // --- what bindings need
@@ -214,7 +224,11 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
         this.#end(
           this.#killed && this.#fault === undefined
             ? { kind: 'killed' }
-            : { kind: 'trapped', report: trapReport(this.#fault, fault), stderr: this.#stderr() },
+            : {
+                kind: 'trapped',
+                report: trapReport(this.#fault, fault),
+                stderr: this.#written.stderr(),
+              },
         ),
     );
   }
