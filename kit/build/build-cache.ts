@@ -43,14 +43,15 @@ export async function writeRecord(folder: string, record: BuildRecord): Promise<
 export async function isFresh(
   built: Built | undefined,
   source: ProcessSource,
-  wasm: string,
+  expected: { readonly wasm: string; readonly recipe: string },
 ): Promise<boolean> {
   try {
-    if (built === undefined || built.recipe !== (await recipeOf(source))) return false;
+    if (built === undefined || built.recipe !== (await recipeOf(source, expected.recipe)))
+      return false;
     const entry = new Set(built.inputs.map((input) => input.path));
     if (!source.files.every((file) => entry.has(file))) return false;
     const now = await Promise.all([
-      hashFile(wasm).then((hash) => hash === built.wasmHash),
+      hashFile(expected.wasm).then((hash) => hash === built.wasmHash),
       ...built.inputs.map(async (input) => (await hashFile(input.path)) === input.hash),
     ]);
     return now.every(Boolean);
@@ -61,11 +62,15 @@ export async function isFresh(
 
 export async function remember(
   source: ProcessSource,
-  inputs: readonly string[],
-  component: Uint8Array,
+  made: {
+    readonly inputs: readonly string[];
+    readonly component: Uint8Array;
+    readonly recipe: string;
+  },
 ): Promise<Built> {
+  const { inputs, component, recipe } = made;
   return {
-    recipe: await recipeOf(source),
+    recipe: await recipeOf(source, recipe),
     inputs: await Promise.all(
       [...new Set(inputs)].map(async (path) => ({ path, hash: await hashFile(path) })),
     ),
@@ -81,10 +86,11 @@ export async function replaceFile(path: string, content: Uint8Array | string): P
   await rename(beside, path);
 }
 
-async function recipeOf(source: ProcessSource): Promise<string> {
+/** @param more what else the product depends on, such as what it is built together with */
+async function recipeOf(source: ProcessSource, more: string): Promise<string> {
   const contract = await hashFile(PROCESS_WIT);
   return sha256(
-    [BUILD_VERSION, contract, source.language, source.engine, ...toolVersions()].join('\n'),
+    [BUILD_VERSION, contract, source.language, source.engine, more, ...toolVersions()].join('\n'),
   );
 }
 

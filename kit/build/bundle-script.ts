@@ -22,16 +22,25 @@ const HOST_IMPORTS = ['hyperware:process/standard@1.0.0', 'wasi:random/random@0.
  * @param exportName what the component's function is called: `init`, or its placeholder
  * @throws BuildError with code `source`: what esbuild refuses, with file and line
  */
-export async function bundleScript(
+export function bundleScript(
   source: string,
   engine: ScriptEngine,
   exportName: string,
 ): Promise<ScriptBundle> {
-  const prelude = join(PROCESS_LIBRARY, 'engine', `${engine}.ts`);
   const entry =
-    `import { boot } from ${JSON.stringify(prelude)};\n` +
+    `import { boot } from ${JSON.stringify(preludeOf(engine))};\n` +
     `import * as guest from ${JSON.stringify(source)};\n` +
     `export const ${exportName} = boot(guest);\n`;
+  return bundleEntry(entry, source);
+}
+
+/** The file that must be imported before any guest code; it exports `boot`. */
+export function preludeOf(engine: ScriptEngine): string {
+  return join(PROCESS_LIBRARY, 'engine', `${engine}.ts`);
+}
+
+/** Bundles the text of an entry module; `source` is what messages name and what relative imports start from. */
+export async function bundleEntry(entry: string, source: string): Promise<ScriptBundle> {
   const result = await build({
     stdin: { contents: entry, resolveDir: dirname(source), sourcefile: 'entry.ts', loader: 'ts' },
     bundle: true,
@@ -43,7 +52,6 @@ export async function bundleScript(
     target: 'es2023',
     supported: { 'async-await': false, 'async-generator': false, 'for-await': false },
     // Whitespace costs parse time in the snapshot only; names are what a trap's stack shows.
-    keepNames: false,
     minify: false,
     legalComments: 'none',
     charset: 'utf8',

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { fromBuffer, type Entry } from 'yauzl';
+import { bootSolo } from '../solo-node.ts';
 import { buildPackage } from './package.ts';
 
 const ECHO = fileURLToPath(new URL('../../test/guests/echo.wat', import.meta.url));
@@ -90,6 +91,25 @@ test('a changed import of a script builds it again', async () => {
   expect(await built()).toEqual([]);
   await put('shared/word.ts', 'export const word = (): string => "b";');
   expect(await built()).toEqual(['three']);
+});
+
+test('scripts in TypeScript are built together, and each does what its own source says', async () => {
+  const say = (word: string): string =>
+    `import { defineScript } from 'hyperware';\nexport default defineScript({ usage: '', run: ({ text }) => '${word} ' + text });`;
+  await put('scripts/hey.ts', say('hey'));
+  await put('scripts/bye.ts', say('bye'));
+  expect(await built()).toEqual(['bye', 'hey', 'one', 'two']);
+  for (const word of ['hey', 'bye']) {
+    await using node = await bootSolo(await readFile(join(root, `pkg/${word}.wasm`)));
+    const body = new TextEncoder().encode('you');
+    const end = await node.ask(body, { timeoutS: 20 });
+    expect(end.kind === 'response' && new TextDecoder().decode(end.body)).toBe(`${word} you`);
+  }
+  expect(await built()).toEqual([]);
+  await put('scripts/bye.ts', say('farewell'));
+  expect(await built()).toEqual(['bye', 'hey']);
+  await rm(join(root, 'scripts/bye.ts'));
+  expect(await built()).toEqual(['hey']); // Alone now.
 });
 
 test('include and exclude choose', async () => {

@@ -2,11 +2,20 @@
 import { readFile, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
-import { isFresh, readRecord, remember, replaceFile, sha256, writeRecord } from './build-cache.ts';
+import {
+  type BuildRecord,
+  isFresh,
+  readRecord,
+  remember,
+  replaceFile,
+  sha256,
+  writeRecord,
+} from './build-cache.ts';
 import { BuildError } from './build-error.ts';
 import { buildC } from './c.ts';
 import { buildSource, type ComponentBuild, type Language } from './component.ts';
 import { checkManifest, readPackageId } from './manifest.ts';
+import { buildScriptsTogether } from './scripts-together.ts';
 import { findProcesses, type ProcessSource } from './sources.ts';
 import { zipFolder } from './zip.ts';
 
@@ -72,13 +81,15 @@ export async function buildPackage(
   );
   const record = { ...(await readRecord(root)) };
   const processes: ProcessReport[] = [];
-  try {
-    await eachAtOnce(options.parallel ?? availableParallelism(), sources, async (source) => {
-      const { report, built } = await buildProcess(source, pkg, record[source.name], options);
-      record[source.name] = built;
+  const jobs = groups(sources).map((group) => async () => {
+    for (const { report, built } of await buildGroup(group, pkg, record, options)) {
+      record[report.name] = built;
       processes.push(report);
       options.onProcess?.(report);
-    });
+    }
+  });
+  try {
+    await allAtOnce(options.parallel ?? availableParallelism(), jobs);
   } finally {
     await writeRecord(root, record);
   }
@@ -96,17 +107,34 @@ export async function buildPackage(
   };
 }
 
-type Record = Awaited<ReturnType<typeof remember>>;
+/** What is built in one go: the scripts in QuickJS together, everything else by itself. */
+function groups(sources: readonly ProcessSource[]): (readonly ProcessSource[])[] {
+  const together = sources.filter(
+    ({ script, language, engine }) => script && language === 'typescript' && engine === 'quickjs',
+  );
+  const alone =
+    together.length < 2 ? sources : sources.filter((source) => !together.includes(source));
+  return [...(together.length < 2 ? [] : [together]), ...alone.map((source) => [source])];
+}
 
-async function buildProcess(
-  source: ProcessSource,
+interface Built {
+  readonly report: ProcessReport;
+  readonly built: BuildRecord[string];
+}
+
+async function buildGroup(
+  group: readonly ProcessSource[],
   pkg: string,
-  before: Record | undefined,
+  record: BuildRecord,
   options: BuildOptions,
-): Promise<{ report: ProcessReport; built: Record }> {
+): Promise<Built[]> {
   const started = performance.now();
-  const wasm = join(pkg, `${source.name}.wasm`);
-  const report = (component: Uint8Array, cached: boolean): ProcessReport => ({
+  const wasmOf = ({ name }: ProcessSource): string => join(pkg, `${name}.wasm`);
+  const reportOf = (
+    source: ProcessSource,
+    component: Uint8Array,
+    cached: boolean,
+  ): ProcessReport => ({
     name: source.name,
     language: source.language,
     bytes: component.length,
@@ -114,12 +142,49 @@ async function buildProcess(
     cached,
     wallMs: performance.now() - started,
   });
-  if (before !== undefined && options.force !== true && (await isFresh(before, source, wasm))) {
-    return { report: report(await readFile(wasm), true), built: before };
+  const recipe = group.length > 1 ? group.map(({ name }) => name).join() : '';
+  const fresh = await Promise.all(
+    group.map((source) => isFresh(record[source.name], source, { wasm: wasmOf(source), recipe })),
+  );
+  if (options.force !== true && fresh.every(Boolean)) {
+    return Promise.all(
+      group.map(async (source) => {
+        const built = record[source.name];
+        if (built === undefined) throw new Error(`${source.name} is fresh without a record`);
+        return { report: reportOf(source, await readFile(wasmOf(source)), true), built };
+      }),
+    );
   }
-  const { component, inputs } = await build(source);
-  await replaceFile(wasm, component);
-  return { report: report(component, false), built: await remember(source, inputs, component) };
+  const made = await buildAll(group);
+  return Promise.all(
+    made.map(async ({ source, component, inputs }) => {
+      await replaceFile(wasmOf(source), component);
+      const built = await remember(source, { inputs, component, recipe });
+      return { report: reportOf(source, component, false), built };
+    }),
+  );
+}
+
+interface Made {
+  readonly source: ProcessSource;
+  readonly component: Uint8Array;
+  readonly inputs: readonly string[];
+}
+
+async function buildAll(group: readonly ProcessSource[]): Promise<Made[]> {
+  if (group.length > 1) {
+    const scripts = group.map(({ name, files: [file = ''] }) => ({ name, file }));
+    const together = await buildScriptsTogether(scripts);
+    if (together !== undefined) {
+      return group.flatMap((source) => {
+        const component = together.components.get(source.name);
+        return component === undefined ? [] : [{ source, component, inputs: together.inputs }];
+      });
+    }
+  }
+  const made: Made[] = [];
+  for (const source of group) made.push({ source, ...(await build(source)) });
+  return made;
 }
 
 async function build(source: ProcessSource): Promise<Pick<ComponentBuild, 'component' | 'inputs'>> {
@@ -129,26 +194,22 @@ async function build(source: ProcessSource): Promise<Pick<ComponentBuild, 'compo
   return buildSource(entry, { language: source.language, engine: source.engine });
 }
 
-/** Runs `work` for every item, `limit` at a time. The first failure stops new work and is thrown when the running work is done. */
-async function eachAtOnce<T>(
-  limit: number,
-  items: readonly T[],
-  work: (item: T) => Promise<void>,
-): Promise<void> {
+/** Runs the jobs, `limit` at a time. The first failure stops new work and is thrown when the running work is done. */
+async function allAtOnce(limit: number, jobs: readonly (() => Promise<void>)[]): Promise<void> {
   const failures: unknown[] = [];
   let next = 0;
   const worker = async (): Promise<void> => {
     while (failures.length === 0) {
-      const item = items[next++];
-      if (item === undefined) return;
+      const job = jobs[next++];
+      if (job === undefined) return;
       try {
-        await work(item);
+        await job();
       } catch (error) {
         failures.push(error);
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
+  await Promise.all(Array.from({ length: Math.min(limit, jobs.length) }, worker));
   if (failures.length > 0) throw failures[0];
 }
 

@@ -13,6 +13,8 @@ export interface ProcessSource {
   readonly engine: ScriptEngine;
   /** Absolute; the entry first. More than one only for C. */
   readonly files: readonly string[];
+  /** A file of `scripts/`. */
+  readonly script: boolean;
 }
 
 /** Folders of a package that never hold a process. */
@@ -54,7 +56,8 @@ async function findScripts(folder: string): Promise<ProcessSource[]> {
     if (match === null || name === undefined || isTestOrTypes(file)) return [];
     const language = match[2] === undefined ? LANGUAGES[match[3] ?? ''] : 'assemblyscript';
     if (language === undefined) return [];
-    return [{ name, language, engine: 'quickjs' as const, files: [join(folder, file)] }];
+    const files = [join(folder, file)];
+    return [{ name, language, engine: 'quickjs' as const, files, script: true }];
   });
 }
 
@@ -74,6 +77,7 @@ async function findProcess(folder: string): Promise<ProcessSource | undefined> {
     language,
     engine,
     files: chosen.map((file) => join(folder, file)),
+    script: false,
   });
   if (files.includes(join('assembly', 'index.ts'))) {
     return make('assemblyscript', [join('assembly', 'index.ts')]);
