@@ -312,3 +312,59 @@ test('M17 any request gets an answer or silence: nothing throws, nothing outside
   );
   expect(await vfs.do('/p:q/none', 'ReadDir')).toEqual(NOT_FOUND);
 });
+
+test('M60 racing renames, removals and writes leave no handle addressing a file that is elsewhere', async () => {
+  const paths = [
+    '/p:q/d/a',
+    '/p:q/d/b',
+    '/p:q/d/x/a',
+    '/p:q/d/x/b',
+    '/p:q/d/y/a',
+    '/p:q/d/x',
+    '/p:q/d/y',
+  ];
+  const some = fc.constantFrom(...paths);
+  const step = fc.oneof(
+    fc.tuple(some, some).map(([from, new_path]) => [from, { Rename: { new_path } }] as const),
+    fc.tuple(some, some).map(([from, new_path]) => [from, { CopyFile: { new_path } }] as const),
+    fc
+      .tuple(
+        some,
+        fc.constantFrom<WireAction[]>(
+          'Write',
+          'WriteAll',
+          'Append',
+          'CreateFile',
+          'ReadToEnd',
+          'RemoveFile',
+          'RemoveDirAll',
+          'CreateDir',
+          'Hash',
+          { OpenFile: { create: true } },
+        ),
+      )
+      .map(([where, action]) => [where, action] as const),
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.array(step, { maxLength: 12 }), { minLength: 3, maxLength: 5 }),
+      async (programs) => {
+        const bodies = programs.map(async (program, n) => {
+          const from = `proc${n}:p:q`;
+          for (const [where, action] of program)
+            await vfs.do(where, action, { from, blob: `${n}` });
+        });
+        await Promise.all(bodies);
+        for (const where of paths) {
+          // What the vfs says through its handle and what is on disk must be the same file.
+          const viaHandle = await vfs.do(where, 'Len');
+          const onDisk = await vfs.do(where, 'Metadata');
+          const length = (onDisk as { Metadata?: { file_type: string; len: number } }).Metadata;
+          if (length?.file_type === 'File') expect(viaHandle).toEqual({ Len: length.len });
+          else expect(viaHandle).toHaveProperty('Err.IOError');
+        }
+      },
+    ),
+    { numRuns: 60 },
+  );
+});

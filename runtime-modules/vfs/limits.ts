@@ -18,6 +18,8 @@ export const SLICE_BYTES = 4 * 1024 * 1024;
 export const INLINE_BYTES_MAX = 256 * 1024;
 /** Handles kept open until fd-manager says otherwise (runtime-modules.md §2.7). */
 export const HANDLES_DEFAULT = 10;
+/** Handles kept open at most, however many descriptors fd-manager offers: a machine may allow a million. */
+export const HANDLES_MAX = 4096;
 /** Cursors of files that are not open, remembered at most; the oldest are forgotten (and start at 0 again). */
 export const CURSORS_MAX = 8192;
 /** File operations at work at once; further ones wait. */

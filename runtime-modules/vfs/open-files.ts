@@ -3,7 +3,7 @@
  * guests see. A handle that is dropped while in use closes when its user is done.
  */
 import type { FileHandle } from 'node:fs/promises';
-import { CURSORS_MAX, HANDLES_DEFAULT } from './limits.ts';
+import { CURSORS_MAX, HANDLES_DEFAULT, HANDLES_MAX } from './limits.ts';
 
 /** An open file during one operation. */
 export interface OpenFile {
@@ -37,7 +37,7 @@ export class OpenFiles {
 
   /** Handles to keep at most. When more are open, the surplus closes and counts as a hit. */
   setLimit(limit: number): void {
-    this.#limit = Math.max(1, limit);
+    this.#limit = Math.min(HANDLES_MAX, Math.max(1, limit));
     if (this.#entries.size < this.#limit) return;
     this.#onLimitHit();
     this.#evict(this.#entries.size - this.#limit);

@@ -23,11 +23,13 @@ interface Writer {
 }
 
 async function zip(members: Members, options: object = {}): Promise<Buffer> {
-  const { ZipFile } = (await import('yazl' as string)) as { ZipFile: new () => Writer };
+  // A computed name, because the package has no types to be found under it.
+  const name: string = 'yazl';
+  const { ZipFile } = (await import(name)) as { ZipFile: new () => Writer };
   const file = new ZipFile();
-  for (const [name, content] of members)
-    if (content === undefined) file.addEmptyDirectory(name);
-    else file.addBuffer(Buffer.from(content), name, options);
+  for (const [member, content] of members)
+    if (content === undefined) file.addEmptyDirectory(member);
+    else file.addBuffer(Buffer.from(content), member, options);
   file.end();
   return buffer(file.outputStream);
 }
