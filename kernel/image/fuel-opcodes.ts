@@ -24,7 +24,7 @@ export const WEIGHT: Uint8Array = new Uint8Array(256).fill(1);
 export const CALL_WEIGHT = 4;
 export const CALL_INDIRECT_WEIGHT = 6;
 const SLOW_ARITHMETIC_WEIGHT = 4;
-const RUNTIME_CALL_WEIGHT = 4;
+const RUNTIME_CALL_WEIGHT = 16;
 
 const fill = (layout: number, ...ranges: readonly (readonly [number, number])[]): void => {
   for (const [first, last] of ranges) LAYOUT.fill(layout, first, last + 1);
