@@ -119,6 +119,16 @@ test('an error at run time ends the process with its message and stack among the
   });
 });
 
+test('the full engine runs the same source', async () => {
+  const component = await buildComponent(guest('lib-echo.ts'), { engine: 'full' });
+  await withNode(component, async (node) => {
+    expect(text(await node.ask(bytes('{"Text":"añ漢字🙂"}'), WAIT))).toBe('{"Text":"añ漢字🙂"}');
+    expect(text(await node.ask(bytes('{"Slow":5}'), WAIT))).toBe('{"Slow":"1 2"}');
+    expect(text(await node.ask(bytes('"Throw"'), WAIT))).toContain('"kind":"Internal"');
+    expect(text(await node.ask(bytes('"Count"'), WAIT))).toBe('{"Count":1}');
+  });
+});
+
 test('F1 a QuickJS component exports init and nothing else', async () => {
   const { component } = validateComponent(await buildComponent(guest('echo.ts')));
   const names = component.definitions.flatMap((item) =>
