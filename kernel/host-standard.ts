@@ -1,5 +1,5 @@
 /**
- * The 19 host functions over the registers and mailbox of one instance of a process (kernel.md §2). Everything beyond the process
+ * The 19 host functions over the inbox of one instance of a process (kernel.md §2). Everything beyond the process
  * itself goes through a KernelLink, so that the same class can serve a process on another thread, whose link answers later.
  */
 import { VFS, sameAddress } from '../wit/address.ts';
@@ -15,16 +15,14 @@ import type {
   Request,
   Response,
   Result,
-  SendErrorKind,
   SpawnError,
   SpawnOptions,
-  U64,
 } from '../wit/types.ts';
-import { OUTSTANDING_BYTES_MAX, OUTSTANDING_REQUESTS_MAX, SPAWN_READ_S } from './limits.ts';
-import { Mailbox, messageBytes, SuspendedSenders, type SenderHooks } from './mailbox.ts';
+import { Inbox, type Outcome } from './inbox.ts';
+import { SPAWN_READ_S } from './limits.ts';
 import type { Awaited, Delivery, MaybePromise, ProcessHost } from './process-host.ts';
 import { Trap } from './process-host.ts';
-import { Outstanding, Registers } from './registers.ts';
+import type { Outstanding } from './registers.ts';
 import type { TimerWheel } from './timer-wheel.ts';
 
 /** What the registers' side asks of the kernel's side, as one process. */
@@ -52,123 +50,24 @@ export interface KernelLink {
   print(verbosity: number, text: string): MaybePromise<void>;
 }
 
-type Waiting =
-  | { readonly kind: 'any'; readonly wake: (delivery: Delivery) => void }
-  | {
-      readonly kind: 'reply';
-      readonly entry: Outstanding;
-      wake: ((item: Outstanding | Trap) => void) | undefined;
-    };
-
 const utf8 = new TextEncoder();
 
-export class StandardHost implements ProcessHost {
-  readonly registers = new Registers();
-  readonly mailbox = new Mailbox();
+export class StandardHost extends Inbox implements ProcessHost {
   readonly #link: KernelLink;
-  readonly #senders: SuspendedSenders;
+  readonly #send: (message: KernelMessage) => MaybePromise<void>;
   #onExit: OnExit;
-  #waiting: Waiting | undefined;
-  #closed = false;
 
   constructor(link: KernelLink, onExit: OnExit) {
+    super(link);
     this.#link = link;
+    this.#send = (message) => link.send(message);
     this.#onExit = onExit;
-    this.#senders = new SuspendedSenders(link.timers);
-  }
-
-  // --- the kernel's side -------------------------------------------------------------------------------------------------------
-
-  /** Takes a request, or hands it to a waiting `receive`; false when there is no room for it. */
-  offer(message: KernelMessage): boolean {
-    const waiting = this.#waiting;
-    if (waiting !== undefined) {
-      if (waiting.kind === 'any') {
-        this.#waiting = undefined;
-        waiting.wake(this.registers.deliver(message));
-        return true;
-      }
-      if (message.id === waiting.entry.request.id) {
-        this.#fulfil(waiting, new Trap('a request arrived under the id of the awaited response'));
-        return true;
-      }
-    }
-    return this.#senders.size === 0 && this.mailbox.offer(message);
-  }
-
-  /** Puts a sender that `offer` refused to sleep. */
-  suspend(message: KernelMessage, giveUp: () => void): Promise<void> {
-    const hooks: SenderHooks = { admit: () => this.mailbox.offer(message), giveUp };
-    return this.#senders.suspend(message, hooks);
-  }
-
-  /** Takes a response; one that nobody asked for, or whose request has failed already, is dropped (K9, K10). False: dropped. */
-  reply(message: KernelMessage): boolean {
-    const { id } = message;
-    if (!this.mailbox.hasRoomFor(message) && this.registers.contexts.has(id)) {
-      void this.#link.print(0, `dropped a response: too many bytes of them wait`);
-      this.fail(id, 'timeout', message.source);
-      return false;
-    }
-    const entry = this.registers.settleReply(message);
-    if (entry === undefined) return false;
-    this.#link.timers.disarm(entry);
-    this.#arrive(entry);
-    return true;
-  }
-
-  /** Ends the outstanding request of that id with a send error; does nothing when there is none. */
-  fail(id: U64, kind: SendErrorKind, target: Address): void {
-    const entry = this.registers.contexts.get(id);
-    if (entry === undefined) return;
-    this.#link.timers.disarm(entry);
-    this.registers.settleError(entry, kind, target);
-    this.#arrive(entry);
-  }
-
-  /** A timer of an outstanding request went off. */
-  expired(entry: Outstanding): void {
-    this.registers.settleError(entry, 'timeout', entry.target);
-    this.#arrive(entry);
-  }
-
-  /** Before its guest starts on another hart: the requests that have arrived, and those of senders that wait for room. */
-  handOver(): KernelMessage[] {
-    const arrived: KernelMessage[] = [];
-    for (;;) {
-      for (let item = this.mailbox.shift(); item !== undefined; item = this.mailbox.shift()) {
-        if (!(item instanceof Outstanding)) arrived.push(item);
-      }
-      if (this.#senders.size === 0) return arrived;
-      this.#senders.admit();
-    }
-  }
-
-  /** The instance is over: its timers stop, who waits for room in its mailbox gives up, and it may call nothing any more. */
-  close(): void {
-    this.#closed = true;
-    this.#waiting = undefined;
-    for (const entry of this.registers.contexts.values()) this.#link.timers.disarm(entry);
-    this.registers.contexts.clear();
-    this.#senders.close();
-  }
-
-  /** Older generations: a message without a blob clears the blob register (kernel.md §9). Called before `init`. */
-  clearsBlobWithoutOne(): void {
-    this.registers.clearsBlob = true;
-  }
-
-  /** Senders that wait for room. */
-  get suspendedSenders(): number {
-    return this.#senders.size;
   }
 
   /** How this instance exits, as it last said itself. */
   get onExit(): OnExit {
     return this.#onExit;
   }
-
-  // --- the guest's side --------------------------------------------------------------------------------------------------------
 
   printToTerminal(verbosity: number, text: string): MaybePromise<void> {
     this.#alive();
@@ -234,13 +133,7 @@ export class StandardHost implements ProcessHost {
 
   receive(wake: (delivery: Delivery) => void): Delivery | undefined {
     this.#alive();
-    const item = this.mailbox.shift();
-    if (item === undefined) {
-      this.#waiting = { kind: 'any', wake };
-      return undefined;
-    }
-    if (this.#senders.size > 0) this.#senders.admit();
-    return this.registers.deliver(item);
+    return this.next(wake);
   }
 
   hasBlob(): boolean {
@@ -260,7 +153,7 @@ export class StandardHost implements ProcessHost {
     const { target, context, blob } = outgoing;
     return then(this.#filtered(outgoing.request), (request) => {
       const message = this.#message(target, request, blob);
-      if (request.expectsResponse !== undefined) this.#expect(message, target, context);
+      if (request.expectsResponse !== undefined) this.enter(message, target, context);
       return this.#link.send(message);
     });
   }
@@ -292,7 +185,7 @@ export class StandardHost implements ProcessHost {
       throw new Trap('a process cannot await a response from itself');
     }
     const filtered = this.#filtered(request);
-    const wakeWith = (item: Outstanding | Trap): void =>
+    const wakeWith = (item: Outcome): void =>
       wake(item instanceof Trap ? item : this.#awaited(item));
     if (filtered instanceof Promise) {
       void this.#sendAndWaitLater(filtered, { target, blob, wake: wakeWith });
@@ -304,18 +197,16 @@ export class StandardHost implements ProcessHost {
     return this.#awaited(item);
   }
 
-  // --- helpers -----------------------------------------------------------------------------------------------------------------
-
   /** The same when the attached capabilities have to be checked on another thread first. */
   async #sendAndWaitLater(
     filtered: Promise<Request>,
     wait: {
       readonly target: Address;
       readonly blob: LazyLoadBlob | undefined;
-      readonly wake: (item: Outstanding | Trap) => void;
+      readonly wake: (item: Outcome) => void;
     },
   ): Promise<void> {
-    let item: Outstanding | Trap | undefined;
+    let item: Outcome | undefined;
     try {
       item = this.#sendAndWait(wait.target, await filtered, wait.blob, wait.wake);
     } catch (cause) {
@@ -339,27 +230,10 @@ export class StandardHost implements ProcessHost {
     target: Address,
     request: Request,
     blob: LazyLoadBlob | undefined,
-    wake: (item: Outstanding | Trap) => void,
-  ): Outstanding | Trap | undefined {
+    wake: (item: Outcome) => void,
+  ): Outcome | undefined {
     const message = this.#message(target, request, blob);
-    if (request.inherit && this.mailbox.hasRequest(message.id)) {
-      return new Trap('a request has arrived under the id of the awaited response');
-    }
-    const entry = this.#expect(message, target, undefined);
-    const waiting: Waiting = { kind: 'reply', entry, wake: undefined };
-    this.#waiting = waiting;
-    const sent = this.#link.send(message);
-    // Suspended by a full mailbox: the outcome arrives as a reply or an error, like any other.
-    if (sent instanceof Promise) sent.catch(() => undefined);
-    if (this.#waiting !== waiting) return this.#arrivedEarly(entry);
-    waiting.wake = wake;
-    return undefined;
-  }
-
-  /** While sending, an await is only ended by its own entry or by a request under its id. */
-  #arrivedEarly(entry: Outstanding): Outstanding | Trap {
-    if (entry.reply !== undefined || entry.error !== undefined) return entry;
-    return new Trap('a request arrived under the id of the awaited response');
+    return this.enterAndWait(message, target, this.#send, wake);
   }
 
   #awaited(entry: Outstanding): Awaited {
@@ -369,50 +243,11 @@ export class StandardHost implements ProcessHost {
       : { ok: false, error: delivery.error };
   }
 
-  #arrive(entry: Outstanding): void {
-    const waiting = this.#waiting;
-    if (waiting === undefined) {
-      this.mailbox.push(entry);
-    } else if (waiting.kind === 'any') {
-      this.#waiting = undefined;
-      waiting.wake(this.registers.deliver(entry));
-    } else if (waiting.entry === entry) {
-      this.#fulfil(waiting, entry);
-    } else {
-      this.mailbox.push(entry);
-    }
-  }
-
-  #fulfil(waiting: Waiting & { kind: 'reply' }, item: Outstanding | Trap): void {
-    this.#waiting = undefined;
-    waiting.wake?.(item);
-  }
-
   #message(target: Address, request: Request, blob: LazyLoadBlob | undefined): KernelMessage {
     const { contexts } = this.registers;
     let id = this.#link.newId();
     while (contexts.has(id)) id = this.#link.newId();
     return this.registers.request(this.#link.our, id, this.#link.resolve(target), request, blob);
-  }
-
-  #expect(message: KernelMessage, target: Address, context: Uint8Array | undefined): Outstanding {
-    const { registers } = this;
-    const bytes = messageBytes(message) + (context?.length ?? 0);
-    if (registers.open >= OUTSTANDING_REQUESTS_MAX) {
-      throw new Trap(`more than ${OUTSTANDING_REQUESTS_MAX} requests without a response`);
-    }
-    if (registers.open > 0 && registers.openBytes + bytes > OUTSTANDING_BYTES_MAX) {
-      throw new Trap(`more than ${OUTSTANDING_BYTES_MAX} bytes in requests without a response`);
-    }
-    const asked = { target, context, bytes };
-    const entry = new Outstanding(message, asked, registers.prompt, this);
-    const replaced = registers.expect(entry);
-    if (replaced !== undefined) this.#link.timers.disarm(replaced);
-    const { message: content } = message;
-    if (content.kind === 'request' && content.request.expectsResponse !== undefined) {
-      this.#link.timers.arm(entry, content.request.expectsResponse);
-    }
-    return entry;
   }
 
   #filtered<T extends Request | Response>(part: T): MaybePromise<T> {
@@ -432,7 +267,7 @@ export class StandardHost implements ProcessHost {
       capabilities: [],
     };
     const target = { node: this.#link.our.node, process: VFS };
-    const item = await new Promise<Outstanding | Trap>((resolve) => {
+    const item = await new Promise<Outcome>((resolve) => {
       const early = this.#sendAndWait(target, request, undefined, resolve);
       if (early !== undefined) resolve(early);
     });
@@ -454,7 +289,7 @@ export class StandardHost implements ProcessHost {
   }
 
   #alive(): void {
-    if (this.#closed) throw new Trap('the process has been killed');
+    if (this.closed) throw new Trap('the process has been killed');
   }
 }
 
