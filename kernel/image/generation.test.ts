@@ -34,7 +34,8 @@ describe('imports', () => {
       'sockets/udp',
       'sockets/udp-create-socket',
     ];
-    for (const version of ['0.2.0', '0.2.3', '0.2.12', '0.2.4000']) {
+    // The candidate is what Rust components of kinode:process@0.7.0 import.
+    for (const version of ['0.2.0', '0.2.3', '0.2.12', '0.2.4000', '0.2.0-rc-2023-11-10']) {
       const before = names.map((name) => importOf(`wasi:${name}@${version}`).before).join('\n');
       expect((await accept({ before })).imports).toEqual(
         names.map((name) => ({ name: `wasi:${name}@${version}`, provider: 'wasi' })),
@@ -46,7 +47,8 @@ describe('imports', () => {
     'wasi:http/types@0.2.0',
     'wasi:http/outgoing-handler@0.2.3',
     'wasi:logging/logging',
-    'wasi:io/poll@0.2.0-rc-2023-11-10',
+    'wasi:io/poll@0.2.0-rc-2024-11-10',
+    'wasi:io/poll@0.2.1-rc-2023-11-10',
     'wasi:io/poll@0.3.0',
     'wasi:io/poll@0.2.01',
     'wasi:io/poll@0.2',

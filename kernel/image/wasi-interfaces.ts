@@ -34,8 +34,9 @@ const INTERFACES: ReadonlyMap<string, readonly string[]> = new Map([
   ],
 ]);
 
-/** Any 0.2 release; release candidates had other interfaces. */
-const IMPORT_NAME = /^wasi:([a-z]+)\/([a-z0-9-]+)@0\.2\.(0|[1-9]\d{0,8})$/;
+/** Any 0.2 release, and the candidates of late 2023 that components of kinode:process@0.7.0 were built with. */
+const IMPORT_NAME =
+  /^wasi:([a-z]+)\/([a-z0-9-]+)@0\.2\.(?:(?:0|[1-9]\d{0,8})|0-rc-2023-1[0-2]-[0-3]\d)$/;
 
 /** Whether this is the name of a WASI interface that the node links, at any 0.2.x version. */
 export function isWasiInterface(importName: string): boolean {

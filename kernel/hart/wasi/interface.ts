@@ -37,10 +37,15 @@ export function err<E>(val: E): { readonly tag: 'err'; readonly val: E } {
   return { tag: 'err', val };
 }
 
-const versioned = /^(wasi:[a-z][a-z0-9-]*\/[a-z][a-z0-9-]*)@0\.2\.(?:0|[1-9][0-9]{0,8})$/;
+/**
+ * Any 0.2 release, and the candidates of late 2023: Rust components of kinode's 0.7 days import `0.2.0-rc-2023-11-10`. Taking the
+ * name is safe, because the type of every function is compared with ours (signatures.ts); what they use did not change.
+ */
+const versioned =
+  /^(wasi:[a-z][a-z0-9-]*\/[a-z][a-z0-9-]*)@0\.2\.(?:(?:0|[1-9][0-9]{0,8})|0-rc-2023-1[0-2]-[0-3][0-9])$/;
 
 /**
- * The interface that an import names, without its version; undefined unless the version is 0.2.x and final. Interfaces that we
+ * The interface that an import names, without its version; undefined unless the version is 0.2.x. Interfaces that we
  * do not have (`wasi:http/types`) are named too: whoever looks them up finds nothing. Source: kernel.md §5.8, K119.
  */
 export function unversioned(importName: string): string | undefined {

@@ -287,14 +287,14 @@ test('K118 names are not looked up', () => {
   ).toEqual({ tag: 'err', val: 'access-denied' });
 });
 
-test('K119 any final 0.2.x is provided, nothing else', () => {
-  for (const version of ['0.2.0', '0.2.1', '0.2.12', '0.2.99'])
+test('K119 any 0.2.x and the candidates of late 2023 are provided, nothing else', () => {
+  for (const version of ['0.2.0', '0.2.1', '0.2.12', '0.2.99', '0.2.0-rc-2023-11-10'])
     expect(isWasiImport(`wasi:cli/environment@${version}`), version).toBe(true);
   for (const name of [
     'wasi:cli/environment',
     'wasi:cli/environment@0.2',
     'wasi:cli/environment@0.3.0',
-    'wasi:cli/environment@0.2.0-rc-2023-11-10',
+    'wasi:cli/environment@0.2.0-rc-2024-11-10',
     'wasi:cli/environment@0.2.01',
     'wasi:cli/environment@0.2.0\n',
     'wasi:http/types@0.2.0',
