@@ -1,10 +1,13 @@
 /** Traps as text an operator can read: the fault first, then the guest's own call stack, innermost first. */
 import { Trap } from '../process-host.ts';
+import { rustName } from './rust-names.ts';
 
 /** Frames shown; deeper ones are counted. */
 const FRAMES_MAX = 24;
 /** Longest function name shown; they are the guest's to choose. */
 const NAME_LENGTH_MAX = 160;
+/** Longest symbol that is looked at. */
+const SYMBOL_LENGTH_MAX = 2_000;
 
 /**
  * `fault` is the host's own reason if it had one; `unwound` is what came out of the guest's stack.
@@ -48,5 +51,7 @@ function frames(unwound: unknown): string[] {
 
 /** Names come from the guest's name section: no control characters reach a terminal. */
 function printable(name: string): string {
-  return name.slice(0, NAME_LENGTH_MAX).replace(/[\p{Cc}\p{Cf}]/gu, '?');
+  return rustName(name.slice(0, SYMBOL_LENGTH_MAX))
+    .slice(0, NAME_LENGTH_MAX)
+    .replace(/[\p{Cc}\p{Cf}]/gu, '?');
 }
