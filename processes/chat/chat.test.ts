@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import { RemoteError } from '../lib/index.ts';
 import { address } from '../../wit/address.ts';
 import { TestProcess } from '../lib/testing/test-process.ts';
 import chat from './chat/index.ts';
@@ -52,7 +51,7 @@ test('a message that could not be delivered is not in the history, and the sende
   await alice.run();
   alice.host.advance(10);
   await alice.run();
-  expect(() => alice.answerTo(id)).toThrow(RemoteError);
+  expect(() => alice.answerTo(id)).toThrow('bob.os could not be reached (timeout)');
   expect(await alice.ask('{"History":"bob.os"}', user)).toBe('{"History":[]}');
 });
 

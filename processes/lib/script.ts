@@ -40,7 +40,7 @@ export function defineScript(script: ScriptDefinition): ProcessModule<NoMethods,
           error instanceof WrongUsage
             ? `${error.message === '' ? '' : `${error.message}\n`}usage: ${script.usage}`
             : error instanceof Error
-              ? `${error.name}: ${error.message}`
+              ? error.message
               : String(error);
       }
       if (context.expectsResponse) context.reply(result);

@@ -5,6 +5,7 @@ import {
   type Context,
   defineProcess,
   formatAddress,
+  NoResponse,
   packageOf,
   type Process,
   Refusal,
@@ -43,10 +44,7 @@ export default defineProcess({
       }
       requireUser(context);
       // Archived when it has been: a message that is in the sender's history is in the receiver's store.
-      await client(process, chat, to, { timeoutS: DELIVERY_TIMEOUT_S }).Send({
-        target: to.node === process.our.node ? formatAddress(to) : to.node,
-        message,
-      });
+      await deliver(process, to, message);
       remember(process, nameOf(to, process), { author: process.our.node, content: message });
     },
     History: (name, context, process) => {
@@ -55,6 +53,17 @@ export default defineProcess({
     },
   },
 });
+
+/** Resolves when the other side has stored the message. */
+async function deliver(process: Process<State>, to: Address, message: string): Promise<void> {
+  const target = to.node === process.our.node ? formatAddress(to) : to.node;
+  try {
+    await client(process, chat, to, { timeoutS: DELIVERY_TIMEOUT_S }).Send({ target, message });
+  } catch (error) {
+    if (!(error instanceof NoResponse)) throw error;
+    throw new Refusal('Undelivered', `${target} could not be reached (${error.kind})`);
+  }
+}
 
 /** A node stands for the chat process of the same id there. */
 function parseTarget(target: string, process: Process<State>): Address {
