@@ -64,6 +64,23 @@ test('two chat processes of one node are told apart by address', async () => {
   );
 });
 
+test('`our` is this node, and goes out under its name', async () => {
+  const alice = await TestProcess.start(chat, {
+    our: ALICE,
+    peers: { 'chat:two:sys': () => '"Send"' },
+  });
+  expect(await alice.ask('{"Send":{"target":"our@chat:two:sys","message":"x"}}', user)).toBe(
+    '"Send"',
+  );
+  expect(new TextDecoder().decode(alice.host.sent[0]?.request.body)).toContain(
+    '"alice.os@chat:two:sys"',
+  );
+  await expect(alice.ask('{"Send":{"target":"a@b","message":"x"}}', user)).rejects.toMatchObject({
+    kind: 'BadTarget',
+  });
+  expect(await alice.ask('{"History":"our@chat:two:sys"}', user)).toContain('"content":"x"');
+});
+
 test('nobody else sends in our name or reads our history', async () => {
   const alice = await start();
   const strangers = [bob, { source: address('alice.os@spy:spy:evil.os') }];

@@ -4,7 +4,7 @@ import { Context } from './context.ts';
 import { type Call, encodeError, ERROR_METADATA, type Methods } from './contract.ts';
 import { Conversation } from './conversation.ts';
 import { describe } from './engine/console.ts';
-import { Refusal } from './errors.ts';
+import { NoResponse, Refusal, RemoteError } from './errors.ts';
 import type { Delivery, Host } from './host.ts';
 import { type Definition, Process } from './process.ts';
 import { StateCell } from './state.ts';
@@ -140,24 +140,29 @@ export class ProcessLoop<M extends Methods, S> {
 
   #failed(context: Context, handler: string, reason: unknown): void {
     this.#running.delete(context);
-    const expected = reason instanceof Refusal;
+    // A fault of ours is shown with its stack; what others refused or did not answer is their doing, and passed on.
+    const kind = kindOf(reason);
+    const message = reason instanceof Error ? reason.message : String(reason);
     this.#host.print(
-      expected ? 2 : 0,
-      `${handler} from ${formatAddress(context.source)}: ${expected ? `${reason.kind}: ${reason.message}` : describe(reason)}`,
+      kind === INTERNAL ? 0 : 2,
+      `${handler} from ${formatAddress(context.source)}: ${kind === INTERNAL ? describe(reason) : `${kind}: ${message}`}`,
     );
-    if (!context.answered) {
-      const error = {
-        kind: expected ? reason.kind : 'Internal',
-        message: reason instanceof Error ? reason.message : String(reason),
-      };
-      context.reply(encodeError(error), { metadata: ERROR_METADATA });
-    }
+    if (!context.answered)
+      context.reply(encodeError({ kind, message }), { metadata: ERROR_METADATA });
   }
 
   /** The host forgets a blob when the next one arrives. */
   #keepBlobs(): void {
     for (const context of this.#running) context.blob();
   }
+}
+
+const INTERNAL = 'Internal';
+
+/** What a requester is told about an error that a handler let go. */
+function kindOf(reason: unknown): string {
+  if (reason instanceof Refusal || reason instanceof RemoteError) return reason.kind;
+  return reason instanceof NoResponse ? 'NoResponse' : INTERNAL;
 }
 
 /** Runs something that may or may not be asynchronous; what is not is done on return, without a promise. */

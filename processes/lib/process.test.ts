@@ -252,3 +252,38 @@ test('a client decodes results, errors and nonsense', async () => {
   expect(seen[1]).toMatchObject({ name: 'RemoteError', kind: 'Never', message: 'no' });
   expect(seen[2]).toMatchObject({ name: 'RemoteError', kind: 'BadResponse' });
 });
+
+test('what a peer refused or did not answer is passed on by its kind, a fault of ours is Internal', async () => {
+  const relaying = defineProcess({
+    onMessage: async (context, process) => {
+      if (context.text === 'fault') throw new TypeError('oops');
+      await client(process, counting, 'counter:test:sys', { timeoutS: 1 }).Fail();
+    },
+  });
+  const process = await TestProcess.start(relaying);
+  const begin = async (text: string): Promise<number> => {
+    const id = process.host.arrive({ expectsResponse: 60, body: new TextEncoder().encode(text) });
+    await process.run();
+    return id;
+  };
+  const kindOf = async (id: number): Promise<unknown> => {
+    await process.run();
+    try {
+      return process.answerTo(id);
+    } catch (error) {
+      return error instanceof RemoteError ? error.kind : error;
+    }
+  };
+  const refused = await begin('ask');
+  const [sent] = process.host.sent;
+  if (sent === undefined) throw new Error('nothing sent');
+  process.host.answer(sent, '{"Err":{"kind":"Never","message":"no"}}', undefined, '{"error":true}');
+  expect(await kindOf(refused)).toBe('Never');
+  const silent = await begin('ask');
+  process.host.advance(1);
+  expect(await kindOf(silent)).toBe('NoResponse');
+  expect(await kindOf(await begin('fault'))).toBe('Internal');
+  const shown = process.host.prints.filter((print) => print.verbosity === 0);
+  expect(shown.map((print) => print.text).join()).toContain('TypeError: oops');
+  expect(shown).toHaveLength(1);
+});

@@ -1,6 +1,6 @@
 /** `defineProcess`: a process as handlers (kit.md §10.3). */
 import type { Address, OnExit, SendError } from '../../wit/types.ts';
-import { address, formatAddress } from '../../wit/address.ts';
+import { address, formatAddress, OUR } from '../../wit/address.ts';
 import type { ArgsOf, Contract, Methods, ResultOf } from './contract.ts';
 import type { Context } from './context.ts';
 import type { Conversation, Reply, RequestOptions, SendOptions } from './conversation.ts';
@@ -100,10 +100,11 @@ export class Process<S> {
     this.#host.setOnExit(onExit);
   }
 
-  /** The address a `Target` stands for. */
+  /** The address a `Target` stands for, a node called `our` being this one. @throws Error for text that is none */
   resolve(target: Target): Address {
     if (typeof target !== 'string') return target;
-    return target.includes('@') ? address(target) : address(`${this.our.node}@${target}`);
+    const to = address(target.includes('@') ? target : `${this.our.node}@${target}`);
+    return to.node === OUR ? { ...to, node: this.our.node } : to;
   }
 
   /** Everything of the host, for what the library does not cover yet. */

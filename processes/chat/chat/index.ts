@@ -67,9 +67,8 @@ async function deliver(process: Process<State>, to: Address, message: string): P
 
 /** A node stands for the chat process of the same id there. */
 function parseTarget(target: string, process: Process<State>): Address {
-  if (!target.includes('@')) return { node: target, process: process.our.process };
   try {
-    return process.resolve(target);
+    return process.resolve(target.includes('@') ? target : `${target}@${process.our.process}`);
   } catch {
     throw new Refusal('BadTarget', `${printable(target)} is neither a node nor an address`);
   }
