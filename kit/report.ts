@@ -1,5 +1,4 @@
 /** What every command says at its end, as text or as JSON. */
-import { BuildError } from './build/build-error.ts';
 
 /** Prints one line for a person, or one object for a program. */
 export function say(json: boolean, text: string, value: unknown): void {
@@ -29,9 +28,9 @@ export function size(bytes: number): string {
   return kib < 1_024 ? `${kib.toFixed(1)} KiB` : `${(kib / 1_024).toFixed(2)} MiB`;
 }
 
+/** Our own codes are words; those of the runtime (`ERR_…`, `ENOENT`) mean that nobody foresaw the error. */
 function codeOf(error: unknown): string | undefined {
-  if (error instanceof BuildError) return error.code;
-  if (error instanceof Error && 'code' in error && typeof error.code === 'string')
-    return error.code;
-  return undefined;
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  const { code } = error;
+  return typeof code === 'string' && /^[a-z-]+$/.test(code) ? code : undefined;
 }

@@ -1,31 +1,34 @@
 var __defProp = Object.defineProperty;
 var __export = (target, all) => {
-  for (var name in all)
-    __defProp(target, name, { get: all[name], enumerable: true });
+  for (var name in all) __defProp(target, name, { get: all[name], enumerable: true });
 };
 
 // ../../processes/lib/engine/full.ts
-import { printToTerminal } from "hyperware:process/standard@1.0.0";
+import { printToTerminal } from 'hyperware:process/standard@1.0.0';
 
 // ../../processes/lib/engine/console.ts
 function guestConsole(print) {
-  const at = (verbosity) => (...values) => print(verbosity, values.map(describe).join(" "));
+  const at =
+    (verbosity) =>
+    (...values) =>
+      print(verbosity, values.map(describe).join(' '));
   return { log: at(0), info: at(0), warn: at(0), error: at(0), debug: at(1), trace: at(2) };
 }
 function describe(value) {
-  if (typeof value === "string") return value;
+  if (typeof value === 'string') return value;
   if (value instanceof Error) {
-    const stack = value.stack?.trimEnd() ?? "";
+    const stack = value.stack?.trimEnd() ?? '';
     const headline = `${value.name}: ${value.message}`;
-    return stack === "" ? headline : stack.startsWith(headline) ? stack : `${headline}
+    return stack === ''
+      ? headline
+      : stack.startsWith(headline)
+        ? stack
+        : `${headline}
 ${stack}`;
   }
-  if (value === null || typeof value !== "object") return String(value);
+  if (value === null || typeof value !== 'object') return String(value);
   try {
-    return JSON.stringify(
-      value,
-      (_, inner) => typeof inner === "bigint" ? `${inner}n` : inner
-    );
+    return JSON.stringify(value, (_, inner) => (typeof inner === 'bigint' ? `${inner}n` : inner));
   } catch {
     return Object.prototype.toString.call(value);
   }
@@ -33,8 +36,7 @@ ${stack}`;
 
 // ../../processes/lib/engine/jobs.ts
 var queue = [];
-var uncaught = () => {
-};
+var uncaught = () => {};
 function enqueueJob(job) {
   queue.push(job);
 }
@@ -75,21 +77,26 @@ function initFunction(guest, print) {
   };
 }
 function findInit(guest) {
-  if (typeof guest.init === "function") return guest.init;
+  if (typeof guest.init === 'function') return guest.init;
   const main = guest.default;
-  if (typeof main === "object" && main !== null && "init" in main) {
+  if (typeof main === 'object' && main !== null && 'init' in main) {
     const { init: init3 } = main;
-    if (typeof init3 === "function") return init3.bind(main);
+    if (typeof init3 === 'function') return init3.bind(main);
   }
-  throw new TypeError("the module exports neither init nor a default process or script");
+  throw new TypeError('the module exports neither init nor a default process or script');
 }
 function isThenable(value) {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'then' in value &&
+    typeof value.then === 'function'
+  );
 }
 
 // ../../processes/lib/engine/promise.ts
 var GuestPromise = class _GuestPromise {
-  #state = "pending";
+  #state = 'pending';
   #value = void 0;
   #reactions = [];
   #handled = false;
@@ -102,7 +109,7 @@ var GuestPromise = class _GuestPromise {
     }
   }
   get [Symbol.toStringTag]() {
-    return "Promise";
+    return 'Promise';
   }
   // oxlint-disable-next-line unicorn/no-thenable -- this is the promise.
   then(onFulfilled, onRejected) {
@@ -110,7 +117,7 @@ var GuestPromise = class _GuestPromise {
     return new _GuestPromise((resolve, reject) => {
       this.#react({
         fulfilled: (value) => settleWith(onFulfilled, value, resolve, reject, resolve),
-        rejected: (reason) => settleWith(onRejected, reason, resolve, reject, reject)
+        rejected: (reason) => settleWith(onRejected, reason, resolve, reject, reject),
       });
     });
   }
@@ -118,12 +125,13 @@ var GuestPromise = class _GuestPromise {
     return this.then(void 0, onRejected);
   }
   finally(onFinally) {
-    if (typeof onFinally !== "function") return this.then(onFinally, void 0);
+    if (typeof onFinally !== 'function') return this.then(onFinally, void 0);
     return this.then(
       (value) => _GuestPromise.resolve(onFinally()).then(() => value),
-      (reason) => _GuestPromise.resolve(onFinally()).then(() => {
-        throw reason;
-      })
+      (reason) =>
+        _GuestPromise.resolve(onFinally()).then(() => {
+          throw reason;
+        }),
     );
   }
   static resolve(value) {
@@ -133,10 +141,8 @@ var GuestPromise = class _GuestPromise {
     return new _GuestPromise((_, reject) => reject(reason));
   }
   static withResolvers() {
-    let resolve = () => {
-    };
-    let reject = () => {
-    };
+    let resolve = () => {};
+    let reject = () => {};
     const promise = new _GuestPromise((onResolve, onReject) => {
       resolve = onResolve;
       reject = onReject;
@@ -150,18 +156,17 @@ var GuestPromise = class _GuestPromise {
     return collect(values, (promise, settle, _, reject) => promise.then(settle, reject));
   }
   static allSettled(values) {
-    return collect(
-      values,
-      (promise, settle) => promise.then(
-        (value) => settle({ status: "fulfilled", value }),
-        (reason) => settle({ status: "rejected", reason })
-      )
+    return collect(values, (promise, settle) =>
+      promise.then(
+        (value) => settle({ status: 'fulfilled', value }),
+        (reason) => settle({ status: 'rejected', reason }),
+      ),
     );
   }
   static any(values) {
     return new _GuestPromise((resolve, reject) => {
-      collect(values, (promise, settle) => promise.then(resolve, settle)).then(
-        (errors) => reject(new AggregateError(errors, "every promise was rejected"))
+      collect(values, (promise, settle) => promise.then(resolve, settle)).then((errors) =>
+        reject(new AggregateError(errors, 'every promise was rejected')),
       );
     });
   }
@@ -181,27 +186,27 @@ var GuestPromise = class _GuestPromise {
     };
     return {
       resolve: (value) => once(() => this.#adopt(value)),
-      reject: (reason) => once(() => this.#settle("rejected", reason))
+      reject: (reason) => once(() => this.#settle('rejected', reason)),
     };
   }
   #adopt(value) {
     if (value === this) {
-      this.#settle("rejected", new TypeError("a promise cannot resolve to itself"));
+      this.#settle('rejected', new TypeError('a promise cannot resolve to itself'));
       return;
     }
-    if (value === null || typeof value !== "object" && typeof value !== "function") {
-      this.#settle("fulfilled", value);
+    if (value === null || (typeof value !== 'object' && typeof value !== 'function')) {
+      this.#settle('fulfilled', value);
       return;
     }
     let then;
     try {
       then = value.then;
     } catch (error) {
-      this.#settle("rejected", error);
+      this.#settle('rejected', error);
       return;
     }
-    if (typeof then !== "function") {
-      this.#settle("fulfilled", value);
+    if (typeof then !== 'function') {
+      this.#settle('fulfilled', value);
       return;
     }
     enqueueJob(() => {
@@ -219,27 +224,29 @@ var GuestPromise = class _GuestPromise {
     const reactions = this.#reactions;
     this.#reactions = [];
     for (const reaction of reactions) this.#schedule(reaction);
-    if (state === "rejected" && !this.#handled) {
-      enqueueJob(
-        () => enqueueJob(() => {
+    if (state === 'rejected' && !this.#handled) {
+      enqueueJob(() =>
+        enqueueJob(() => {
           if (!this.#handled) reportUncaught(value);
-        })
+        }),
       );
     }
   }
   #react(reaction) {
-    if (this.#state === "pending") this.#reactions.push(reaction);
+    if (this.#state === 'pending') this.#reactions.push(reaction);
     else this.#schedule(reaction);
   }
   #schedule(reaction) {
     const value = this.#value;
     enqueueJob(
-      this.#state === "fulfilled" ? () => reaction.fulfilled(value) : () => reaction.rejected(value)
+      this.#state === 'fulfilled'
+        ? () => reaction.fulfilled(value)
+        : () => reaction.rejected(value),
     );
   }
 };
 function settleWith(handler, input, resolve, reject, passThrough) {
-  if (typeof handler !== "function") {
+  if (typeof handler !== 'function') {
     passThrough(input);
     return;
   }
@@ -275,7 +282,7 @@ function collect(values, each) {
 Object.assign(globalThis, {
   Promise: GuestPromise,
   queueMicrotask: enqueueJob,
-  console: guestConsole(printToTerminal)
+  console: guestConsole(printToTerminal),
 });
 function boot(guest) {
   return initFunction(guest, printToTerminal);
@@ -284,21 +291,21 @@ function boot(guest) {
 // echo.ts
 var echo_exports = {};
 __export(echo_exports, {
-  init: () => init
+  init: () => init,
 });
-import { receive, sendResponse } from "hyperware:process/standard@1.0.0";
+import { receive, sendResponse } from 'hyperware:process/standard@1.0.0';
 function init(_our) {
-  for (; ; ) {
+  for (;;) {
     let message;
     try {
       message = receive()[1];
     } catch {
       continue;
     }
-    if (message.tag === "request" && message.val.expectsResponse != null) {
+    if (message.tag === 'request' && message.val.expectsResponse != null) {
       sendResponse(
         { inherit: true, body: message.val.body, metadata: null, capabilities: [] },
-        null
+        null,
       );
     }
   }
@@ -306,6 +313,4 @@ function init(_our) {
 
 // entry.ts
 var init2 = boot(echo_exports);
-export {
-  init2 as init
-};
+export { init2 as init };

@@ -30,7 +30,11 @@ export default defineProcess({
       process.state = { count: process.state.count + 1 };
       return process.state.count;
     },
-    Random: () => [Math.random(), Math.random(), crypto.getRandomValues(new Uint32Array(1))[0] ?? 0],
+    Random: () => [
+      Math.random(),
+      Math.random(),
+      crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
+    ],
     Now: () => Date.now(),
     Text: (text) => new TextDecoder().decode(new TextEncoder().encode(text)),
     Refuse: () => {
