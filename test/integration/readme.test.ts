@@ -79,7 +79,7 @@ test('the tour of the README works as printed', async () => {
 test('npm start is what the tour starts', async () => {
   const text = await readFile(join(root, 'package.json'), 'utf8');
   const { scripts } = JSON.parse(text) as { scripts: Record<string, string> };
-  expect(scripts['start']).toBe('node bin/hyperloom.mjs start');
+  expect(scripts['start']).toBe('exec node bin/hyperloom.mjs start');
   expect(scripts['kit']).toBe('node bin/kit.mjs');
 });
 
