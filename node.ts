@@ -312,7 +312,7 @@ function submit(kernel: Kernel, terminal: NativeConsole, line: string): void {
   if (!kernel.consoleInput(line)) {
     say(
       terminal,
-      'the terminal process is not running; it restarts by itself, try again in a moment',
+      'nobody reads this: the terminal process is not running. After a crash it restarts by itself; after a kill, start the node again.',
     );
   }
 }

@@ -87,8 +87,7 @@ async function build(name: string, folder: string, tell: (line: string) => void)
   try {
     const { zip } = await buildPackage(folder, {
       onProcess: (process) => {
-        if (!process.cached)
-          tell(`built ${name}/${process.name} in ${(process.wallMs / 1000).toFixed(1)} s`);
+        if (!process.cached) tell(`built ${name}/${process.name}`);
       },
     });
     return zip;
