@@ -37,12 +37,18 @@ function become(node, args) {
       // Not on this platform: run it as a child.
     }
   }
-  const child = spawn(node, args, { stdio: 'inherit' });
-  for (const signal of FORWARDED) process.on(signal, () => child.kill(signal));
-  child.on('error', (error) => {
-    console.error('hyperloom: cannot run ' + node + ': ' + error.message);
+  const failed = (error) => {
+    console.error('hyperloom: cannot run ' + node + ': ' + error.message + '. Run `npm ci` again.');
     process.exit(EXIT_NO_RUNTIME);
-  });
+  };
+  let child;
+  try {
+    child = spawn(node, args, { stdio: 'inherit' });
+  } catch (error) {
+    failed(error); // Such as a binary that npm is just replacing.
+  }
+  for (const signal of FORWARDED) process.on(signal, () => child.kill(signal));
+  child.on('error', failed);
   child.on('exit', (code, signal) => {
     process.exit(signal === null ? code : 128 + (constants.signals[signal] || 0));
   });
