@@ -233,6 +233,7 @@ export class Lifecycle {
     process.guest = undefined;
     process.exists = false;
     process.state = 'backoff';
+    for (const module of this.#parts.table.modules) module.queue.processGone(process.id);
     if (process.onExit !== onExit) this.setOnExit(process, onExit);
     if (waitS === 0) return this.#again(process);
     process.pendingRestart = clock.schedule(() => this.#again(process), waitS * 1000);
@@ -260,8 +261,10 @@ export class Lifecycle {
     table.remove(process);
     capabilities.forget(process);
     this.#stop(process);
-    for (const module of table.modules)
+    for (const module of table.modules) {
       module.queue.cancel(process.address, 'its requester was killed');
+      module.queue.processGone(process.id);
+    }
   }
 
   /** Unwinds the guest; its end changes nothing any more. */

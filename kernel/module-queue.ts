@@ -4,7 +4,7 @@
  */
 import { formatAddress } from '../wit/address.ts';
 import { capabilityKey } from '../wit/json.ts';
-import type { Address, KernelMessage, SendErrorKind } from '../wit/types.ts';
+import type { Address, KernelMessage, ProcessId, SendErrorKind } from '../wit/types.ts';
 import { MODULE_JOBS_PER_SOURCE_MAX } from './limits.ts';
 import { SuspendedSenders } from './mailbox.ts';
 import type { Answer, Caller, ModuleRequest, RuntimeModule } from './module.ts';
@@ -116,6 +116,15 @@ export class ModuleQueue {
     if (cancelled === undefined) return;
     this.#sources.delete(name);
     cancelled.abort.abort(new DOMException(reason, 'AbortError'));
+  }
+
+  /** Tells the module that a process has ended, after its work was cancelled or while the rest of it still runs. */
+  processGone(process: ProcessId): void {
+    try {
+      this.#module.onProcessGone?.(process);
+    } catch (error) {
+      this.#needs.report(`bug in ${this.#member.id} at the end of ${process}: ${String(error)}`);
+    }
   }
 
   /** Aborts all work, waits for it to end and disposes of the module. */

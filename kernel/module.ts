@@ -62,6 +62,8 @@ export interface RuntimeModule<Work = unknown> extends AsyncDisposable {
   orderKey?(work: Work): string | undefined;
   /** Does the work. `signal` aborts when the requester is killed or the node shuts down. A throw is a bug: logged, and not answered. */
   handle(work: Work, signal: AbortSignal): Promise<Answer | undefined>;
+  /** A local process has ended, by itself or killed; a restart counts. Frees what the module keeps for it. Must not throw. */
+  onProcessGone?(process: ProcessId): void;
   /** A response to a request this module sent through its port. */
   onResponse?(message: KernelMessage): void;
   /** A request this module sent failed, under the id `send` returned for it. Never called from within that `send`. */

@@ -1,0 +1,168 @@
+/**
+ * Databases by folder, at most `HANDLES_MAX` of them open: the one used longest ago is closed for the next, and opened again on
+ * demand. Uses of one database overlap; removing it is alone.
+ */
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { Gate } from '../shared/gate.ts';
+import { Database } from './database.ts';
+import { storeFailure, StoreFailure } from './failure.ts';
+
+export interface HandlesOptions {
+  readonly openMax: number;
+  /** Where a damaged database's folder goes, given its place. */
+  readonly asideFor: (folder: string) => string;
+  /** A damaged database was moved aside; its place holds an empty one. */
+  readonly onDamage: (folder: string, movedTo: string) => void;
+}
+
+interface Handle {
+  readonly folder: string;
+  readonly gate: Gate;
+  /** Work that has it or waits for it, the opening included. */
+  users: number;
+  database: Database | undefined;
+  opening: Promise<Database> | undefined;
+}
+
+export class Handles {
+  readonly #options: HandlesOptions;
+  /** In the order of their last use. */
+  readonly #handles = new Map<string, Handle>();
+  #open = 0;
+  /** Handles that wait for one to close. */
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(options: HandlesOptions) {
+    this.#options = options;
+  }
+
+  /** Databases open now. */
+  get open(): number {
+    return this.#open;
+  }
+
+  /** Uses the database of a folder, creating it. Work on one folder starts in the order of the calls. */
+  use<T>(folder: string, work: (database: Database) => Promise<T>): Promise<T> {
+    return this.#with(folder, (handle) =>
+      handle.gate.shared(async () => work(await this.#opened(handle))),
+    );
+  }
+
+  /** Closes a database, deletes its folder and makes an empty one. @throws ENOENT when there is no such folder */
+  remove(folder: string): Promise<void> {
+    return this.#with(folder, (handle) =>
+      handle.gate.exclusive(async () => {
+        await this.#close(handle);
+        // Renamed first: a crash on the way leaves the database or none, not half of one.
+        const doomed = `${folder}.removed`;
+        await rm(doomed, { recursive: true, force: true });
+        await rename(folder, doomed);
+        await rm(doomed, { recursive: true, force: true });
+        await this.#opened(handle);
+      }),
+    );
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(
+      [...this.#handles.values()].map((handle) => handle.gate.exclusive(() => this.#close(handle))),
+    );
+  }
+
+  async #with<T>(folder: string, work: (handle: Handle) => Promise<T>): Promise<T> {
+    let handle = this.#handles.get(folder);
+    if (handle === undefined) {
+      handle = { folder, gate: new Gate(), users: 0, database: undefined, opening: undefined };
+    }
+    // Last in the map: used last.
+    this.#handles.delete(folder);
+    this.#handles.set(folder, handle);
+    handle.users += 1;
+    try {
+      return await work(handle);
+    } finally {
+      handle.users -= 1;
+      if (handle.users === 0) this.#released(handle);
+    }
+  }
+
+  #released(handle: Handle): void {
+    if (handle.database?.broken === true || this.#waiting.length > 0) this.#evict(handle);
+    else if (handle.database === undefined) this.#handles.delete(handle.folder);
+  }
+
+  #opened(handle: Handle): Promise<Database> {
+    if (handle.database !== undefined) return Promise.resolve(handle.database);
+    return (handle.opening ??= this.#openNow(handle).finally(() => {
+      handle.opening = undefined;
+    }));
+  }
+
+  async #openNow(handle: Handle): Promise<Database> {
+    await this.#slot();
+    try {
+      await mkdir(handle.folder, { recursive: true });
+      handle.database = await this.#openOrReplace(handle.folder);
+      return handle.database;
+    } catch (error) {
+      this.#freed();
+      throw storeFailure(error);
+    }
+  }
+
+  async #openOrReplace(folder: string): Promise<Database> {
+    try {
+      return await Database.open(folder);
+    } catch (error) {
+      if (!(error instanceof StoreFailure) || !error.damaged) throw error;
+      const aside = this.#options.asideFor(folder);
+      await mkdir(dirname(aside), { recursive: true });
+      await rename(folder, aside);
+      await mkdir(folder, { recursive: true });
+      const database = await Database.open(folder);
+      this.#options.onDamage(folder, aside);
+      return database;
+    }
+  }
+
+  /** Takes one of the places for open databases, making room if need be. */
+  async #slot(): Promise<void> {
+    while (this.#open >= this.#options.openMax) {
+      const idle = this.#idle();
+      if (idle === undefined) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      else await idle.gate.exclusive(() => this.#close(idle));
+    }
+    this.#open += 1;
+  }
+
+  /** The one used longest ago that nobody uses. */
+  #idle(): Handle | undefined {
+    for (const handle of this.#handles.values()) {
+      if (handle.users === 0 && handle.gate.idle && handle.database !== undefined) return handle;
+    }
+    return undefined;
+  }
+
+  #evict(handle: Handle): void {
+    // A close that fails leaves nothing to do: the place is free all the same.
+    void handle.gate.exclusive(() => this.#close(handle)).catch(() => undefined);
+  }
+
+  async #close(handle: Handle): Promise<void> {
+    const { database } = handle;
+    if (database === undefined) return;
+    handle.database = undefined;
+    try {
+      await database.close();
+    } finally {
+      this.#freed();
+      if (handle.users === 0) this.#handles.delete(handle.folder);
+    }
+  }
+
+  #freed(): void {
+    this.#open -= 1;
+    this.#waiting.shift()?.();
+  }
+}

@@ -1,0 +1,59 @@
+/** Names, folders and capabilities of per-package databases, as kv and sqlite have them (runtime-modules.md §3, §4, H4). Pure. */
+import { join } from 'node:path';
+import { moduleId, splitPackageId } from '../../wit/address.ts';
+import type { Capability, NodeId, PackageId } from '../../wit/types.ts';
+import { ioFailure } from './io-error.ts';
+
+export type DatabaseAccess = 'read' | 'write';
+
+/** Longest file name of the usual file systems, in bytes. */
+const FILE_NAME_BYTES_MAX = 255;
+/** Where copies are kept beside the packages; without a colon it cannot be one. */
+const BACKUPS = '.backup';
+
+/** The capability that the module issues for one database, written as the reference writes it. */
+export function databaseCapability(
+  our: NodeId,
+  module: string,
+  access: DatabaseAccess,
+  pkg: PackageId,
+  db: string,
+): Capability {
+  const parts = splitPackageId(pkg);
+  const key = [{ package_name: parts.package, publisher_node: parts.publisher }, db];
+  return {
+    issuer: { node: our, process: moduleId(module) },
+    params: `{"kind":"${access}","db_key":${JSON.stringify(key)}}`,
+  };
+}
+
+/** Whether a name stays one plain component of a path, wherever the node runs. */
+export function isPlainComponent(name: string): boolean {
+  // eslint-disable-next-line no-control-regex -- NUL ends a path for the host
+  return name !== '' && name !== '.' && name !== '..' && !/[/\\\u0000]/.test(name);
+}
+
+/** A database that names nothing outside its module's folder. */
+export function isSafePlace(pkg: PackageId, db: string): boolean {
+  return isPlainComponent(pkg) && isPlainComponent(db);
+}
+
+/**
+ * `<root>/<package>:<publisher>/<db>`. Check `isSafePlace` first.
+ * @param suffixBytes  how much longer than `db` the longest file name made from it is
+ * @throws IoFailure ENAMETOOLONG
+ */
+export function databaseFolder(root: string, pkg: PackageId, db: string, suffixBytes = 0): string {
+  if (Buffer.byteLength(db) + suffixBytes > FILE_NAME_BYTES_MAX) throw ioFailure('ENAMETOOLONG');
+  return join(root, packageFolder(pkg), db);
+}
+
+/** Where the module's own Backup action puts its copy. */
+export function backupFolder(root: string, pkg: PackageId, db: string): string {
+  return join(root, BACKUPS, packageFolder(pkg), db);
+}
+
+/** Windows has no colons in names. */
+function packageFolder(pkg: PackageId): string {
+  return process.platform === 'win32' ? pkg.replaceAll(':', '_') : pkg;
+}
