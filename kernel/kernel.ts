@@ -295,6 +295,11 @@ export class Kernel {
     return new Map(this.#parties().map((party) => [party.id, describeUsage(party, nowMs)]));
   }
 
+  /** The end of what a live process wrote to stdout and stderr; undefined where its hart does not say. */
+  output(id: ProcessId): string | undefined {
+    return this.#table.process(id)?.guest?.output?.();
+  }
+
   /** Ends every process without its on-exit, aborts and disposes of the modules in reverse order. Safe to call twice. */
   shutdown(): Promise<void> {
     return (this.#shutdown ??= this.#close());

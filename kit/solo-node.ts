@@ -47,6 +47,8 @@ export interface SoloNode extends AsyncDisposable {
   ask(body: Uint8Array, options: AskOptions): Promise<Exchange>;
   /** What the component has used; undefined once it has ended. */
   usage(): ProcessUsage | undefined;
+  /** The end of what it wrote to stdout and stderr; empty when it has ended (a trap's report has its stderr). */
+  output(): string;
 }
 
 export interface SoloOptions {
@@ -112,6 +114,7 @@ export async function bootSolo(
     prints,
     ask: (body, ask) => driver.ask(body, ask),
     usage: () => kernel.usage().get(PROCESS),
+    output: () => kernel.output(PROCESS) ?? '',
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
 }

@@ -82,7 +82,14 @@ async function runComponent(
   }
   // What it prints at start is shown even if nobody asks it anything.
   if (requests.length === 0) await new Promise((done) => setImmediate(done));
+  const output = node.output();
+  if (output !== '') say(json, `stdout and stderr:\n${printable(output.trimEnd())}`, { output });
   showUsage(node, json);
+}
+
+/** A guest's own words: its control characters do not reach the terminal. */
+function printable(text: string): string {
+  return text.replaceAll(/[^\P{Cc}\n\t]/gu, '?');
 }
 
 function report(request: string, exchange: Exchange): ExchangeReport {
