@@ -296,8 +296,10 @@ async function runNode(flags: Flags, composition: Composition): Promise<void> {
   });
   // A node lives until it is told to end, also when nothing at all is going on.
   const alive = setInterval(() => undefined, KEEP_ALIVE_MS);
-  // A reader that goes away (`| head`) must not end the node.
-  process.stdout.on('error', () => undefined);
+  // A reader that goes away (`| head`), or a terminal that is closed, must not end the node by surprise; SIGHUP tells of the latter.
+  for (const stream of [process.stdin, process.stdout, process.stderr]) {
+    stream.on('error', () => undefined);
+  }
   try {
     node = await composition.bootNode({
       ...flags,

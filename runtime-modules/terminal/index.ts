@@ -26,6 +26,9 @@ import { coloured, logLine, neutralise, type Printout, rows } from './view.ts';
 export type { ProcessVerbosity } from './verbosity.ts';
 export type { Printout } from './view.ts';
 
+/** Of a screen that does not say how wide it is. */
+const COLUMNS_DEFAULT = 80;
+
 export interface ConsoleInput extends Readable {
   readonly isTTY?: boolean;
   setRawMode?(mode: boolean): unknown;
@@ -209,7 +212,7 @@ class Console implements NativeConsole {
 
   #show(text: string, level: number, at: Date): void {
     const { output } = this.#needs;
-    const columns = output.isTTY === true ? (output.columns ?? 80) : 0;
+    const columns = output.isTTY === true ? this.#columns() : 0;
     const lines = rows(text, at, columns)
       .map((row) => `${coloured(row, level, this.#colours)}\n`)
       .join('');
@@ -234,8 +237,13 @@ class Console implements NativeConsole {
   }
 
   #promptRow(): string {
-    const { text, cursor } = this.#editor.view(this.#node, this.#needs.output.columns ?? 80);
+    const { text, cursor } = this.#editor.view(this.#node, this.#columns());
     return `\r\x1b[K${text}\r${cursor > 0 ? `\x1b[${cursor}C` : ''}`;
+  }
+
+  /** Some pseudo-terminals say 0. */
+  #columns(): number {
+    return this.#needs.output.columns || COLUMNS_DEFAULT;
   }
 
   #readKeys(): void {
