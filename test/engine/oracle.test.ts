@@ -25,13 +25,17 @@ import { RecordingHost } from '../support/engine-host.ts';
 import { oracleOf, type Contract, type Oracle } from '../support/engine-oracle.ts';
 
 const seed = 20_261_121;
+/** Per function: of the current generation, and of the older ones, whose code is the same but for their traits. */
 const RUNS = 20;
+const RUNS_OLDER = 5;
 
-// Texts are not empty: there jco makes up a pointer, where the specification asks realloc for one.
-const text = fc.oneof(
+// Texts are not empty: there jco makes up a pointer, where the specification asks realloc for one. Nor do they begin with a byte order
+// mark, which jco drops.
+const anyText = fc.oneof(
   fc.string({ unit: 'binary', minLength: 1, maxLength: 60 }),
-  fc.constantFrom('a', 'zürich', '\u{1f600} \u0000', '\ufeffbom'),
+  fc.constantFrom('a', 'zürich', '\u{1f600} \u0000', 'a\ufeff'),
 );
+const text = anyText.map((one) => (one.startsWith('\ufeff') ? `x${one}` : one));
 const part = text.map((one) => one.replaceAll(':', '.'));
 const bytes = fc.oneof(
   fc.uint8Array({ maxLength: 70 }),
@@ -282,7 +286,7 @@ describe.each(contracts)('$interfaceName', (contract) => {
             );
             expect(Buffer.compare(lean!.memory, jco!.memory), `${name}: memory, jco`).toBe(0);
           }),
-          { seed, numRuns: RUNS },
+          { seed, numRuns: contract.traits === LATEST ? RUNS : RUNS_OLDER, endOnFailure: true },
         );
       }
     },

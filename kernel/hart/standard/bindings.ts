@@ -313,7 +313,7 @@ export class StandardBindings {
   }
 
   #lowerDelivery(result: number, delivery: Delivery): void {
-    this.#write(result, RESULT_PAYLOAD + SEND_ERROR.size + 16, 8, (at) => {
+    this.#write(result, RESULT_PAYLOAD + this.#errorSize() + 16, 8, (at) => {
       const payload = at + RESULT_PAYLOAD;
       if (delivery.kind === 'message') {
         this.#memory.bytes[at] = 0;

@@ -3,6 +3,7 @@
  * checked before use; every access may follow a guest call that grew memory, so views are renewed where they were detached.
  */
 import { Trap } from '../../process-host.ts';
+import { liftedBytesMax } from '../abi/context.ts';
 
 /** Guest code called from JavaScript cannot suspend; this brackets it (findings.md F7). */
 export interface NoSuspend {
@@ -65,7 +66,7 @@ export class GuestMemory {
   copyOut(pointer: number, length: number): Uint8Array {
     if (pointer + length > this.bytes.length)
       throw new Trap(`${length} bytes at pointer ${pointer} are out of bounds of memory`);
-    this.copied += length;
+    this.spend(length);
     const end = pointer + length;
     if (length <= ON_HEAP_BYTES_MAX) return this.bytes.slice(pointer, end);
     const copy =
@@ -81,12 +82,19 @@ export class GuestMemory {
         `a string of ${length} bytes at pointer ${pointer} is out of bounds of memory`,
       );
     if (length === 0) return '';
-    this.copied += length;
+    this.spend(length);
     try {
       return decoder.decode(this.bytes.subarray(pointer, pointer + length));
     } catch (cause) {
       throw new Trap(`a string at pointer ${pointer} is not UTF-8`, { cause });
     }
+  }
+
+  /** Books what is about to be lifted to the host. @throws Trap when it is too much for one call */
+  spend(bytes: number): void {
+    this.copied += bytes;
+    if (this.copied > liftedBytesMax)
+      throw new Trap(`a call may pass at most ${liftedBytesMax} bytes of values`);
   }
 
   /** Guest code runs in here: between `begin` and `end` it may not suspend. */

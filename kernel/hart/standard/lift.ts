@@ -10,6 +10,7 @@ import type {
   Request,
   U64,
 } from '../../../wit/types.ts';
+import { liftedValueBytes } from '../abi/context.ts';
 import type { AddressCache } from './address-cache.ts';
 import type { GuestMemory } from './guest-memory.ts';
 import {
@@ -159,6 +160,8 @@ export class Lifter {
     this.#memory.list(at, count, size, align);
     if (count > ELEMENTS_MAX)
       throw new Trap(`a list of ${count} elements is longer than ${ELEMENTS_MAX}`);
+    // Lists inside guest memory can overlap: a few KB of it could describe gigabytes.
+    this.#memory.spend(count * (size + liftedValueBytes));
     const items: T[] = [];
     for (let i = 0; i < count; i++) items.push(lift(at + i * size));
     return items;
