@@ -1,8 +1,6 @@
-/** Second pass over a function body: copies it, with the edits that `Regions` found. */
+/** Second pass over a function body: copies it, with the edits that the first (fuel-scanner.ts) found. */
 import { ImageError } from '../engine.ts';
 import { ByteReader, type ByteWriter, malformed, unsupported } from './fuel-bytes.ts';
-import type { Helpers } from './fuel-helpers.ts';
-import { refusedType } from './fuel-opcodes.ts';
 import {
   BULK,
   CALL,
@@ -12,14 +10,16 @@ import {
   EXIT,
   EXIT_IF,
   GLOBAL_INDEX,
-  LEAF_COST_MAX,
+  grown,
   LEAVE,
   REF_FUNC,
   RELOAD,
-  Regions,
   SPILL,
-} from './fuel-regions.ts';
-import { EXTERNREF, FUNCREF, type ModuleShape, movedFunction, movedGlobal } from './fuel-shape.ts';
+} from './fuel-edits.ts';
+import type { Helpers } from './fuel-helpers.ts';
+import { LEAF_COST_MAX, Regions } from './fuel-regions.ts';
+import { BodyScanner } from './fuel-scanner.ts';
+import { type ModuleShape, movedFunction, movedGlobal, readValueType } from './fuel-shape.ts';
 
 /** Locals and parameters a function may have in V8; ours adds one. */
 const LOCALS_MAX = 50_000;
@@ -40,7 +40,8 @@ export class CodeRewriter {
   readonly #indices: FuelIndices;
   /** Per function: what direct callers pay for it, or -1 when it pays for itself. */
   readonly #leafCost: Int32Array;
-  readonly #regions: Regions;
+  readonly #regions = new Regions();
+  readonly #scanner: BodyScanner;
   /** Offsets of our checks in the body written last: branches hardly ever taken. */
   checks: Int32Array = new Int32Array(256);
   checkCount = 0;
@@ -52,7 +53,7 @@ export class CodeRewriter {
     this.#helpers = helpers;
     this.#indices = indices;
     this.#leafCost = new Int32Array(shape.functionTypes.length).fill(-1);
-    this.#regions = new Regions(shape, this.#leafCost);
+    this.#scanner = new BodyScanner(shape, this.#leafCost, this.#regions);
   }
 
   /**
@@ -62,18 +63,17 @@ export class CodeRewriter {
   findLeaf(body: ByteReader, index: number): void {
     if (body.end - body.pos > LEAF_BYTES_MAX || this.#shape.escaping.has(index)) return;
     this.#analyse(new ByteReader(body.bytes, body.pos, body.end), index);
-    const { calls, loops, cost } = this.#regions;
-    if (!calls && loops === 0 && cost <= LEAF_COST_MAX) this.#leafCost[index] = cost;
+    if (this.#isLeaf()) this.#leafCost[index] = this.#regions.cost;
   }
 
   /** Writes the body of function `index`, without its length, to `out`. */
   rewrite(body: ByteReader, index: number, out: ByteWriter): void {
     const start = body.pos;
     const { locals, declarationsEnd, groups } = this.#analyse(body, index);
-    const regions = this.#regions;
-    const leaf = !regions.calls && regions.loops === 0 && regions.cost <= LEAF_COST_MAX;
-    if (leaf) regions.checked[0] = 0;
-    if ((this.#leafCost[index] as number) >= 0) regions.amount.fill(0, 0, regions.segments);
+    const { segments } = this.#regions;
+    const leaf = this.#isLeaf();
+    if (leaf) segments.checked[0] = 0;
+    if ((this.#leafCost[index] as number) >= 0) segments.amount.fill(0, 0, segments.count);
     this.#start = out.length;
     this.#counter = locals;
     this.checkCount = 0;
@@ -91,6 +91,12 @@ export class CodeRewriter {
     if (out.length - this.#start > BODY_BYTES_MAX) throw limit('a function too long');
   }
 
+  /** Whether the function analysed last is small enough to be paid for by whoever calls it. */
+  #isLeaf(): boolean {
+    const { calls, loops, cost } = this.#regions;
+    return !calls && loops === 0 && cost <= LEAF_COST_MAX;
+  }
+
   #analyse(
     body: ByteReader,
     index: number,
@@ -101,35 +107,24 @@ export class CodeRewriter {
     for (let n = groups; n > 0; n--) {
       locals += body.u32();
       if (locals > LOCALS_MAX) throw malformed('too many locals', body.pos);
-      const valueType = body.byte();
-      if (
-        (valueType < 0x7b || valueType > 0x7f) &&
-        valueType !== FUNCREF &&
-        valueType !== EXTERNREF
-      ) {
-        throw unsupported(refusedType(valueType), body.pos - 1);
-      }
+      readValueType(body);
     }
     const declarationsEnd = body.pos;
-    this.#regions.analyse(body, this.#shape.typeResults[type] as number, locals);
+    this.#scanner.scan(body, this.#shape.typeResults[type] as number, locals);
     return { locals, declarationsEnd, groups };
   }
 
   #emit(bytes: Uint8Array, from: number, to: number, out: ByteWriter): void {
-    const { edits, editCount } = this.#regions;
+    const { edits, segments } = this.#regions;
+    const { entries, count } = edits;
     const reader = new ByteReader(bytes, from, to);
-    for (let n = 0; n < editCount; n++) {
+    for (let n = 0; n < count; n++) {
       const base = n * EDIT_STRIDE;
-      const at = edits[base] as number;
-      const argument = edits[base + 2] as number;
-      const kind = edits[base + 1] as number;
-      if (
-        kind === CHARGE &&
-        this.#regions.amount[argument] === 0 &&
-        this.#regions.checked[argument] === 0
-      ) {
-        continue;
-      }
+      const at = entries[base] as number;
+      const kind = entries[base + 1] as number;
+      const argument = entries[base + 2] as number;
+      const joined = segments.amount[argument] === 0 && segments.checked[argument] === 0;
+      if (kind === CHARGE && joined) continue;
       if (at > reader.pos) {
         out.copy(bytes, reader.pos, at);
         reader.pos = at;
@@ -236,16 +231,15 @@ export class CodeRewriter {
   }
 
   #charge(out: ByteWriter, segment: number): void {
-    const regions = this.#regions;
-    const inLocal = regions.inLoop[segment] === 1;
-    const checked = regions.checked[segment] === 1;
+    const { amount, checked, inLoop } = this.#regions.segments;
+    const inLocal = inLoop[segment] === 1;
     out.byte(inLocal ? 0x20 : 0x23);
     out.u32(inLocal ? this.#counter : this.#indices.fuel);
     out.byte(0x41);
     // A check that charges nothing could be passed for ever.
-    out.s32(Math.max(1, regions.amount[segment] as number));
+    out.s32(Math.max(1, amount[segment] as number));
     out.byte(0x6b);
-    if (!checked) {
+    if (checked[segment] !== 1) {
       out.byte(inLocal ? 0x21 : 0x24);
       out.u32(inLocal ? this.#counter : this.#indices.fuel);
       return;
@@ -271,12 +265,6 @@ export class CodeRewriter {
     if (inLocal) this.#load(out);
     out.byte(0x0b);
   }
-}
-
-function grown(array: Int32Array): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(array.length * 2);
-  larger.set(array);
-  return larger;
 }
 
 const limit = (what: string): ImageError =>

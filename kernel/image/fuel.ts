@@ -10,9 +10,28 @@
  *
  * They follow the guest's own imports, so only indices of defined functions and globals move. Everything else keeps its place.
  */
-import { ByteReader, ByteWriter, malformed, unsupported } from './fuel-bytes.ts';
+import { ByteReader, ByteWriter, malformed } from './fuel-bytes.ts';
 import { CodeRewriter } from './fuel-code.ts';
 import { Helpers, WANTS_MEMORY_GROW, WANTS_TABLE_GROW } from './fuel-helpers.ts';
+import {
+  CODE,
+  DATA,
+  DATA_COUNT,
+  ELEMENT,
+  EXPORT,
+  FUNCTION,
+  GLOBAL,
+  guessWants,
+  IMPORT,
+  MEMORY,
+  readBodies,
+  readSections,
+  SECTION_ORDER,
+  type Sections,
+  START,
+  TABLE,
+  TYPE,
+} from './fuel-module.ts';
 import { rewriteNames } from './fuel-names.ts';
 import {
   escaped,
@@ -37,21 +56,6 @@ export const INSTRUMENTATION_VERSION = 'fuel-2';
 const GROWTH_FACTOR_MAX = 3;
 const GROWTH_BASE_BYTES = 65_536;
 
-const TYPE = 1;
-const IMPORT = 2;
-const FUNCTION = 3;
-const TABLE = 4;
-const MEMORY = 5;
-const GLOBAL = 6;
-const EXPORT = 7;
-const START = 8;
-const ELEMENT = 9;
-const CODE = 10;
-const DATA = 11;
-const DATA_COUNT = 12;
-const BEFORE_CODE = [TYPE, IMPORT, FUNCTION, TABLE, MEMORY, GLOBAL, EXPORT, START, ELEMENT];
-const SECTION_ORDER = [...BEFORE_CODE, DATA_COUNT, CODE, DATA];
-
 /**
  * The rewritten module. Pure and deterministic; the input is not kept.
  * @throws ImageError 'unsupported-feature' naming it, 'malformed' with an offset, 'limit', 'unsupported-import'. A module that is invalid
@@ -67,48 +71,6 @@ export function instrument(module: Uint8Array): Uint8Array {
     if (rewrite.wants === wants) return output;
     wants = rewrite.wants;
   }
-}
-
-interface Sections {
-  readonly known: ReadonlyMap<number, ByteReader>;
-  readonly names: ByteReader | undefined;
-}
-
-function readSections(module: Uint8Array): Sections {
-  const reader = new ByteReader(module);
-  const header = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
-  if (header.some((byte) => reader.byte() !== byte)) throw malformed('no module header', 0);
-  const known = new Map<number, ByteReader>();
-  let names: ByteReader | undefined;
-  let rank = -1;
-  while (reader.pos < reader.end) {
-    const at = reader.pos;
-    const id = reader.byte();
-    const section = reader.slice(reader.u32());
-    if (id === 0) {
-      const name = new TextDecoder().decode(section.name());
-      if (name === 'name') names = section;
-      continue;
-    }
-    if (id === 13) throw unsupported('exceptions (tag section)', at);
-    const next = SECTION_ORDER.indexOf(id);
-    if (next < 0) throw unsupported(`section ${id}`, at);
-    if (next <= rank) throw malformed(`section ${id} out of order`, at);
-    rank = next;
-    known.set(id, section);
-  }
-  return { known, names };
-}
-
-/** What growth the code seems to ask for: two bytes in a row that spell it. Data can look the same. */
-function guessWants(module: Uint8Array, sections: Sections): number {
-  const code = sections.known.get(CODE);
-  if (!code) return 0;
-  const bytes = Buffer.from(module.buffer, module.byteOffset + code.pos, code.end - code.pos);
-  const hasMemory = sections.known.has(MEMORY) || sections.known.has(IMPORT);
-  const memory = hasMemory && bytes.includes(Buffer.from([0x40, 0x00]));
-  const table = bytes.includes(Buffer.from([0xfc, 0x0f]));
-  return (memory ? WANTS_MEMORY_GROW : 0) | (table ? WANTS_TABLE_GROW : 0);
 }
 
 class ModuleRewrite {
@@ -311,14 +273,6 @@ class ModuleRewrite {
     for (const type of this.#addedTypes) out.list(type);
     this.#out.set(TYPE, out);
   }
-}
-
-function readBodies(section: ByteReader, defined: number): ByteReader[] {
-  const count = readCount(section);
-  if (count !== defined) throw malformed('as many functions as bodies expected', section.pos);
-  const bodies: ByteReader[] = [];
-  for (let n = count; n > 0; n--) bodies.push(section.slice(section.u32()));
-  return bodies;
 }
 
 const bitCount = (bits: number): number => (bits & 1) + ((bits >> 1) & 1);
