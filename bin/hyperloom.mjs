@@ -59,10 +59,10 @@ if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR_MIN) {
 } else {
   const node = pinnedNode();
   if (node === undefined) {
+    const here = `${process.versions.node} on ${process.platform}-${process.arch}`;
     console.error(
-      'hyperloom needs Node.js ' + NODE_MAJOR_MIN + ' or later; this is ' + process.versions.node + ' on ' +
-        process.platform + '-' + process.arch + ', and the pinned one is not installed.\n' +
-        'Run `npm ci` in ' + root + ' without --omit=optional, or install Node.js ' + NODE_MAJOR_MIN + '.',
+      `hyperloom needs Node.js ${NODE_MAJOR_MIN} or later; this is ${here}, and the pinned one is not installed.\n` +
+        `Run \`npm ci\` in ${root} without --omit=optional, or install Node.js ${NODE_MAJOR_MIN}.`,
     );
     process.exit(EXIT_NO_RUNTIME);
   }

@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 
 const LAUNCHER = fileURLToPath(new URL('../../bin/hyperloom.mjs', import.meta.url));
-const available =
-  spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux') === true;
+const probe = spawnSync('script', ['--version'], { encoding: 'utf8' });
+const available = probe.error === undefined && probe.stdout.includes('util-linux');
 
 test.skipIf(!available)(
   'M224 M230 M231 at a real terminal: prompt, editing, history, search, Ctrl-C',
