@@ -10,11 +10,8 @@ import {
   readReferenceType,
   readValueType,
 } from './fuel-shape.ts';
+import { MEMORY_PAGES_MAX, TABLE_ENTRIES_MAX } from './limits.ts';
 
-/** Pages of 64 KiB a memory may have: 512 MiB (finding F6). */
-export const MEMORY_PAGES_MAX = 8192;
-/** Entries a table may have (finding F6). */
-export const TABLE_ENTRIES_MAX = 1_048_576;
 /** Entries of any index space; a little under V8's million, to leave room for ours. */
 const INDEX_SPACE_MAX = 999_000;
 
@@ -296,8 +293,6 @@ function rewriteConstant(reader: ByteReader, out: ByteWriter, shape: ModuleShape
 
 function skipVectorConstant(reader: ByteReader, at: number): void {
   const code = reader.u32();
-  if (code !== 12) {
-    throw unsupported(`SIMD opcode ${code} in a constant expression`, at);
-  }
+  if (code !== 12) throw unsupported(`SIMD opcode ${code} in a constant expression`, at);
   reader.skip(16);
 }

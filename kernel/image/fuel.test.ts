@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { ImageError } from '../engine.ts';
 import { assemble, callExport, Metered, plain, Stopped } from './fuel-harness.ts';
 import { MEMORY_SLICE_BYTES, TABLE_SLICE_ENTRIES } from './fuel-helpers.ts';
-import { MEMORY_PAGES_MAX, TABLE_ENTRIES_MAX } from './fuel-sections.ts';
 import { instrument } from './fuel.ts';
+import { MEMORY_PAGES_MAX, TABLE_ENTRIES_MAX } from './limits.ts';
 
 const HEADER = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 

@@ -50,7 +50,7 @@ import {
 import { emptyShape, type ModuleShape } from './fuel-shape.ts';
 
 /** Changes whenever the output for some module does; part of cache keys. */
-export const INSTRUMENTATION_VERSION = 'fuel-2';
+export const INSTRUMENTATION_VERSION = 'fuel-3';
 
 /** Output bytes allowed per input byte, and beyond. */
 const GROWTH_FACTOR_MAX = 3;

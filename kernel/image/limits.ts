@@ -10,6 +10,8 @@ export const DEFINITIONS_MAX = 100_000;
 export const CORE_MODULES_MAX = 64;
 /** Core instances that are instantiations, and so live at once in one process (F6). */
 export const CORE_INSTANCES_MAX = 64;
+/** Component instances of one process; real ones have fewer than 30. */
+export const COMPONENT_INSTANCES_MAX = 128;
 /** Bytes of one name. */
 export const NAME_BYTES_MAX = 100_000;
 /**

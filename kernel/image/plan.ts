@@ -21,6 +21,7 @@ import type {
   Sort,
   StringEncoding,
 } from './component.ts';
+import { COMPONENT_INSTANCES_MAX, CORE_INSTANCES_MAX } from './limits.ts';
 import { Scope, type Item } from './plan-scope.ts';
 import { guestResources, importedInstance, resolveFuncType, resolveType } from './plan-types.ts';
 
@@ -87,10 +88,6 @@ export interface LinkPlan {
 
 /** The import module of what instrumentation adds (fuel.ts). */
 export const HOST_MODULE = 'hl';
-/** Most core instances of one process (findings.md F6). */
-export const CORE_INSTANCES_MAX = 64;
-/** Most component instances of one process; real ones have fewer than 30. */
-export const COMPONENT_INSTANCES_MAX = 128;
 
 /**
  * @throws ImageError 'malformed' for indices and names that lead nowhere, 'limit' over the instance caps,
