@@ -48,6 +48,8 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
   #finish: (() => unknown) | undefined;
   #fault: unknown;
   #killed = false;
+  /** What `dead` holds: asking a global costs 20 ns. */
+  #dead = false;
   #closedDepth = 0;
   #closedFuel = 0;
   #usedFuel = 0;
@@ -246,11 +248,12 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
   }
 
   #isDead(): boolean {
-    return this.dead.value !== 0;
+    return this.#dead;
   }
 
   #die(): void {
     this.dead.value = 1;
+    this.#dead = true;
     // So that running code gets to a trampoline at its next check.
     this.#spendRest();
   }

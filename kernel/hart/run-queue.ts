@@ -19,10 +19,10 @@ export const TURN_MS = 2;
 export const SLICE_MS = 0.5;
 
 export class RunQueue {
-  #ready: Runnable[] = [];
-  #round: Runnable[] = [];
-  #roundNext = 0;
-  readonly #preempted: Runnable[] = [];
+  readonly #ready = new Fifo();
+  readonly #preempted = new Fifo();
+  /** Ready guests that still run before the next preempted one. */
+  #roundLeft = 0;
   #current: Runnable | undefined;
   #pumping = false;
   #turnOpen = false;
@@ -48,9 +48,7 @@ export class RunQueue {
   }
 
   #waiting(): boolean {
-    return (
-      this.#ready.length > 0 || this.#roundNext < this.#round.length || this.#preempted.length > 0
-    );
+    return this.#ready.size > 0 || this.#preempted.size > 0;
   }
 
   #wake(): void {
@@ -75,9 +73,11 @@ export class RunQueue {
       this.#turnStart = now;
       setImmediate(this.#turn);
     } else if (now - this.#turnStart >= TURN_MS) return; // #turn goes on
-    this.#current = this.#next();
+    const next = this.#next();
+    if (next === undefined) throw new Error('a queue that is not empty has nobody to run');
+    this.#current = next;
     this.#sliceStart = now;
-    this.#current.run();
+    next.run();
     soon(this.#step);
   };
 
@@ -87,17 +87,47 @@ export class RunQueue {
     if (this.#pumping && this.#current === undefined) this.#step();
   };
 
-  #next(): Runnable {
-    const one = this.#round[this.#roundNext];
-    if (one !== undefined) {
-      this.#roundNext += 1;
-      return one;
+  #next(): Runnable | undefined {
+    if (this.#roundLeft === 0) {
+      this.#roundLeft = this.#ready.size;
+      const preempted = this.#preempted.shift();
+      if (preempted !== undefined) return preempted;
     }
-    const preempted = this.#preempted.shift();
-    [this.#round, this.#ready] = [this.#ready, this.#round];
-    this.#ready.length = 0;
-    this.#roundNext = 0;
-    return preempted ?? this.#next();
+    if (this.#roundLeft > 0) this.#roundLeft -= 1;
+    return this.#ready.shift();
+  }
+}
+
+/** First in, first out, in a ring: no array is emptied and grown again for every message (0.2 us). */
+class Fifo {
+  #items: (Runnable | undefined)[] = Array.from({ length: 16 });
+  #head = 0;
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  push(guest: Runnable): void {
+    if (this.#size === this.#items.length) this.#double();
+    this.#items[(this.#head + this.#size) & (this.#items.length - 1)] = guest;
+    this.#size += 1;
+  }
+
+  shift(): Runnable | undefined {
+    if (this.#size === 0) return undefined;
+    const guest = this.#items[this.#head];
+    this.#items[this.#head] = undefined;
+    this.#head = (this.#head + 1) & (this.#items.length - 1);
+    this.#size -= 1;
+    return guest;
+  }
+
+  /** The length stays a power of two. */
+  #double(): void {
+    const items = [...this.#items.slice(this.#head), ...this.#items.slice(0, this.#head)];
+    this.#items = [...items, ...Array.from<undefined>({ length: items.length })];
+    this.#head = 0;
   }
 }
 
