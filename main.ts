@@ -262,6 +262,9 @@ export function helpText(): string {
     'hyperloom start                        a development node at once, in ./.hyperloom/dev',
     'hyperloom <home> --fake-node-name NAME a development node with a home and name of your own',
     'hyperloom <home>                       a real node (needs a registered identity)',
+    'hyperloom backup <home> <file>         the home into one encrypted file, while its node runs or not',
+    'hyperloom restore <file> <home>        a backup into a new home',
+    '                                       both: --password-file FILE, or the password is asked for',
     '',
     'Flags',
     ...lines,
@@ -273,6 +276,8 @@ export function helpText(): string {
 /** The whole program: parses, boots, waits for the end. Sets the exit code; resolves when the node is down. */
 export async function run(args: readonly string[]): Promise<void> {
   enableCompileCache();
+  if (args[0] === 'backup' || args[0] === 'restore')
+    return (await import('./backup-command.ts')).runBackupCommand(args);
   const command = parseFlags(args, process.cwd());
   if (!command.ok) return fail(EXIT.usage, command.error);
   if (command.value.kind === 'help') return say(helpText());

@@ -13,6 +13,8 @@ import { WorkerHartPool } from './kernel/hart/hart-pool.ts';
 import { type BootEntry, Kernel } from './kernel/kernel.ts';
 import { type PrintSink, renderPrintout } from './kernel/print.ts';
 import { systemClock } from './kernel/clock.ts';
+import { serveControl } from './runtime-modules/backup/control.ts';
+import { Staging } from './runtime-modules/backup/staging.ts';
 import { fdManager } from './runtime-modules/fd-manager/index.ts';
 import { readUlimit } from './runtime-modules/fd-manager/ulimit.ts';
 import {
@@ -21,6 +23,7 @@ import {
   IdentityError,
 } from './runtime-modules/identity/development.ts';
 import { type Home, HomeError, openHome, wipeHome } from './runtime-modules/identity/home.ts';
+import type { BackupParticipant } from './runtime-modules/shared/backup.ts';
 import {
   openLevelStore,
   type OpenedStore,
@@ -149,8 +152,13 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   const running = kernel;
   parts.defer(() => running.shutdown());
   kernel.debug.setFull((config.verbosity ?? 0) >= EVENTS_FROM);
-  registerModules(kernel, store, home, config);
+  const participants = registerModules(kernel, store, home, config);
   await bootProcesses(kernel, { home, config, bundled, tell: (text) => say(terminal, text) });
+  const control = await serveControl(
+    home.path,
+    new Staging({ home: home.path, copyKernel: (into) => store.copyTo(into), participants }),
+  );
+  if (control !== undefined) parts.use(control);
   for (const line of config.withoutEffect ?? []) say(terminal, line);
   const tookMs = Math.round(performance.now() - startedAt);
   say(terminal, `${identity.name} is up after ${tookMs} ms. Type help, or Ctrl-C to end.`);
@@ -233,13 +241,13 @@ function openTerminal(
   );
 }
 
-/** A module is made with its port and registered in one step; none knows another. */
+/** A module is made with its port and registered in one step; none knows another. What can be backed up while it runs is returned. */
 function registerModules(
   kernel: Kernel,
   store: OpenedStore['store'],
   home: Home,
   { softUlimit }: NodeConfig,
-): void {
+): readonly BackupParticipant[] {
   kernel.registerModule(timer()({ clock: systemClock, port: kernel.port('timer') }));
   kernel.registerModule(
     state()({ store, backup: () => store.backup(), port: kernel.port('state') }),
@@ -251,7 +259,9 @@ function registerModules(
       readUlimit,
     }),
   );
-  kernel.registerModule(vfs({ root: join(home.path, 'vfs') })({ port: kernel.port('vfs') }));
+  const files = vfs({ root: join(home.path, 'vfs') })({ port: kernel.port('vfs') });
+  kernel.registerModule(files);
+  return [files.backup];
 }
 
 interface BootParts {

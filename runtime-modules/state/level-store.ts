@@ -157,9 +157,14 @@ export class LevelStore implements KernelStore {
   }
 
   /** Replaces `<home>/kernel/backup` by a copy of everything committed before the call. */
-  async backup(): Promise<void> {
+  backup(): Promise<void> {
+    return this.copyTo(`${this.#path}/backup`);
+  }
+
+  /** Replaces the folder `path` by a copy of everything committed before the call. */
+  async copyTo(path: string): Promise<void> {
     await this.#writing;
-    await backupTo(this.#db, `${this.#path}/backup`);
+    await backupTo(this.#db, path);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

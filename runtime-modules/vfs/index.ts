@@ -5,7 +5,7 @@
 import type { Answer, KernelPort, ModuleRequest, RuntimeModule } from '../../kernel/module.ts';
 import { FD_MANAGER } from '../../wit/address.ts';
 import { fdManagerRequest } from '../../wit/fd-manager-api.ts';
-import type { Address, Result } from '../../wit/types.ts';
+import type { Address, PackageId, Result } from '../../wit/types.ts';
 import {
   vfsRequest,
   vfsResponse,
@@ -13,10 +13,13 @@ import {
   type VfsError,
   type VfsRequest,
 } from '../../wit/vfs-api.ts';
+import type { BackupParticipant } from '../shared/backup.ts';
 import { driveCapability } from '../shared/drive-capability.ts';
 import { ioErrorText } from '../shared/io-error.ts';
+import { PackageGates } from '../shared/package-gates.ts';
 import { decodeBody, refuse } from '../shared/refuse.ts';
 import { holdsRoot, isKernel, needOf, refusalFor } from './access.ts';
+import { VfsBackup } from './backup.ts';
 import { Disk } from './disk.ts';
 import { BODY_BYTES_MAX, OPERATIONS_MAX } from './limits.ts';
 import { driveOf, normalise, parsePath, type VfsPath } from './path.ts';
@@ -51,22 +54,30 @@ export type VfsWork =
 
 export const vfs =
   (options: VfsOptions) =>
-  (needs: VfsNeeds): RuntimeModule<VfsWork> =>
+  (needs: VfsNeeds): VfsModule =>
     new Vfs(needs, options);
+
+export interface VfsModule extends RuntimeModule<VfsWork> {
+  /** For backups of a running node. */
+  readonly backup: BackupParticipant;
+}
 
 /** Actions that carry their data in the blob. */
 const WITH_BLOB: readonly VfsAction['kind'][] = ['Write', 'WriteAll', 'Append', 'AddZip'];
 
-class Vfs implements RuntimeModule<VfsWork> {
+class Vfs implements VfsModule {
   readonly name = 'vfs';
   readonly public = false;
+  readonly backup: BackupParticipant;
   readonly #port: KernelPort;
   readonly #disk: Promise<Disk>;
   readonly #operations = new Semaphore(OPERATIONS_MAX);
+  readonly #gates = new PackageGates();
   #limitAsked = false;
 
   constructor({ port }: VfsNeeds, options: VfsOptions) {
     this.#port = port;
+    this.backup = new VfsBackup(options.root, this.#gates);
     this.#disk = Disk.open(options.root, () => this.#onLimitHit());
     // Whoever asks first hears of a failure; nobody asking is no reason to end the node.
     this.#disk.catch((error: unknown) => port.print(0, `vfs: ${options.root}: ${String(error)}`));
@@ -88,7 +99,10 @@ class Vfs implements RuntimeModule<VfsWork> {
 
   async handle(work: VfsWork, signal: AbortSignal): Promise<Answer | undefined> {
     try {
-      return await this.#operations.run(() => this.#perform(work, signal));
+      // Outside the limit of operations, so that waiting for one package does not stop the others.
+      return await this.#gates.pass(packagesOf(work), () =>
+        this.#operations.run(() => this.#perform(work, signal)),
+      );
     } catch (error) {
       if (signal.aborted) return undefined;
       return failure(error, work);
@@ -191,6 +205,12 @@ class Vfs implements RuntimeModule<VfsWork> {
 }
 
 const NO_BYTES = new Uint8Array();
+
+/** Whose files the work may change or read. */
+function packagesOf(work: VfsWork): readonly PackageId[] {
+  if (work.kind !== 'action') return [];
+  return work.other === undefined ? [work.path.package] : [work.path.package, work.other.package];
+}
 
 /** Errors reach whoever waits, also by rsvp, and nobody else (H18). */
 function refusal(error: VfsError): { readonly ok: false; readonly error: Answer } {
