@@ -19,18 +19,28 @@ if (chosen.length === 0) {
   process.exit(2);
 }
 const rows: Row[] = [];
+let failed = false;
 for (const bench of chosen) {
   process.stderr.write(`${bench.name} …\n`);
-  for (const row of await bench.run(values.smoke === true ? SMOKE : FULL)) {
-    rows.push(row);
-    if (values.json === true) process.stdout.write(`${jsonLine(row)}\n`);
+  try {
+    rows.push(...(await measure(bench)));
+  } catch (error) {
+    // The others still have something to say.
+    failed = true;
+    process.stderr.write(`${bench.name} failed: ${String(error)}\n`);
   }
 }
 if (values.json !== true) process.stdout.write(`${tableLines(rows).join('\n')}\n`);
 const missed = rows.filter((row) => passes(row) === false);
 if (missed.length > 0)
   process.stderr.write(`missed: ${missed.map(({ name }) => name).join(', ')}\n`);
-process.exit(0);
+process.exit(failed ? 1 : 0);
+
+async function measure(bench: Bench): Promise<readonly Row[]> {
+  const found = await bench.run(values.smoke === true ? SMOKE : FULL);
+  if (values.json === true) for (const row of found) process.stdout.write(`${jsonLine(row)}\n`);
+  return found;
+}
 
 function choose(prefixes: readonly string[]): Bench[] {
   if (prefixes.length === 0) return [...benches];
