@@ -7,6 +7,7 @@
  * resumed, never abandoned, because a stack that is dropped is never freed.
  */
 import type { Guest, GuestEnd, GuestUsage } from '../engine.ts';
+import { MEMORY_PAGES_MAX, TABLE_ENTRIES_MAX } from '../image/limits.ts';
 import { Trap } from '../process-host.ts';
 import type { RunQueue, Runnable } from './run-queue.ts';
 import type { GuestCalls } from './standard/bindings.ts';
@@ -20,8 +21,6 @@ export const QUANTUM_FUEL = 200_000;
 export const CLOSED_FUEL_MAX = 10_000_000;
 /** Charges of host calls are gathered and taken off the counter in steps, which costs 29 ns each. */
 const DEBT_FUEL_MAX = 20_000;
-export const MEMORY_BYTES_MAX = 512 * 1024 * 1024;
-export const TABLE_ENTRIES_MAX = 1_048_576;
 const PAGE_BYTES = 65_536;
 
 const i32Global = (value: number): WebAssembly.Global<'i32'> =>
@@ -162,7 +161,7 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
   /** 1 if the process may have `delta` pages more, else 0. */
   readonly growMemory = (delta: number): number => {
     const pages = this.#memoryPages + (delta >>> 0);
-    if (pages * PAGE_BYTES > MEMORY_BYTES_MAX) return 0;
+    if (pages > MEMORY_PAGES_MAX) return 0;
     this.#memoryPages = pages;
     return 1;
   };

@@ -23,9 +23,12 @@ export const ENTRIES_MAX = 1_000_000;
 export const CORE_PARAMS_MAX = 1_000;
 /** Nested instructions cannot be deep in a constant expression, but it can be long. */
 export const CONSTANT_INSTRUCTIONS_MAX = 10_000;
-/** Linear memory of one process, all its memories together, in pages of 64 KiB: 512 MiB (F6). */
+/**
+ * Linear memory of one process, all its memories together, in pages of 64 KiB: 512 MiB (F6). A component that starts with more is
+ * refused; growing past it fails as growing does.
+ */
 export const MEMORY_PAGES_MAX = 8_192;
-/** Entries of all tables of one process together (F6). */
+/** Entries of all tables of one process together (F6); likewise. */
 export const TABLE_ENTRIES_MAX = 1_000_000;
 /** Tables of one process, all its core instances counted (F6). */
 export const TABLES_MAX = 100;
