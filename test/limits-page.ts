@@ -20,12 +20,7 @@ const SECTIONS: Readonly<Record<string, Readonly<Record<string, readonly string[
     'kernel/image/prepare.ts': ['PREPARED_BYTES_MAX'],
   },
   'Running code': {
-    'kernel/hart/guest.ts': [
-      'QUANTUM_FUEL',
-      'CLOSED_FUEL_MAX',
-      'MEMORY_BYTES_MAX',
-      'TABLE_ENTRIES_MAX',
-    ],
+    'kernel/hart/guest.ts': ['QUANTUM_FUEL', 'CLOSED_FUEL_MAX'],
     'kernel/hart/run-queue.ts': ['TURN_MS', 'SLICE_MS'],
     'kernel/hart/engine.ts': ['MAPS_PER_GUEST', 'MAPS_RESERVED', 'GUESTS_MAX'],
     'kernel/hart/worker-hart.ts': ['HEARTBEAT_LIMIT_MS'],
@@ -61,10 +56,6 @@ const SECTIONS: Readonly<Record<string, Readonly<Record<string, readonly string[
 
 /** For constants whose own comment is another's. */
 const NOTES: Readonly<Record<string, string>> = {
-  'kernel/hart/guest.ts MEMORY_BYTES_MAX':
-    'Linear memory of one process, in bytes; growing past it fails as growing does (F6).',
-  'kernel/hart/guest.ts TABLE_ENTRIES_MAX':
-    'Table entries of one process; growing past it fails as growing does (F6).',
   'runtime-modules/identity/development.ts NAME_LENGTH_MAX':
     "Characters of a development node's name.",
 };
