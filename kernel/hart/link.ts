@@ -12,7 +12,7 @@ import { fuse, liftExport, lowerImport, type Lifted } from './abi/call.ts';
 import type { AbiContext } from './abi/context.ts';
 import { flatten } from './abi/layout.ts';
 import { ResourceTable } from './abi/resource-table.ts';
-import type { CoreValue } from './abi/types.ts';
+import type { CoreValue, ResourceType } from './abi/types.ts';
 import { rulesOf, type GenerationRules } from './generations.ts';
 import type { RunningGuest } from './guest.ts';
 import { AddressCache } from './standard/address-cache.ts';
@@ -44,13 +44,18 @@ const NEVER_SUSPENDS = new Set(['our', 'get-on-exit', 'has-blob', 'get-blob', 'l
 /** The trampoline signatures of a plan's host functions, in order. */
 export function trampolineSignatures(plan: LinkPlan): TrampolineSignature[] {
   return plan.functions.map((made) => {
-    if (made.kind === 'resource-drop') return { params: ['i32'], results: [], suspending: false };
+    if (made.kind !== 'import' && made.kind !== 'lifted') {
+      const drops = made.kind === 'resource-drop';
+      // A destructor is guest code, which may wait.
+      const suspending = drops && plan.destructors.has(made.resource);
+      return { params: ['i32'], results: drops ? [] : ['i32'], suspending };
+    }
     const { params, results } = flatten(made.type, 'lower');
     return { params, results, suspending: suspends(made) };
   });
 }
 
-function suspends(made: Exclude<HostFunction, { kind: 'resource-drop' }>): boolean {
+function suspends(made: Extract<HostFunction, { kind: 'import' | 'lifted' }>): boolean {
   if (made.kind === 'lifted') return true;
   return rulesOf(made.interface) === undefined
     ? mayWait(made.interface, made.name)
@@ -75,7 +80,10 @@ export class Linker {
     this.#guest = guest;
     this.#host = host;
     this.#interfaces = interfaces;
-    this.#tables = Array.from({ length: image.plan.components }, () => new ResourceTable());
+    this.#tables = image.plan.components.map(
+      (component) =>
+        new ResourceTable({ component, destroy: (type, rep) => this.#destroy(type, rep) }),
+    );
   }
 
   /** Instantiates, then calls `init(our)`. Settles when the guest ends. @throws what instantiation threw */
@@ -172,11 +180,19 @@ export class Linker {
     switch (made.kind) {
       case 'resource-drop': {
         const table = this.#tables[made.component]!;
-        return (handle) => {
-          // Host resources free what they hold synchronously.
-          void table.resourceDrop(made.resource, Number(handle));
-          return undefined;
+        const drop: AnyFunction = (handle) => {
+          const dropped = table.resourceDrop(made.resource, Number(handle));
+          return dropped ?? undefined;
         };
+        return this.#image.plan.destructors.has(made.resource) ? this.#nested(drop, 0) : drop;
+      }
+      case 'resource-new': {
+        const table = this.#tables[made.component]!;
+        return (rep) => table.resourceNew(made.resource, Number(rep));
+      }
+      case 'resource-rep': {
+        const table = this.#tables[made.component]!;
+        return (handle) => table.resourceRep(made.resource, Number(handle));
       }
       case 'lifted': {
         const { callee } = made;
@@ -198,6 +214,13 @@ export class Linker {
         return this.#scheduled(lowerImport(made.type, this.#context(made.options), call));
       }
     }
+  }
+
+  /** Runs the destructor of a resource that a component of this process defines. */
+  #destroy(type: ResourceType, rep: number): Promise<void> | undefined {
+    const ref = this.#image.plan.destructors.get(type);
+    if (ref === undefined) return undefined;
+    return (WebAssembly.promising(this.#function(ref)) as (rep: number) => Promise<void>)(rep);
   }
 
   #standard(

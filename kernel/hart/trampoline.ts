@@ -40,6 +40,8 @@ const OP = {
 const VOID = 0x40;
 const DEAD = 0;
 const MODE_GLOBAL = 1;
+/** The name of every trampoline module, by which trap reports leave its frames out. */
+export const TRAMPOLINE_NAME = 'hl';
 /** Imported functions before the host's own: yield_now, yield, memory_grow, table_grow. */
 const FIXED = 4;
 
@@ -106,6 +108,8 @@ export function trampolineModule(signatures: readonly TrampolineSignature[]): Ui
       10,
       bodies.map((code) => withLength([0, ...code, OP.end])),
     ),
+    // The custom section "name" with the module's.
+    ...[0, ...withLength([...text('name'), 0, ...withLength(text(TRAMPOLINE_NAME))])],
   ]);
 }
 

@@ -1,5 +1,6 @@
 /** Traps as text an operator can read: the fault first, then the guest's own call stack, innermost first. */
 import { Trap } from '../process-host.ts';
+import { TRAMPOLINE_NAME } from './trampoline.ts';
 import { rustName } from './rust-names.ts';
 
 /** Frames shown; deeper ones are counted. */
@@ -43,10 +44,19 @@ function frames(unwound: unknown): string[] {
       ),
     )
     .filter((match) => match !== null)
-    .map(([, name, , index, offset]) => {
-      const shown = (name ?? '') === '' ? `function ${index}` : printable(name!);
+    .filter(([, , module]) => moduleName(module) !== TRAMPOLINE_NAME)
+    .map(([, name = '', module, index, offset]) => {
+      // V8 names a function without a name after its module.
+      const unnamed = name === '' || name === moduleName(module);
+      const of = name === '' ? '' : ` of ${name}`;
+      const shown = printable(unnamed ? `function ${index}${of}` : name);
       return `  at ${shown}${offset === undefined ? '' : ` (${offset})`}`;
     });
+}
+
+/** V8's address of a module is its name, if it has one, a dash and a hash. */
+function moduleName(address = ''): string {
+  return address.slice(0, Math.max(0, address.lastIndexOf('-')));
 }
 
 /** Names come from the guest's name section: no control characters reach a terminal. */

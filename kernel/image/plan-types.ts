@@ -16,11 +16,6 @@ const TYPE_NODES_MAX = 4_096;
 
 const sizes = new WeakMap<object, { depth: number; nodes: number }>();
 
-/** Composed components may define resources of their own; their destructors and borrows are left to jco. */
-export function guestResources(): ImageError {
-  return new ImageError('unsupported-feature', 'the component defines resource types of its own');
-}
-
 export function resolveType(type: DefinedType, scope: Scope): ItemOf<'type'> {
   return { sort: 'type', type: typeItem(type, scope) };
 }
@@ -43,7 +38,8 @@ function typeItem(type: DefinedType, scope: Scope): TypeItem {
     case 'component':
       return { kind: 'component' };
     case 'resource':
-      throw guestResources();
+      // A component's own are made by the planner, which knows their destructors.
+      throw new ImageError('malformed', 'an instance type defines a resource in its own words');
     default:
       return { kind: 'value', type: measured(structure(type, scope)) };
   }

@@ -23,7 +23,7 @@ import type {
 } from './component.ts';
 import { COMPONENT_INSTANCES_MAX, CORE_INSTANCES_MAX } from './limits.ts';
 import { Scope, type Item } from './plan-scope.ts';
-import { guestResources, importedInstance, resolveFuncType, resolveType } from './plan-types.ts';
+import { importedInstance, resolveFuncType, resolveType } from './plan-types.ts';
 
 /** Where a core item comes from. */
 export type CoreRef =
@@ -64,7 +64,12 @@ export type HostFunction =
       readonly type: FuncType;
       readonly options: PlanOptions;
     }
-  | { readonly kind: 'resource-drop'; readonly resource: ResourceType; readonly component: number };
+  /** The built-ins for handles, of the component instance that uses them. */
+  | {
+      readonly kind: 'resource-new' | 'resource-rep' | 'resource-drop';
+      readonly resource: ResourceType;
+      readonly component: number;
+    };
 
 export interface CoreStep {
   /** An index in `LinkPlan.modules`. */
@@ -81,9 +86,16 @@ export interface LinkPlan {
   /** In order; a `CoreRef` of kind export names one by its position. */
   readonly steps: readonly CoreStep[];
   readonly functions: readonly HostFunction[];
-  /** How many component instances there are. */
-  readonly components: number;
+  /** One for each component instance; `ResourceType.implementer` of the resources it defines. */
+  readonly components: readonly ComponentInstance[];
+  /** Of the resources that components define: what to call when an owned one is dropped. Gets the rep. */
+  readonly destructors: ReadonlyMap<ResourceType, CoreRef>;
   readonly init: LiftedFunction;
+}
+
+/** Stands for one component instance of a plan; each process has a table of handles for it. */
+export interface ComponentInstance {
+  readonly index: number;
 }
 
 /** The import module of what instrumentation adds (fuel.ts). */
@@ -91,8 +103,7 @@ export const HOST_MODULE = 'hl';
 
 /**
  * @throws ImageError 'malformed' for indices and names that lead nowhere, 'limit' over the instance caps,
- *   'unsupported-import' for imports of anything but instances, 'unsupported-feature' for resources that guests define: those
- *   components run through jco's generated code instead (transpile.ts).
+ *   'unsupported-import' for imports of anything but instances and for functions that the host has with other types.
  */
 export function planComponent(component: Component): LinkPlan {
   const planner = new Planner();
@@ -111,7 +122,8 @@ class Planner {
   readonly #moduleIndex = new Map<Uint8Array, number>();
   readonly #steps: CoreStep[] = [];
   readonly #functions: HostFunction[] = [];
-  #components = 0;
+  readonly #components: ComponentInstance[] = [];
+  readonly #destructors = new Map<ResourceType, CoreRef>();
 
   /** `args` undefined: the top level, whose imports are the host's. Returns its exports. */
   instantiate(
@@ -119,12 +131,13 @@ class Planner {
     parent: Scope | undefined,
     args: ReadonlyMap<string, Item> | undefined,
   ): Map<string, Item> {
-    if (++this.#components > COMPONENT_INSTANCES_MAX)
+    if (this.#components.length >= COMPONENT_INSTANCES_MAX)
       throw new ImageError(
         'limit',
         `the component has more than ${COMPONENT_INSTANCES_MAX} component instances`,
       );
-    const scope = new Scope(this.#components - 1, parent);
+    const scope = new Scope(this.#components.length, parent);
+    this.#components.push({ index: scope.component });
     const exports = new Map<string, Item>();
     for (const definition of component.definitions) this.#define(definition, scope, args, exports);
     return exports;
@@ -136,6 +149,7 @@ class Planner {
       steps: this.#steps,
       functions: this.#functions,
       components: this.#components,
+      destructors: this.#destructors,
       init,
     };
   }
@@ -169,7 +183,11 @@ class Planner {
         scope.push(alias(definition.sort, definition.target, scope));
         return;
       case 'type':
-        scope.push(resolveType(definition.type, scope));
+        scope.push(
+          definition.type.kind === 'resource'
+            ? this.#resource(definition.type.destructor, scope)
+            : resolveType(definition.type, scope),
+        );
         return;
       case 'canon':
         scope.push(this.#canon(definition.canon, scope));
@@ -283,20 +301,31 @@ class Planner {
               },
         );
       }
+      case 'resource-new':
+      case 'resource-rep':
       case 'resource-drop': {
         const { type } = scope.get('type', canon.resource);
         if (type.kind !== 'resource')
-          throw new ImageError('malformed', 'resource.drop of a type that is no resource');
+          throw new ImageError('malformed', `${canon.kind} of a type that is no resource`);
+        const { implementer } = type.resource;
+        if (canon.kind !== 'resource-drop' && implementer !== this.#components[scope.component])
+          throw new ImageError('malformed', `${canon.kind} outside the component that defines it`);
         return this.#host({
-          kind: 'resource-drop',
+          kind: canon.kind,
           resource: type.resource,
           component: scope.component,
         });
       }
-      case 'resource-new':
-      case 'resource-rep':
-        throw guestResources();
     }
+  }
+
+  /** A resource type that a component defines: another one at each instantiation. */
+  #resource(destructor: number | undefined, scope: Scope): Item {
+    const implementer = this.#components[scope.component]!;
+    const made: ResourceType = { name: `resource of component ${implementer.index}`, implementer };
+    if (destructor !== undefined)
+      this.#destructors.set(made, scope.coreRef('core-func', destructor));
+    return { sort: 'type', type: { kind: 'resource', resource: made } };
   }
 
   #host(made: HostFunction): Item {

@@ -130,3 +130,62 @@ export function nestedReceiver(): Promise<Uint8Array> {
       (canon lift (core func $main "init") (memory $memory) (realloc $realloc)))
     (export "init" (func $init)))`);
 }
+
+/**
+ * Two components: `Maker` defines a resource (make, read, destroy by printing its rep), `Main` uses it in the steps given, with
+ * `$make` (rep) -> handle, `$read` (borrowed handle) -> rep, `$take` (owned handle) -> rep, `$drop` (handle) and `$print` of one digit.
+ */
+export function composed(
+  steps: string,
+  destructor = '(call $print-digit (local.get 0))',
+): Promise<Uint8Array> {
+  const digit = `(func $print-digit (param i32)
+    (i32.store8 (i32.const 64) (i32.add (i32.const 48) (local.get 0)))
+    (call $print (i32.const 0) (i32.const 64) (i32.const 1)))`;
+  return ofText(`(component ${STANDARD_IMPORT} ${LIBC}
+    (alias export $standard "print-to-terminal" (func $print-func))
+    (component $Maker
+      (import "print" (func $print-func (param "verbosity" u8) (param "message" string)))
+      (core module $Libc (memory (export "memory") 1))
+      (core instance $libc (instantiate $Libc))
+      (alias core export $libc "memory" (core memory $memory))
+      (core func $print (canon lower (func $print-func) (memory $memory)))
+      (core module $Destructor (import "libc" "memory" (memory 0))
+        (import "host" "print" (func $print (param i32 i32 i32)))
+        ${digit}
+        (func (export "destroy") (param i32) ${destructor}))
+      (core instance $print-host (export "print" (func $print)))
+      (core instance $destructor (instantiate $Destructor (with "libc" (instance $libc)) (with "host" (instance $print-host))))
+      (type $thing' (resource (rep i32) (dtor (core func $destructor "destroy"))))
+      (export $thing "thing" (type $thing'))
+      (core func $new (canon resource.new $thing'))
+      (core func $rep (canon resource.rep $thing'))
+      (core module $Code
+        (import "host" "new" (func $new (param i32) (result i32)))
+        (import "host" "rep" (func $rep (param i32) (result i32)))
+        (func (export "make") (param i32) (result i32) (call $new (local.get 0)))
+        (func (export "read") (param i32) (result i32) (local.get 0))
+        (func (export "take") (param i32) (result i32) (call $rep (local.get 0))))
+      (core instance $host (export "new" (func $new)) (export "rep" (func $rep)))
+      (core instance $code (instantiate $Code (with "host" (instance $host))))
+      (func (export "make") (param "rep" u32) (result (own $thing)) (canon lift (core func $code "make")))
+      (func (export "read") (param "self" (borrow $thing)) (result u32) (canon lift (core func $code "read")))
+      (func (export "take") (param "self" (own $thing)) (result u32) (canon lift (core func $code "take"))))
+    (instance $maker (instantiate $Maker (with "print" (func $print-func))))
+    (alias export $maker "thing" (type $thing))
+    ${['make', 'read', 'take'].map((name) => `(alias export $maker "${name}" (func $${name}-func)) (core func $${name} (canon lower (func $${name}-func)))`).join('\n')}
+    (core func $drop (canon resource.drop $thing))
+    (core func $print (canon lower (func $print-func) (memory $memory)))
+    (core instance $host ${['make', 'read', 'take', 'drop', 'print'].map((name) => `(export "${name}" (func $${name}))`).join(' ')})
+    (core module $Main (import "libc" "memory" (memory 0))
+      (import "host" "make" (func $make (param i32) (result i32)))
+      (import "host" "read" (func $read (param i32) (result i32)))
+      (import "host" "take" (func $take (param i32) (result i32)))
+      (import "host" "drop" (func $drop (param i32)))
+      (import "host" "print" (func $print (param i32 i32 i32)))
+      ${digit}
+      (func (export "init") (param i32 i32) (local $h i32) (local $g i32) ${steps}))
+    (core instance $main (instantiate $Main (with "libc" (instance $libc)) (with "host" (instance $host))))
+    (func $init (param "our" string) (canon lift (core func $main "init") (memory $memory) (realloc $realloc)))
+    (export "init" (func $init)))`);
+}

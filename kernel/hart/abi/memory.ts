@@ -152,7 +152,7 @@ export function lowerHandle(
   if (value === undefined || value === null) values.mismatch(scope, resource.name, value);
   if (type.kind === 'own') return resources.add(resource, value);
   // A component that defines the resource gets what it knows it by.
-  if (resource.implementer === resources && typeof value === 'number') return value;
+  if (resources.implements(resource) && typeof value === 'number') return value;
   return resources.add(resource, value, scope);
 }
 

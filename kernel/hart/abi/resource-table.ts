@@ -21,14 +21,31 @@ export interface Handle {
   readonly scope: BorrowScope | undefined;
 }
 
+export interface TableOptions {
+  readonly handlesMax?: number;
+  /** What `ResourceType.implementer` says of the resources this component instance defines. Default: the table itself. */
+  readonly component?: object;
+  /** Destroys a resource that a component of the process defines; without it the type's own destructor runs. */
+  readonly destroy?: (type: ResourceType, rep: number) => void | Promise<void>;
+}
+
 export class ResourceTable {
   // Index 0 is never a handle.
   readonly #handles: (Handle | undefined)[] = [undefined];
   readonly #free: number[] = [];
   readonly #max: number;
+  readonly #component: object;
+  readonly #destroy: TableOptions['destroy'];
 
-  constructor(options: { readonly handlesMax?: number } = {}) {
+  constructor(options: TableOptions = {}) {
     this.#max = options.handlesMax ?? handlesMax;
+    this.#component = options.component ?? this;
+    this.#destroy = options.destroy;
+  }
+
+  /** Whether this table's component instance defines the resource. */
+  implements(type: ResourceType): boolean {
+    return type.implementer === this.#component;
   }
 
   /** Handles held now. */
@@ -94,6 +111,8 @@ export class ResourceTable {
       handle.scope.borrows -= 1;
       return undefined;
     }
+    if (type.implementer !== undefined && this.#destroy !== undefined)
+      return this.#destroy(type, Number(handle.value));
     return type.destructor?.(handle.value);
   }
 

@@ -26,7 +26,7 @@ export type PrimitiveKind =
 export interface ResourceType {
   /** For trap messages only. */
   readonly name: string;
-  /** The table of the component instance that defines it; undefined for the host's resources. */
+  /** The component instance that defines it, as its table knows itself; undefined for the host's resources. */
   readonly implementer?: object | undefined;
   /** Runs when an owning handle is dropped. Gets the host's object or the rep. */
   readonly destructor?: ((value: unknown) => void | Promise<void>) | undefined;
