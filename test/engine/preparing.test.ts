@@ -71,6 +71,30 @@ test('F10 however many ask at the same time, a component is prepared once; a ref
   expect((await busy.load(component)).modules.length).toBe(3);
 });
 
+test('F10 the store holds no image that nobody runs, but for the last few', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect: () => void = runInNewContext('gc');
+  let prepared = 0;
+  const store = new ImageStore(async (bytes) => {
+    prepared += 1;
+    return prepare(bytes);
+  });
+  const variant = (i: number): Promise<Uint8Array> =>
+    guest({ init: '', more: `(data (i32.const 64) "${i}")` });
+  const held = await store.load(await variant(0));
+  for (let i = 1; i <= 60; i++) await store.load(await variant(i));
+  for (let i = 0; i < 10; i++) {
+    collect();
+    await turns(5);
+  }
+  expect(prepared).toBe(61);
+  expect(await store.load(await variant(0)), 'it is in use').toBe(held);
+  await store.load(await variant(60));
+  expect(prepared, 'one of the last').toBe(61);
+  await store.load(await variant(1));
+  expect(prepared, 'long ago').toBe(62);
+});
+
 test('F10 entries that are damaged, cut, foreign, renamed or of another version are as good as none', async () => {
   const cache = new ImageCache(join(folder, 'entries'), KEY);
   const modules = prepare(component);
