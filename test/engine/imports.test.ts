@@ -153,3 +153,75 @@ test.each([
   const bytes = await ofText(claims(name, body, func));
   await expect(bench.engine.load(bytes)).rejects.toThrow(refusal('unsupported-import', message));
 });
+
+/** The smallest process with something more in its core module. */
+function withCore(core: string): string {
+  return `(component (core module $m ${core}
+      (memory (export "memory") 1)
+      (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+      (func (export "init") (param i32 i32)))
+    (core instance $i (instantiate $m))
+    (alias core export $i "memory" (core memory $memory))
+    (alias core export $i "cabi_realloc" (core func $realloc))
+    (func $init (param "our" string) (canon lift (core func $i "init") (memory $memory) (realloc $realloc)))
+    (export "init" (func $init)))`;
+}
+
+test.each([
+  ['exceptions', '(tag $t)', /exception/],
+  ['catching without tags', '(func (block $h (try_table (catch_all $h))))', /exception|try_table/],
+  ['several memories', '(memory 1)', /multi-memory/],
+  ['64-bit memories', '(table i64 1 funcref)', /memory64/],
+  ['shared memory', '(func (drop (i32.atomic.load (i32.const 0))))', /atomic|thread|shared/],
+  ['garbage collection', '(type $s (struct (field i32)))', /GC|garbage/],
+] as const)('F11 the engine refuses by name: %s', async (_what, core, message) => {
+  const bytes = await ofText(withCore(core));
+  await expect(bench.engine.load(bytes)).rejects.toThrow(refusal('unsupported-feature', message));
+});
+
+test('F11 SIMD, bulk memory, reference types, tail calls and multiple values run', async () => {
+  const core = `
+    (table $t 4 funcref) (func $one (result i32) (i32.const 1)) (elem declare func $one)
+    (func $two (result i32 i32) (i32.const 1) (i32.const 2))
+    (func $tail (result i32) (return_call $one))
+    (func $all
+      (table.set $t (i32.const 0) (ref.func $one))
+      (memory.fill (i32.const 0) (i32.const 1) (i32.const 64))
+      (if (i32.ne (i32x4.extract_lane 0 (i32x4.splat (call $tail))) (i32.const 1)) (then unreachable))
+      (if (i32.ne (i32.add (call $two)) (i32.const 3)) (then unreachable))
+      (if (i32.ne (call_indirect $t (result i32) (i32.const 0)) (i32.const 1)) (then unreachable)))
+    (start $all)`;
+  expect(await (await bench.start(await ofText(withCore(core)))).ended).toEqual({
+    kind: 'returned',
+  });
+});
+
+test.each([
+  `a'],x=require('child_process').execSync('id'),exports0['go`,
+  'a"b',
+  'a\\nb',
+  'a`${1}`',
+  'a\\u{2028}b',
+])('F1 the engine refuses names that are no names: %s', async (name) => {
+  const text = name.replaceAll('"', '\\"');
+  for (const core of [
+    `(func (export "${text}"))`,
+    `(import "${text}" "f" (func))`,
+    `(import "m" "${text}" (func))`,
+  ]) {
+    // Only the binary is to be refused: what provides the import does not matter.
+    const bytes = await ofText(
+      withCore(core)
+        .replace(
+          '(instantiate $m)',
+          '(instantiate $m (with "m" (instance $n)) (with "X" (instance $n)))',
+        )
+        .replaceAll('"X"', `"${text}"`)
+        .replace(
+          '(core instance $i',
+          '(core module $N) (core instance $n (instantiate $N)) (core instance $i',
+        ),
+    );
+    await expect(bench.engine.load(bytes)).rejects.toThrow(refusal('unsafe-name', /./));
+  }
+});
