@@ -22,7 +22,8 @@ interface Handle {
   /** Work that has it or waits for it, the opening included. */
   users: number;
   database: Database | undefined;
-  opening: Promise<Database> | undefined;
+  /** Everybody waits for the same promise, so that nobody overtakes. Undefined when closed. */
+  opened: Promise<Database> | undefined;
 }
 
 export class Handles {
@@ -73,7 +74,7 @@ export class Handles {
   async #with<T>(folder: string, work: (handle: Handle) => Promise<T>): Promise<T> {
     let handle = this.#handles.get(folder);
     if (handle === undefined) {
-      handle = { folder, gate: new Gate(), users: 0, database: undefined, opening: undefined };
+      handle = { folder, gate: new Gate(), users: 0, database: undefined, opened: undefined };
     }
     // Last in the map: used last.
     this.#handles.delete(folder);
@@ -93,20 +94,20 @@ export class Handles {
   }
 
   #opened(handle: Handle): Promise<Database> {
-    if (handle.database !== undefined) return Promise.resolve(handle.database);
-    return (handle.opening ??= this.#openNow(handle).finally(() => {
-      handle.opening = undefined;
-    }));
+    return (handle.opened ??= this.#openNow(handle));
   }
 
   async #openNow(handle: Handle): Promise<Database> {
-    await this.#slot();
+    let room = false;
     try {
+      await this.#slot();
+      room = true;
       await mkdir(handle.folder, { recursive: true });
       handle.database = await this.#openOrReplace(handle.folder);
       return handle.database;
     } catch (error) {
-      this.#freed();
+      handle.opened = undefined;
+      if (room) this.#freed();
       throw storeFailure(error);
     }
   }
@@ -153,6 +154,7 @@ export class Handles {
     const { database } = handle;
     if (database === undefined) return;
     handle.database = undefined;
+    handle.opened = undefined;
     try {
       await database.close();
     } finally {

@@ -1,0 +1,136 @@
+/** Databases by folder: made, opened, used, closed when too many are open, removed. What they are asked goes to the pool. */
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { Gate } from '../shared/gate.ts';
+import type { Handle, Job, Outcome } from './child-slot.ts';
+import type { Pool } from './pool.ts';
+
+export interface HandlesOptions {
+  readonly openMax: number;
+  /** Where a damaged database's folder goes. */
+  readonly asideFor: (folder: string) => string;
+  readonly onDamage: (folder: string, movedTo: string, reason: string) => void;
+}
+
+/** A request, without where it goes. */
+export type Request = Omit<Job, 'handle' | 'settle'>;
+
+interface Entry {
+  readonly folder: string;
+  readonly gate: Gate;
+  users: number;
+  handle: Handle | undefined;
+}
+
+export class Handles {
+  readonly #pool: Pool;
+  readonly #options: HandlesOptions;
+  /** In the order of their last use. */
+  readonly #entries = new Map<string, Entry>();
+  #numbers = 0;
+
+  constructor(pool: Pool, options: HandlesOptions) {
+    this.#pool = pool;
+    this.#options = options;
+  }
+
+  /** Asks a database, making it if there is none. Requests on one are asked in the order of the calls. */
+  ask(folder: string, owner: string, request: Request): Promise<Outcome> {
+    return this.#with(folder, async (entry) => {
+      const outcome = await entry.gate.shared(() => this.#ask(entry, owner, request));
+      if (outcome.kind === 'damaged')
+        await entry.gate.exclusive(() => this.#moveAside(entry, outcome.text));
+      return outcome;
+    });
+  }
+
+  /** What is known of an open database. */
+  handle(folder: string): Handle | undefined {
+    return this.#entries.get(folder)?.handle;
+  }
+
+  /** Deletes a database's folder; the next request makes an empty one. @throws ENOENT when there is none */
+  remove(folder: string): Promise<void> {
+    return this.#with(folder, (entry) =>
+      entry.gate.exclusive(async () => {
+        await this.#release(entry);
+        // Renamed first: a crash on the way leaves the database or none, not half of one.
+        const doomed = `${folder}.removed`;
+        await rm(doomed, { recursive: true, force: true });
+        await rename(folder, doomed);
+        await rm(doomed, { recursive: true, force: true });
+      }),
+    );
+  }
+
+  async #with<T>(folder: string, work: (entry: Entry) => Promise<T>): Promise<T> {
+    const entry = this.#entries.get(folder) ?? {
+      folder,
+      gate: new Gate(),
+      users: 0,
+      handle: undefined,
+    };
+    this.#entries.delete(folder);
+    this.#entries.set(folder, entry);
+    entry.users += 1;
+    try {
+      return await work(entry);
+    } finally {
+      entry.users -= 1;
+      if (entry.users === 0 && entry.handle === undefined) this.#entries.delete(folder);
+      this.#trim();
+    }
+  }
+
+  #ask(entry: Entry, owner: string, request: Request): Promise<Outcome> {
+    const handle = (entry.handle ??= this.#make(entry, owner));
+    return new Promise((settle) => this.#pool.submit({ ...request, handle, settle }));
+  }
+
+  #make({ folder }: Entry, owner: string): Handle {
+    this.#numbers += 1;
+    return {
+      number: this.#numbers,
+      path: join(folder, `${basename(folder)}.db`),
+      owner,
+      slot: undefined,
+      opening: false,
+      queue: [],
+      openIn: new Set(),
+      quick: new Set(),
+      settings: new Map(),
+      quarantined: false,
+    };
+  }
+
+  /** Closes what was used longest ago; what is in use stays, and counts. */
+  #trim(): void {
+    let open = 0;
+    for (const { handle } of this.#entries.values()) if (handle !== undefined) open += 1;
+    for (const entry of this.#entries.values()) {
+      if (open <= this.#options.openMax) return;
+      // Being watched is worth more than a place: a quarantined database would start afresh.
+      if (entry.users > 0 || entry.handle === undefined || entry.handle.quarantined) continue;
+      open -= 1;
+      void entry.gate.exclusive(() => this.#release(entry)).catch(() => undefined);
+    }
+  }
+
+  async #release(entry: Entry): Promise<void> {
+    const { handle } = entry;
+    if (handle === undefined) return;
+    entry.handle = undefined;
+    await this.#pool.release(handle);
+    if (entry.users === 0) this.#entries.delete(entry.folder);
+  }
+
+  async #moveAside(entry: Entry, reason: string): Promise<void> {
+    // Several requests may have met the damage; the first of them moves it.
+    if (entry.handle === undefined) return;
+    await this.#release(entry);
+    const aside = this.#options.asideFor(entry.folder);
+    await mkdir(dirname(aside), { recursive: true });
+    await rename(entry.folder, aside);
+    this.#options.onDamage(entry.folder, aside, reason);
+  }
+}

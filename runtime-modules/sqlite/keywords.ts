@@ -1,0 +1,29 @@
+/** The gate before SQL is looked at: its first word (runtime-modules.md §4, M87 to M89). Pure. */
+
+const QUERY = new Set('ANALYZE ATTACH BEGIN EXPLAIN PRAGMA SELECT VALUES WITH'.split(' '));
+const WRITE = new Set(
+  (
+    'ALTER ANALYZE COMMIT CREATE DELETE DETACH DROP END INSERT REINDEX RELEASE RENAME REPLACE ROLLBACK ' +
+    'SAVEPOINT UPDATE VACUUM'
+  ).split(' '),
+);
+/** Statements that cannot write, whatever follows. */
+const READ_ONLY = new Set(['SELECT', 'VALUES', 'EXPLAIN']);
+
+/** What separates words is Unicode white space, as the reference has it. */
+export function firstWord(sql: string): string {
+  return /^\s*(\S*)/u.exec(sql)?.[1]?.toUpperCase() ?? '';
+}
+
+export function isQuery(sql: string): boolean {
+  return QUERY.has(firstWord(sql));
+}
+
+export function isWrite(sql: string): boolean {
+  return WRITE.has(firstWord(sql));
+}
+
+/** Cannot change the database, so that it can go on while others write. */
+export function isReadOnly(sql: string): boolean {
+  return READ_ONLY.has(firstWord(sql));
+}
