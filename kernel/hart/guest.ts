@@ -32,11 +32,16 @@ export interface GuestOutput {
   output(): string;
 }
 
+/** What a host function returns when its guest is to wait. */
+export const SUSPENDED = Symbol('suspended');
+
 export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
   readonly ended: Promise<GuestEnd>;
   readonly fuel = i32Global(QUANTUM_FUEL);
   readonly dead = i32Global(0);
   readonly mode = i32Global(MODE.starting);
+  /** Raised by a host function that must wait; its trampoline then calls `waiting`. */
+  readonly wait = i32Global(0);
   readonly aborted = new AbortController();
   readonly #queue: RunQueue;
   readonly #written: GuestOutput;
@@ -45,6 +50,7 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
   #start: (() => Promise<unknown>) | undefined;
   #resolve: ((value: unknown) => void) | undefined;
   #finish: (() => unknown) | undefined;
+  #callee: Promise<unknown> | undefined;
   #fault: unknown;
   #killed = false;
   /** What `dead` holds: asking a global costs 20 ns. */
@@ -99,10 +105,17 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
     this.#debt = 0;
   }
 
-  suspend(): Promise<undefined> {
+  suspend(): typeof SUSPENDED {
     this.#state = 'suspended';
-    // The value is whatever `finish` returned; bindings know its type.
-    return new Promise((resolve) => (this.#resolve = resolve as (value: unknown) => void));
+    this.wait.value = 1;
+    return SUSPENDED;
+  }
+
+  /** Makes the calling stack wait for a call into another component of the process, which suspends by itself. */
+  suspendUntil(callee: Promise<unknown>): typeof SUSPENDED {
+    this.#callee = callee;
+    this.wait.value = 1;
+    return SUSPENDED;
   }
 
   resume(finish: () => unknown): void {
@@ -141,21 +154,32 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
 
   // --- what trampolines import
 
-  /** Out of fuel where the stack can suspend. */
-  readonly yield = (): Promise<unknown> | undefined => {
-    this.#refill();
-    if (this.#isDead() || !this.#queue.sliceIsOver) return undefined;
-    const waiting = this.suspend();
-    this.#state = 'queued';
-    this.#queue.preempt(this);
-    return waiting;
+  /** What a suspended stack waits for: whatever `finish` returns, of a type the bindings know. */
+  readonly waiting = (): Promise<unknown> => {
+    const callee = this.#callee;
+    if (callee !== undefined) {
+      this.#callee = undefined;
+      return callee;
+    }
+    return new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
   };
 
-  /** Out of fuel under a JavaScript frame. */
-  readonly yieldNow = (): void => {
-    this.#closedFuel += this.#refill();
-    if (this.#closedFuel > CLOSED_FUEL_MAX)
-      this.fail(new Trap('realloc, post-return or a start function ran for too long'));
+  /** Out of fuel. */
+  readonly yield = (): void => {
+    const used = this.#refill();
+    if (this.#closedDepth > 0 || this.mode.value !== MODE.free) {
+      // Under a JavaScript frame the stack cannot suspend.
+      this.#closedFuel += used;
+      if (this.#closedFuel > CLOSED_FUEL_MAX)
+        this.fail(new Trap('realloc, post-return or a start function ran for too long'));
+      return;
+    }
+    if (this.#isDead() || !this.#queue.sliceIsOver) return;
+    this.suspend();
+    this.#state = 'queued';
+    this.#queue.preempt(this);
   };
 
   /** 1 if the process may have `delta` pages more, else 0. */

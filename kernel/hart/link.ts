@@ -19,7 +19,7 @@ import { AddressCache } from './standard/address-cache.ts';
 import { StandardBindings } from './standard/bindings.ts';
 import { GuestMemory, type Realloc } from './standard/guest-memory.ts';
 import { standardValues, type ValueFunction } from './standard/values.ts';
-import type { TrampolineSignature } from './trampoline.ts';
+import { WAIT_RESULTS, type TrampolineSignature } from './trampoline.ts';
 import { mayWait } from './wasi/wasi.ts';
 
 /** A plan whose modules are instrumented and compiled, index by index. */
@@ -36,7 +36,8 @@ export type HostInterfaces = (
   functionName: string,
 ) => ValueFunction | undefined;
 
-type AnyFunction = (...args: CoreValue[]) => CoreValue | undefined | Promise<unknown>;
+/** A symbol: the guest is to wait (guest.ts). */
+type AnyFunction = (...args: CoreValue[]) => CoreValue | symbol | undefined | Promise<unknown>;
 
 /** Host functions that may suspend their guest; all others are called plainly, so that start functions can use them. */
 const NEVER_SUSPENDS = new Set(['our', 'get-on-exit', 'has-blob', 'get-blob', 'last-blob']);
@@ -106,23 +107,23 @@ export class Linker {
     const { plan, signatures, trampoline } = this.#image;
     const guest = this.#guest;
     const host: Record<string, WebAssembly.ImportValue> = {};
-    for (let i = 0; i < plan.functions.length; i++) {
-      const call = deferred(
+    for (let i = 0; i < plan.functions.length; i++)
+      host[i] = deferred(
         signatures[i]!.params.length,
         () => this.#hostFunction(plan.functions[i]!),
         guest,
         signatures[i]!.results[0] === 'i64' ? 0n : 0,
       );
-      host[i] = signatures[i]!.suspending ? new WebAssembly.Suspending(call) : call;
-    }
+    const waiting = new WebAssembly.Suspending(guest.waiting);
     return new WebAssembly.Instance(trampoline, {
       [HOST_MODULE]: {
         dead: guest.dead,
         mode: guest.mode,
-        yield_now: guest.yieldNow,
-        yield: new WebAssembly.Suspending(guest.yield),
+        wait: guest.wait,
+        yield: guest.yield,
         memory_grow: guest.growMemory,
         table_grow: guest.growTable,
+        ...Object.fromEntries(WAIT_RESULTS.map((result) => [`wait_${result}`, waiting])),
       },
       host,
     }).exports;
@@ -297,10 +298,12 @@ export class Linker {
       guest.charge(GENERIC_CALL_FUEL);
       const result = call(...args);
       if (!(result instanceof Promise)) return result;
-      return result.catch((fault: unknown) => {
-        guest.fail(fault);
-        return nothing;
-      });
+      return guest.suspendUntil(
+        result.catch((fault: unknown) => {
+          guest.fail(fault);
+          return nothing;
+        }),
+      );
     };
   }
 
@@ -374,11 +377,14 @@ function deferred(
     call = make();
     return call(...args);
   };
+  // What a waiting function returns now is dropped; it must only be of the right type.
+  const now = (result: ReturnType<AnyFunction>): ReturnType<AnyFunction> =>
+    typeof result === 'symbol' ? nothing : result;
   // Fixed arities spare the hot functions an array per call.
   if (arity === 1)
     return (a) => {
       try {
-        return call(a!);
+        return now(call(a!));
       } catch (fault) {
         guest.fail(fault);
         return nothing;
@@ -387,7 +393,7 @@ function deferred(
   if (arity === 2)
     return (a, b) => {
       try {
-        return call(a!, b!);
+        return now(call(a!, b!));
       } catch (fault) {
         guest.fail(fault);
         return nothing;
@@ -395,7 +401,7 @@ function deferred(
     };
   return (...args) => {
     try {
-      return call(...args);
+      return now(call(...args));
     } catch (fault) {
       guest.fail(fault);
       return nothing;

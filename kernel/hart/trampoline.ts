@@ -3,7 +3,11 @@
  * leave, calls JavaScript, and executes `unreachable` when the process's dead flag is up. So a kill and a host's refusal are traps,
  * which no guest can catch, and no JavaScript exception ever travels through guest code.
  *
- * Imports `hl.dead` and `hl.mode` (mutable i32 globals of the process), `hl.yield_now` (plain) and `hl.yield` (suspending), and
+ * All JavaScript is called plainly. A function that must wait says so by raising the `wait` flag; only then does the trampoline call
+ * the suspending import for its result type. (A suspending import suspends even when its JavaScript has a result at once: that cost
+ * every call a turn of the microtask queue, and let guests run on outside of their slice.)
+ *
+ * Imports `hl.dead`, `hl.mode`, `hl.wait` (mutable i32 globals of the process), `hl.yield`, `hl.wait_<type>` (suspending), and
  * `host.<n>`; exports `yield`, `memory_grow`, `table_grow`, and `<n>`.
  */
 import type { CoreType } from './abi/types.ts';
@@ -21,7 +25,7 @@ export const MODE = {
 export interface TrampolineSignature {
   readonly params: readonly CoreType[];
   readonly results: readonly CoreType[];
-  /** Whether its JavaScript may return a promise, so that it is imported as `WebAssembly.Suspending`. */
+  /** Whether its JavaScript may ask to wait. */
   readonly suspending: boolean;
 }
 
@@ -29,56 +33,62 @@ const VALUE_TYPE: Record<CoreType, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, 
 const OP = {
   unreachable: 0x00,
   if: 0x04,
-  else: 0x05,
   end: 0x0b,
   call: 0x10,
+  drop: 0x1a,
   get: 0x20,
   globalGet: 0x23,
+  globalSet: 0x24,
   const: 0x41,
   eq: 0x46,
 };
+/** The name of every trampoline module, by which trap reports leave its frames out. */
+export const TRAMPOLINE_NAME = 'hl';
 const VOID = 0x40;
 const DEAD = 0;
 const MODE_GLOBAL = 1;
-/** The name of every trampoline module, by which trap reports leave its frames out. */
-export const TRAMPOLINE_NAME = 'hl';
-/** Imported functions before the host's own: yield_now, yield, memory_grow, table_grow. */
-const FIXED = 4;
+const WAIT = 2;
+/** Imported functions before the host's own: yield, memory_grow, table_grow, then one wait for each result type. */
+const YIELD = 0;
+const MEMORY_GROW = 1;
+const TABLE_GROW = 2;
+const WAITS = 3;
+
+/** The result types a waiting function can have; `wait_void` is for none. */
+export const WAIT_RESULTS = ['void', 'i32', 'i64', 'f32', 'f64'] as const;
+const FIXED = WAITS + WAIT_RESULTS.length;
 
 /** The bytes of a trampoline module for these host functions, in order. */
 export function trampolineModule(signatures: readonly TrampolineSignature[]): Uint8Array {
   const types = new Types();
-  const fixed: TrampolineSignature[] = [
-    { params: [], results: [], suspending: false },
-    { params: [], results: [], suspending: true },
-    { params: ['i32', 'i32'], results: ['i32'], suspending: false },
-    { params: ['i32'], results: ['i32'], suspending: false },
+  const plain = (params: CoreType[], results: CoreType[]): TrampolineSignature => ({
+    params,
+    results,
+    suspending: false,
+  });
+  const grow = [plain(['i32', 'i32'], ['i32']), plain(['i32'], ['i32'])] as const;
+  const fixed = [
+    { name: 'yield', type: plain([], []) },
+    { name: 'memory_grow', type: grow[0] },
+    { name: 'table_grow', type: grow[1] },
+    ...WAIT_RESULTS.map((result) => ({
+      name: `wait_${result}`,
+      type: plain([], result === 'void' ? [] : [result]),
+    })),
   ];
-  const names = ['yield_now', 'yield', 'memory_grow', 'table_grow'];
   const imports = [
     importGlobal('dead'),
     importGlobal('mode'),
-    ...fixed.map((signature, i) => importFunction('hl', names[i]!, types.of(signature))),
+    importGlobal('wait'),
+    ...fixed.map(({ name, type }) => importFunction('hl', name, types.of(type))),
     ...signatures.map((signature, i) => importFunction('host', `${i}`, types.of(signature))),
   ];
   const count = FIXED + signatures.length;
   const bodies = [
-    [
-      OP.globalGet,
-      MODE_GLOBAL,
-      OP.if,
-      VOID,
-      OP.call,
-      0,
-      OP.else,
-      OP.call,
-      1,
-      OP.end,
-      ...trapIfDead(),
-    ],
+    [OP.call, YIELD, ...waitIfAsked([], types), ...trapIfDead()],
     // Growing is allowed anywhere, realloc included, and its JavaScript cannot fail.
-    [OP.get, 0, OP.get, 1, OP.call, 2],
-    [OP.get, 0, OP.call, 3],
+    [OP.get, 0, OP.get, 1, OP.call, MEMORY_GROW],
+    [OP.get, 0, OP.call, TABLE_GROW],
     ...signatures.map((signature, i) => [
       ...trapIfDead(),
       OP.globalGet,
@@ -88,11 +98,12 @@ export function trampolineModule(signatures: readonly TrampolineSignature[]): Ui
       ...signature.params.flatMap((_, p) => [OP.get, ...leb(p)]),
       OP.call,
       ...leb(FIXED + i),
+      ...(signature.suspending ? waitIfAsked(signature.results, types) : []),
       ...trapIfDead(),
     ]),
   ];
   const exported = ['yield', 'memory_grow', 'table_grow', ...signatures.map((_, i) => `${i}`)];
-  const functions = [fixed[0]!, fixed[2]!, fixed[3]!, ...signatures].map((signature) =>
+  const functions = [plain([], []), ...grow, ...signatures].map((signature) =>
     leb(types.of(signature)),
   );
   return Uint8Array.from([
@@ -111,6 +122,16 @@ export function trampolineModule(signatures: readonly TrampolineSignature[]): Ui
     // The custom section "name" with the module's.
     ...[0, ...withLength([...text('name'), 0, ...withLength(text(TRAMPOLINE_NAME))])],
   ]);
+}
+
+/** With the result (if any) on the stack: replaces it by what the guest waits for, when the host asked to wait. */
+function waitIfAsked([result]: readonly CoreType[], types: Types): number[] {
+  const wait = WAITS + WAIT_RESULTS.indexOf(result ?? 'void');
+  const lower = [OP.const, 0, OP.globalSet, WAIT];
+  if (result === undefined)
+    return [OP.globalGet, WAIT, OP.if, VOID, ...lower, OP.call, wait, OP.end];
+  const block = types.of({ params: [result], results: [result], suspending: false });
+  return [OP.globalGet, WAIT, OP.if, ...leb(block), OP.drop, ...lower, OP.call, wait, OP.end];
 }
 
 function trapIfDead(): number[] {

@@ -13,7 +13,7 @@ import {
 } from './limits.ts';
 
 /** How messages name what is refused. */
-export const FEATURE_NAMES: Readonly<Record<CoreFeature, string>> = {
+const FEATURE_NAMES: Readonly<Record<CoreFeature, string>> = {
   tags: 'exception handling (the tag section)',
   'multi-memory': 'multi-memory (a module with several memories)',
   memory64: 'memory64 (a memory with 64-bit addresses)',

@@ -4,7 +4,6 @@
  */
 
 /** Immediate layouts. Numbers, because the decoder looks one up per instruction of a 12 MB module. */
-export const REFUSED = 0;
 export const PLAIN = 1;
 export const MEMARG = 2;
 export const LOCAL = 3;
@@ -15,14 +14,14 @@ export const BYTES_8 = 7;
 export const INDEX = 8;
 export const SPECIAL = 9;
 
-/** Layout by first opcode byte. */
+/** Layout by first opcode byte; 0: refused. */
 export const LAYOUT: Uint8Array = new Uint8Array(256);
 /** Fuel units by first opcode byte. One unit is about one simple machine operation. */
 export const WEIGHT: Uint8Array = new Uint8Array(256).fill(1);
 
 /** Fuel for what is slower than one simple operation. */
-export const CALL_WEIGHT = 4;
-export const CALL_INDIRECT_WEIGHT = 6;
+const CALL_WEIGHT = 4;
+const CALL_INDIRECT_WEIGHT = 6;
 const SLOW_ARITHMETIC_WEIGHT = 4;
 const RUNTIME_CALL_WEIGHT = 16;
 

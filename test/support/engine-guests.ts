@@ -114,7 +114,7 @@ export function answer(at: string, length: string): string {
 }
 
 /** An `init` that answers every request with its own body. */
-export const ECHO_INIT = `
+const ECHO_INIT = `
   (loop $next-message
     (global.set $next (i32.const 0x100000))
     (call $receive (i32.const 1024))

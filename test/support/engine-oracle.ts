@@ -200,7 +200,11 @@ function leanRunner(
       );
       const calls = {
         charge: () => undefined,
-        suspend: () => new Promise<undefined>((resolve) => (resumed = () => resolve(undefined))),
+        // The bindings hand on whatever this returns; here it is what a suspending import waits for.
+        suspend: () =>
+          new Promise<undefined>((resolve) => {
+            resumed = () => resolve(undefined);
+          }) as unknown as symbol,
         resume: (finish: () => void) => {
           finish();
           resumed?.();

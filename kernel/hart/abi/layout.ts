@@ -2,9 +2,9 @@
 import type { CoreType, FuncType, ValueType, VariantLike } from './types.ts';
 
 /** Parameters passed as core values; more go through memory. */
-export const flatParamsMax = 16;
+const flatParamsMax = 16;
 /** Results passed as core values; more go through memory. */
-export const flatResultsMax = 1;
+const flatResultsMax = 1;
 
 export interface Layout {
   /** Bytes in linear memory. */
@@ -39,7 +39,7 @@ export function layoutOf(type: ValueType): Layout {
   return layout;
 }
 
-export function alignTo(offset: number, align: number): number {
+function alignTo(offset: number, align: number): number {
   return Math.ceil(offset / align) * align;
 }
 

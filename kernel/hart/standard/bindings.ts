@@ -28,8 +28,8 @@ import { Lowerer } from './lower.ts';
 export interface GuestCalls {
   /** Charges fuel. */
   charge(units: number): void;
-  /** Makes the promise a suspending import returns; the guest's stack waits for `resume`. */
-  suspend(): Promise<undefined>;
+  /** Makes the guest's stack wait for `resume`; its value is what the import must return. */
+  suspend(): symbol;
   /** Queues the guest; when its turn comes `finish` runs (it may lower results), then the stack continues. */
   resume(finish: () => void): void;
   /** Ends the guest with this fault at the import's return; for use in a catch. */
@@ -44,8 +44,8 @@ export interface GenerationTraits {
   readonly grantParams: boolean;
 }
 
-/** A core function: i32 as number, i64 as bigint; undefined for none, a promise to suspend. */
-export type CoreFunction = (...args: never[]) => number | Promise<undefined> | undefined;
+/** A core function: i32 as number, i64 as bigint; undefined for none, a symbol when the guest is to wait. */
+export type CoreFunction = (...args: never[]) => number | symbol | undefined;
 
 /** Fuel of any host call, before bytes: about what it costs beside guest instructions. */
 const HOST_CALL_FUEL = 300;
@@ -280,7 +280,7 @@ export class StandardBindings {
   #call<T>(
     start: () => MaybePromise<T>,
     lower?: (value: T) => void,
-  ): Promise<undefined> | undefined {
+  ): symbol | undefined {
     try {
       this.#memory.refresh();
       const value = start();
@@ -293,11 +293,11 @@ export class StandardBindings {
     return undefined;
   }
 
-  #finish(done: MaybePromise<void>): Promise<undefined> | undefined {
+  #finish(done: MaybePromise<void>): symbol | undefined {
     return done instanceof Promise ? this.#later(done, undefined) : undefined;
   }
 
-  #later<T>(value: Promise<T>, lower: ((value: T) => void) | undefined): Promise<undefined> {
+  #later<T>(value: Promise<T>, lower: ((value: T) => void) | undefined): symbol {
     value.then(
       (settled) =>
         this.#calls.resume(() => {

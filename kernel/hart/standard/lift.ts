@@ -181,9 +181,3 @@ export class Lifter {
 export function u64(low: number, high: number): U64 {
   return high < 0x20_0000 ? high * 0x1_0000_0000 + low : (BigInt(high) << 32n) | BigInt(low);
 }
-
-/** From the i64 a core function was called with. */
-export function u64OfI64(value: bigint): U64 {
-  const unsigned = BigInt.asUintN(64, value);
-  return unsigned <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(unsigned) : unsigned;
-}
