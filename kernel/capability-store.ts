@@ -12,7 +12,7 @@ import { CAPABILITY_PARAMS_CHARS_MAX, HELD_CAPABILITIES_MAX } from './limits.ts'
 import type { Party, Process } from './process-table.ts';
 
 /** Whether this party's rows are on disk: modules' always, a process's by its on-exit. */
-export function isPersistent(party: Party): boolean {
+function isPersistent(party: Party): boolean {
   return party.kind !== 'process' || party.persistent;
 }
 

@@ -22,7 +22,7 @@ export interface RouteTables<P extends RouteParty> {
 }
 
 /** The message leaves the node. */
-export const TO_NET = { kind: 'net' } as const;
+const TO_NET = { kind: 'net' } as const;
 
 /** Why a message goes nowhere. */
 export type RefusalReason =

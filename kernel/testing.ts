@@ -111,7 +111,7 @@ export class GuestApi {
 }
 
 /** Runs guests given as functions. `load` finds them by the text of their "component". */
-export class ScriptedEngine implements Engine {
+class ScriptedEngine implements Engine {
   readonly #code = new Map<string, GuestCode>();
   /** Guests started so far. */
   started = 0;
@@ -216,7 +216,7 @@ export function settle(): Promise<void> {
 }
 
 /** Keeps what was printed. */
-export class KeptPrintouts implements PrintSink {
+class KeptPrintouts implements PrintSink {
   readonly printouts: Printout[] = [];
 
   print(printout: Printout): void {
@@ -232,7 +232,7 @@ export class KeptPrintouts implements PrintSink {
 }
 
 /** 1, 2, 3 ... */
-export class CountedIds implements Ids {
+class CountedIds implements Ids {
   #next = 1;
 
   id53(): number {

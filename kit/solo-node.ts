@@ -10,7 +10,7 @@ import { MemoryStore } from '../kernel/store.ts';
 import { state } from '../runtime-modules/state/index.ts';
 import { timer } from '../runtime-modules/timer/index.ts';
 
-export const SOLO_NODE = 'kit.os';
+const SOLO_NODE = 'kit.os';
 const PROCESS = processId('main:kit:kit.os');
 const DRIVER = 'kit';
 const WATCH_MS = 25;

@@ -99,25 +99,16 @@ export function isSafePackageId(id: string): boolean {
   return /^[a-z0-9-]+:[a-z0-9.-]+$/.test(id);
 }
 
-export function isSafeNodeId(node: NodeId): boolean {
-  return /^[a-z0-9.-]+$/.test(node);
-}
-
 /** The node name that stands for the local node, in message sources and targets only (kernel.md §1.2). */
 export const OUR = 'our';
 
 export const KERNEL = processId('kernel:distro:sys');
-export const NET = processId('net:distro:sys');
 export const VFS = processId('vfs:distro:sys');
 export const STATE = processId('state:distro:sys');
-export const ETH = processId('eth:distro:sys');
-export const HTTP_SERVER = processId('http-server:distro:sys');
-export const HTTP_CLIENT = processId('http-client:distro:sys');
 export const TIMER = processId('timer:distro:sys');
 export const KV = processId('kv:distro:sys');
 export const SQLITE = processId('sqlite:distro:sys');
 export const FD_MANAGER = processId('fd-manager:distro:sys');
-export const NOTIFICATIONS = processId('notifications:distro:sys');
 /** A Wasm process, not a runtime module. */
 export const TERMINAL = processId('terminal:terminal:sys');
 

@@ -85,11 +85,6 @@ export async function buildAssemblyScript(source: string): Promise<NativeBuild> 
   return { component: await componentOfCore(core, wit, 'process-v1', source), inputs };
 }
 
-/** Whether a process folder is AssemblyScript: `assembly/index.ts` or an `asconfig.json`. */
-export function assemblyEntry(folder: string): string {
-  return join(folder, 'assembly', 'index.ts');
-}
-
 async function loadCompiler(): Promise<typeof import('assemblyscript/asc')> {
   try {
     return await import('assemblyscript/asc');

@@ -12,7 +12,7 @@ import { componentOfCore } from './wasm-tools.ts';
 const run = promisify(execFile);
 
 /** What to install where C does not build. */
-export const C_PACKAGES = 'clang lld wasi-libc libclang-rt-14-dev-wasm32';
+const C_PACKAGES = 'clang lld wasi-libc libclang-rt-14-dev-wasm32';
 
 const COMPILE_LIMIT_MS = 120_000;
 

@@ -22,7 +22,7 @@ export interface ScriptsBuild {
 
 const MAGIC_BYTES = 24;
 /** Names are padded to this with spaces. */
-export const NAME_BYTES = 64;
+const NAME_BYTES = 64;
 const SPACE = 0x20;
 
 /**

@@ -5,7 +5,7 @@ import { type Guest, isObject, jsonOf, type Reply, textOf } from './guest.ts';
 
 const STEP_TIMEOUT_S = 5;
 
-export const FAILURES = {
+const FAILURES = {
   noManifest: 'no scripts manifest in package',
   badManifest: 'could not parse scripts.json file',
   notListed: 'script not in scripts.json file',
