@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Image } from '../../kernel/engine.ts';
 import type { Awaited, Delivery } from '../../kernel/process-host.ts';
-import { FUNCTIONS, guest, parameterCount } from '../support/engine-guests.ts';
+import { FUNCTIONS, guest, guestText, ofCore, parameterCount } from '../support/engine-guests.ts';
 import { delivery, EngineBench, OUR, RecordingHost } from '../support/engine-host.ts';
 
 const seed = 20_261_121;
@@ -13,14 +13,21 @@ const RECORDS = 0x10000;
 const WORDS = 128;
 const PAGES = 17;
 
+/** UTF-8 takes the lean bindings, UTF-16 the generic ones (findings.md F9). */
+const ENCODINGS = ['utf8', 'utf16'] as const;
+type Encoding = (typeof ENCODINGS)[number];
+
 const bench = new EngineBench();
-let image: Image;
+let images: Readonly<Record<Encoding, Image>>;
 const rejections: unknown[] = [];
 const onRejection = (reason: unknown): void => void rejections.push(reason);
 
 beforeAll(async () => {
   process.on('unhandledRejection', onRejection);
-  image = await bench.engine.load(await caller());
+  images = {
+    utf8: await bench.engine.load(await caller('utf8')),
+    utf16: await bench.engine.load(await caller('utf16')),
+  };
 });
 afterAll(() => {
   process.off('unhandledRejection', onRejection);
@@ -31,7 +38,7 @@ afterAll(() => {
  * Receives one message of words: the number of a function, 14 arguments, then what goes to `RECORDS`; calls the function and ends. It
  * reads each argument by its place, so that every function gets as many as it takes.
  */
-function caller(): Promise<Uint8Array> {
+function caller(encoding: Encoding): Promise<Uint8Array> {
   const calls = FUNCTIONS.map((name, i) => {
     const args = Array.from(
       { length: parameterCount(name) },
@@ -42,7 +49,7 @@ function caller(): Promise<Uint8Array> {
       name === 'has-blob' ? `(drop (call $${name}))` : `(call $${name} ${args.join(' ')})`;
     return `(if (i32.eq (i32.load (i32.const 0x8000)) (i32.const ${i})) (then ${call}))`;
   });
-  return guest({
+  const text = guestText({
     imports: FUNCTIONS,
     memory: `${PAGES}`,
     init: `
@@ -51,6 +58,7 @@ function caller(): Promise<Uint8Array> {
       (memory.copy (i32.const ${RECORDS}) (i32.add (i32.load (i32.const 1096)) (i32.const 60)) (i32.const ${4 * WORDS}))
       ${calls.join('\n')}`,
   });
+  return ofCore(text, { encoding });
 }
 
 /** Answers whatever would wait. */
@@ -98,17 +106,19 @@ const words = (count: number): fc.Arbitrary<number[]> =>
 
 /** Every reason the bindings know for refusing what a guest passed. */
 const REASONS =
-  /^(pointer \d+ is not aligned|\d+ bytes at pointer|a string (of \d+ bytes )?at pointer|option has no case|on-exit has no case|a list of \d+ elements is longer|a call may pass at most|realloc returned|unreachable|the component has no realloc|memory access out of bounds)/;
+  /^(a string is not valid|\d+ is no case of a|pointer \d+ is not aligned|\d+ bytes at pointer|a string (of \d+ bytes )?at pointer|option has no case|on-exit has no case|a list of \d+ elements is longer|a call may pass at most|realloc returned|unreachable|the component has no realloc|memory access out of bounds)/;
 
-test.each(FUNCTIONS.map((name, index) => ({ name, index })))(
-  'F12 fuzz $name: hostile arguments trap that guest alone',
-  async ({ name, index }) => {
+test.each(
+  ENCODINGS.flatMap((encoding) => FUNCTIONS.map((name, index) => ({ encoding, name, index }))),
+)(
+  'F9 F12 fuzz $encoding $name: hostile arguments trap that guest alone',
+  async ({ encoding, name, index }) => {
     let trapped = 0;
     await fc.assert(
       fc.asyncProperty(words(14), words(WORDS), async (args, records) => {
         const host = new Prompt();
         host.deliver(delivery(Buffer.from(Uint32Array.from([index, ...args, ...records]).buffer)));
-        const running = bench.engine.start(image, OUR, host);
+        const running = bench.engine.start(images[encoding], OUR, host);
         const end = await running.ended;
         if (end.kind === 'returned') return;
         expect(end.kind).toBe('trapped');
