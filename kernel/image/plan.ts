@@ -7,9 +7,6 @@
  */
 import { ImageError } from '../engine.ts';
 import type { FuncType, ResourceType } from '../hart/abi/types.ts';
-import { rulesOf } from '../hart/generations.ts';
-import { standardMismatch } from '../hart/standard/signatures.ts';
-import { wasiMismatch } from '../hart/wasi/signatures.ts';
 import type {
   Canon,
   CanonOptions,
@@ -103,7 +100,7 @@ export const HOST_MODULE = 'hl';
 
 /**
  * @throws ImageError 'malformed' for indices and names that lead nowhere, 'limit' over the instance caps,
- *   'unsupported-import' for imports of anything but instances and for functions that the host has with other types.
+ *   'unsupported-import' for imports of anything but instances. What it says of their types is not compared with the host's here.
  */
 export function planComponent(component: Component): LinkPlan {
   const planner = new Planner();
@@ -288,7 +285,6 @@ class Planner {
       case 'lower': {
         const { func } = scope.get('func', canon.func);
         const options = planOptions(canon.options, scope);
-        if (func.kind === 'import') checkImport(func.interface, func.name, func.type);
         return this.#host(
           func.kind === 'lifted'
             ? { kind: 'lifted', callee: func.lifted, type: func.lifted.type, options }
@@ -332,16 +328,6 @@ class Planner {
     this.#functions.push(made);
     return { sort: 'core-func', ref: { kind: 'host', index: this.#functions.length - 1 } };
   }
-}
-
-/** The types a component states for what it imports must be those of the host (F9). */
-function checkImport(interfaceName: string, name: string, type: FuncType): void {
-  const rules = rulesOf(interfaceName);
-  const mismatch =
-    rules === undefined
-      ? wasiMismatch(interfaceName, name, type)
-      : standardMismatch(interfaceName, name, type, rules);
-  if (mismatch !== undefined) throw new ImageError('unsupported-import', mismatch);
 }
 
 function planOptions(options: CanonOptions, scope: Scope): PlanOptions {

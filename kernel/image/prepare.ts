@@ -1,5 +1,6 @@
 /** The work between component bytes and what V8 compiles; pure, and the body of the prepare worker. */
 import { ImageError } from '../engine.ts';
+import { checkImports } from './check-imports.ts';
 import { instrument, INSTRUMENTATION_VERSION } from './fuel.ts';
 import { planComponent } from './plan.ts';
 import { validateComponent } from './validate.ts';
@@ -15,9 +16,10 @@ export const PREPARATION_VERSION = `2 ${INSTRUMENTATION_VERSION}`;
  * @throws ImageError naming what is wrong
  */
 export function prepare(component: Uint8Array): Uint8Array[] {
-  const { modules } = planComponent(validateComponent(component).component);
+  const plan = planComponent(validateComponent(component).component);
+  checkImports(plan);
   let total = 0;
-  return modules.map(({ bytes }) => {
+  return plan.modules.map(({ bytes }) => {
     const made = instrument(bytes);
     total += made.length;
     if (total > PREPARED_BYTES_MAX)

@@ -60,7 +60,7 @@ describe.each([
       (one): one is HostFunction & { kind: 'import' } => one.kind === 'import',
     );
     expect(imported.length).toBe(count);
-    // Planning compared them; here once more against the others, which must differ where the generation does.
+    // Loading compares them too; here each on its own, so that a failure names it.
     for (const one of imported)
       expect(standardMismatch(one.interface, one.name, one.type, rulesOf(one.interface)!)).toBe(
         undefined,
