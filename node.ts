@@ -10,20 +10,24 @@ import type { PackageId, ProcessId } from './wit/types.ts';
 import { clearUnpacking, installPackage, planBoot, readPackages, readWasm } from './kernel/boot.ts';
 import { createEngine } from './kernel/hart/create-engine.ts';
 import { WorkerHartPool } from './kernel/hart/hart-pool.ts';
-import { type BootEntry, Kernel } from './kernel/kernel.ts';
+import { type BootEntry, Kernel, type StorageUse } from './kernel/kernel.ts';
 import { type PrintSink, renderPrintout } from './kernel/print.ts';
 import { systemClock } from './kernel/clock.ts';
 import { serveControl } from './runtime-modules/backup/control.ts';
 import { Staging } from './runtime-modules/backup/staging.ts';
 import { fdManager } from './runtime-modules/fd-manager/index.ts';
 import { readUlimit } from './runtime-modules/fd-manager/ulimit.ts';
+import { kv } from './runtime-modules/kv/index.ts';
+import { sqlite } from './runtime-modules/sqlite/index.ts';
 import {
   developmentIdentity,
   type Identity,
   IdentityError,
 } from './runtime-modules/identity/development.ts';
 import { type Home, HomeError, openHome, wipeHome } from './runtime-modules/identity/home.ts';
+import { Accounts } from './runtime-modules/shared/accounts.ts';
 import type { BackupParticipant } from './runtime-modules/shared/backup.ts';
+import { type Quotas, readQuotas } from './runtime-modules/shared/quotas.ts';
 import {
   openLevelStore,
   type OpenedStore,
@@ -110,6 +114,7 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   await using parts = new AsyncDisposableStack();
   if (config.fresh === true) await wipeHome(config.home);
   const home = parts.use(await openHome(config.home));
+  const accounts = new Accounts(await quotasOf(home));
   const identity = await openIdentity(config);
   const ending = Promise.withResolvers<Error | undefined>();
   let kernel: Kernel | undefined;
@@ -147,12 +152,13 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
     store,
     seed,
     sink: sinkTo(terminal),
+    storage: storageOf(accounts),
     onShutdown: () => ending.resolve(undefined),
   });
   const running = kernel;
   parts.defer(() => running.shutdown());
   kernel.debug.setFull((config.verbosity ?? 0) >= EVENTS_FROM);
-  const participants = registerModules(kernel, store, home, config);
+  const participants = registerModules(kernel, { store, home, config, accounts });
   await bootProcesses(kernel, { home, config, bundled, tell: (text) => say(terminal, text) });
   const control = await serveControl(
     home.path,
@@ -218,6 +224,24 @@ function openIdentity(config: NodeConfig): Promise<Identity> {
   );
 }
 
+async function quotasOf(home: Home): Promise<Quotas> {
+  try {
+    return await readQuotas(home.path);
+  } catch (error) {
+    throw new HomeError('unusable', (error as Error).message, { cause: error });
+  }
+}
+
+function storageOf(accounts: Accounts): StorageUse {
+  return {
+    use: (of) => {
+      const { bytes, handles, quota } = accounts.use(of);
+      return { diskBytes: bytes, diskBytesMax: quota.bytes, openHandles: handles };
+    },
+    operationsMax: (of) => accounts.quota(of).operations,
+  };
+}
+
 function openTerminal(
   config: NodeConfig,
   identity: Identity,
@@ -241,27 +265,39 @@ function openTerminal(
   );
 }
 
+interface ModuleParts {
+  readonly store: OpenedStore['store'];
+  readonly home: Home;
+  readonly config: NodeConfig;
+  readonly accounts: Accounts;
+}
+
 /** A module is made with its port and registered in one step; none knows another. What can be backed up while it runs is returned. */
 function registerModules(
   kernel: Kernel,
-  store: OpenedStore['store'],
-  home: Home,
-  { softUlimit }: NodeConfig,
+  { store, home, config, accounts }: ModuleParts,
 ): readonly BackupParticipant[] {
   kernel.registerModule(timer()({ clock: systemClock, port: kernel.port('timer') }));
   kernel.registerModule(
     state()({ store, backup: () => store.backup(), port: kernel.port('state') }),
   );
   kernel.registerModule(
-    fdManager({ softUlimit })({
+    fdManager({ softUlimit: config.softUlimit })({
       port: kernel.port('fd-manager'),
       clock: systemClock,
       readUlimit,
     }),
   );
-  const files = vfs({ root: join(home.path, 'vfs') })({ port: kernel.port('vfs') });
+  const files = vfs({ root: join(home.path, 'vfs') })({ port: kernel.port('vfs'), accounts });
   kernel.registerModule(files);
-  return [files.backup];
+  const keys = kv({ root: join(home.path, 'kv') })({ port: kernel.port('kv') });
+  kernel.registerModule(keys);
+  const tables = sqlite({ root: join(home.path, 'sqlite') })({
+    port: kernel.port('sqlite'),
+    clock: systemClock,
+  });
+  kernel.registerModule(tables);
+  return [files.backup, keys.backup, tables.backup];
 }
 
 interface BootParts {

@@ -424,7 +424,11 @@ describe('Debug', () => {
   });
 
   test('Usage, our extension, says what each has used', async () => {
-    const node = new TestNode();
+    const storage = {
+      use: () => ({ diskBytes: 7, diskBytesMax: Infinity, openHandles: 2 }),
+      operationsMax: () => 10,
+    };
+    const node = new TestNode({ storage });
     await node.start(A, idle);
     const answer = await boss(node, async (guest) => {
       await node.clock.advance(500);
@@ -441,6 +445,8 @@ describe('Debug', () => {
             uptime_ms: 500,
             restarts: 0,
             mailbox: 0,
+            queued_operations: 0,
+            package: { disk_bytes: 7, disk_bytes_max: null, open_handles: 2 },
           },
           [BOSS]: { messages_sent: 1 },
         },

@@ -20,6 +20,8 @@ export const HELD_CAPABILITIES_MAX = 16_384;
 export const CAPABILITY_PARAMS_CHARS_MAX = 8_192;
 /** Work of one source that a module has accepted and not finished; its next request is suspended like by a full mailbox. */
 export const MODULE_JOBS_PER_SOURCE_MAX = 1_000;
+/** The same of all processes of a package together, unless the owner's quotas say otherwise. */
+export const MODULE_JOBS_PER_PACKAGE_MAX = 4_000;
 /** Timeouts further away than this never fire: about 31 years, in seconds. */
 export const TIMEOUT_S_MAX = 1_000_000_000;
 /** Accuracy of request timeouts: a timeout fires at most this late, never early. */

@@ -222,6 +222,39 @@ test('one source can have a thousand unfinished requests; the next one suspends 
   expect(node.sink.at(0).join()).toMatch(/dropped a request/);
 });
 
+test('F19 processes of one package share its quota of unfinished requests; another package has its own', async () => {
+  const storage = {
+    use: () => ({ diskBytes: 7, diskBytesMax: Infinity, openHandles: 2 }),
+    operationsMax: (of: string) => (of === 'pkg:sys' ? 5 : 1_000),
+  };
+  const node = new TestNode({ storage });
+  const module = new SlowModule();
+  node.kernel.registerModule(module);
+  const sent = new Map<string, number>();
+  const sender = async (guest: GuestApi): Promise<void> => {
+    for (let count = 1; count <= 8; count += 1) {
+      await guest.send(MODULE, { body: bytesOf(`${guest.our.process}${count}/${count}`) });
+      sent.set(guest.our.process, count);
+    }
+    await idle(guest);
+  };
+  await node.start(A, sender);
+  await node.start(B, sender);
+  await node.start('c:other:sys', sender);
+  await settle();
+  expect(sent.get(A)! + (sent.get(B) ?? 0)).toBe(5);
+  expect(sent.get('c:other:sys')).toBe(8);
+  const usage = node.kernel.usage();
+  expect(usage.get(processId('c:other:sys'))).toMatchObject({ queuedOperations: 8 });
+  expect(usage.get(processId(A))).toMatchObject({
+    queuedOperations: sent.get(A),
+    package: { diskBytes: 7, openHandles: 2 },
+  });
+  module.end(`${A}1`);
+  await settle();
+  expect(sent.get(A)! + (sent.get(B) ?? 0)).toBe(6);
+});
+
 test('a module knows its caller: local, existing, and what it holds as JSON values', async () => {
   const { node, module } = await scene(async (guest) => {
     await guest.host.saveCapabilities([{ issuer: guest.our, params: '{"a":1,"b":2}' }]);

@@ -1,6 +1,12 @@
 /** What the kernel says about a process to those who may ask (kernel.md §4, Debug; `Usage` is our extension). */
-import type { ProcessDescription, ProcessUsage } from '../wit/kernel-api.ts';
+import type { PackageUsage, ProcessDescription, ProcessUsage } from '../wit/kernel-api.ts';
 import type { Party } from './process-table.ts';
+
+/** What a process uses that is not in it. */
+export interface OutsideUse {
+  readonly queuedOperations: number;
+  readonly package: PackageUsage | undefined;
+}
 
 /** Runtime modules are described as the reference does: no wasm, version 1, on-exit restart (K109). */
 export function describeProcess(party: Party): ProcessDescription {
@@ -18,8 +24,8 @@ export function describeProcess(party: Party): ProcessDescription {
   return { wasmBytesHandle, witVersion, onExit, capabilities, public: isPublic };
 }
 
-/** `nowMs` is of the clock that stamped the process's start. */
-export function describeUsage(party: Party, nowMs: number): ProcessUsage {
+/** `nowMs` is of the clock that stamped the process's start; `outside`: what is kept outside of it, for a process only. */
+export function describeUsage(party: Party, nowMs: number, outside: OutsideUse): ProcessUsage {
   const base = {
     fuel: 0,
     cpuMs: 0,
@@ -48,5 +54,7 @@ export function describeUsage(party: Party, nowMs: number): ProcessUsage {
     mailboxBytes: mailbox.bytes,
     uptimeMs: party.state === 'running' ? nowMs - party.startedAtMs : 0,
     restarts: party.restarts,
+    queuedOperations: outside.queuedOperations,
+    ...(outside.package === undefined ? {} : { package: outside.package }),
   };
 }

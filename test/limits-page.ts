@@ -28,6 +28,15 @@ const SECTIONS: Readonly<Record<string, Readonly<Record<string, readonly string[
     'kernel/hart/trap-report.ts': ['FRAMES_MAX'],
   },
   vfs: { 'runtime-modules/vfs/limits.ts': [] },
+  'Quotas of packages': {
+    'runtime-modules/shared/quotas.ts': [
+      'QUOTA_BYTES_DEFAULT',
+      'QUOTA_HANDLES_DEFAULT',
+      'QUOTA_OPERATIONS_DEFAULT',
+    ],
+    'runtime-modules/shared/accounts.ts': ['RECOUNT_MS'],
+  },
+  Backup: { 'runtime-modules/backup/limits.ts': [] },
   'timer, state, fd-manager': {
     'runtime-modules/timer/index.ts': [
       'TIMERS_PER_PROCESS_MAX',

@@ -74,6 +74,18 @@ export interface ProcessUsage {
   /** Since its last start; 0 when it does not run. */
   readonly uptimeMs: number;
   readonly restarts: number;
+  /** Requests that runtime modules have taken from it and not finished. */
+  readonly queuedOperations?: number;
+  /** Of its package, all its processes together; absent where storage is not accounted for. */
+  readonly package?: PackageUsage;
+}
+
+/** What a package uses of the node's storage, and may use. */
+export interface PackageUsage {
+  /** Files and databases; undefined while they are being counted. */
+  readonly diskBytes: number | undefined;
+  readonly diskBytesMax: number;
+  readonly openHandles: number;
 }
 
 export type KernelResponse =
@@ -252,6 +264,15 @@ function descriptionTree(value: ProcessDescription): JsonObject {
   };
 }
 
+function packageTree({ diskBytes, diskBytesMax, openHandles }: PackageUsage): JsonObject {
+  return {
+    disk_bytes: diskBytes ?? null,
+    // Without limit: JSON has no infinity.
+    disk_bytes_max: Number.isFinite(diskBytesMax) ? diskBytesMax : null,
+    open_handles: openHandles,
+  };
+}
+
 function usageTree(value: ProcessUsage): JsonObject {
   return {
     state: value.state,
@@ -265,5 +286,7 @@ function usageTree(value: ProcessUsage): JsonObject {
     capabilities: value.capabilities,
     uptime_ms: Math.round(value.uptimeMs),
     restarts: value.restarts,
+    queued_operations: value.queuedOperations ?? 0,
+    ...(value.package === undefined ? {} : { package: packageTree(value.package) }),
   };
 }

@@ -46,6 +46,11 @@ export class VfsBackup implements BackupParticipant {
   }
 
   #disk(of: PackageId): string {
-    return join(this.#root, process.platform === 'win32' ? of.replaceAll(':', '_') : of);
+    return packageFolder(this.#root, of);
   }
+}
+
+/** Where a package's drives are. Windows has no colons in names. */
+export function packageFolder(root: string, of: PackageId): string {
+  return join(root, process.platform === 'win32' ? of.replaceAll(':', '_') : of);
 }

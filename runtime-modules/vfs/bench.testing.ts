@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { moduleId } from '../../wit/address.ts';
 import type { Capability } from '../../wit/types.ts';
 import type { VfsAction } from '../../wit/vfs-api.ts';
+import type { Accounts } from '../shared/accounts.ts';
 import { Bench, OUR_NODE, TestPort, type Asked, type Reply } from '../shared/testing.ts';
 import { vfs, type VfsWork } from './index.ts';
 
@@ -20,15 +21,15 @@ export type WireAction = VfsAction['kind'] | Readonly<Record<string, unknown>>;
 export class VfsBench extends Bench<VfsWork> implements AsyncDisposable {
   readonly home: string;
 
-  private constructor(home: string) {
+  private constructor(home: string, accounts: Accounts | undefined) {
     const port = new TestPort('vfs');
-    super(vfs({ root: join(home, 'vfs') })({ port }), port);
+    super(vfs({ root: join(home, 'vfs') })({ port, accounts }), port);
     this.home = home;
   }
 
   /** With the drive `/p:q/d` made by `OWNER`. */
-  static async make(): Promise<VfsBench> {
-    const bench = new VfsBench(await mkdtemp(join(tmpdir(), 'vfs-')));
+  static async make(accounts?: Accounts, home?: string): Promise<VfsBench> {
+    const bench = new VfsBench(home ?? (await mkdtemp(join(tmpdir(), 'vfs-'))), accounts);
     await bench.do('/p:q/d', 'CreateDrive');
     return bench;
   }

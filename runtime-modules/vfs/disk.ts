@@ -1,12 +1,14 @@
 /** Every action on disk, for requests whose authority was decided before (runtime-modules.md §2.1). */
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
+import { copyFile, type FileHandle } from 'node:fs/promises';
 import type { Answer } from '../../kernel/module.ts';
 import type { LazyLoadBlob } from '../../wit/types.ts';
 import { dirEntry, vfsResponse, type VfsAction, type VfsResponse } from '../../wit/vfs-api.ts';
+import type { Book } from '../shared/accounts.ts';
 import { earlyEof, ioFailure, notUtf8 } from '../shared/io-error.ts';
 import { KeyedLock } from '../shared/keyed-lock.ts';
+import { needOf } from './access.ts';
 import { INLINE_BYTES_MAX, TEXT_BYTES_MAX } from './limits.ts';
 import { OffThread } from './off-thread.ts';
 import { OpenFiles, type OpenFile } from './open-files.ts';
@@ -15,7 +17,7 @@ import { pathOf } from './path.ts';
 import { Places } from './place.ts';
 import { openFile, readRange, sizeOf } from './read.ts';
 import * as tree from './tree.ts';
-import { replaceFile, sync, writeAt, writeWhole } from './write.ts';
+import { replaceFile, sync, writeAt, writeNew } from './write.ts';
 import { membersOf, type Member } from './zip.ts';
 
 /** Largest offset a file can have. */
@@ -27,13 +29,17 @@ export class Disk {
   readonly #locks = new KeyedLock();
   readonly #offThread = new OffThread();
 
-  private constructor(places: Places, onLimitHit: () => void) {
+  readonly #book: Book;
+
+  private constructor(places: Places, book: Book, onLimitHit: () => void) {
     this.places = places;
-    this.files = new OpenFiles(onLimitHit);
+    this.#book = book;
+    this.files = new OpenFiles(onLimitHit, book);
   }
 
-  static async open(root: string, onLimitHit: () => void): Promise<Disk> {
-    return new Disk(await Places.open(root), onLimitHit);
+  /** `book`: what packages use, kept by this. */
+  static async open(root: string, book: Book, onLimitHit: () => void): Promise<Disk> {
+    return new Disk(await Places.open(root), book, onLimitHit);
   }
 
   async close(): Promise<void> {
@@ -49,6 +55,10 @@ export class Disk {
     bytes: Uint8Array,
     signal: AbortSignal,
   ): Promise<Answer> {
+    if (needOf(action) !== 'read') {
+      await this.#book.counted(path.package);
+      if (other !== undefined) await this.#book.counted(other.package);
+    }
     if (action.kind === 'AddZip') return this.#addZip(path, bytes, signal);
     const keys = other === undefined ? [path.text] : [path.text, other.text];
     return this.#locks.run(keys, () => {
@@ -92,16 +102,17 @@ export class Disk {
         files.reset(text);
         return OK;
       case 'Write':
-        await writeWhole(places, await places.findWritable(segments), bytes, signal);
-        files.replaced(text);
+        await this.#replace(path, bytes.length, (partial, mode) =>
+          writeNew(partial, mode, bytes, signal),
+        );
         return OK;
       case 'WriteAll':
-        await this.#use(path, 0, (file) => writeOn(file, bytes, signal));
+        await this.#use(path, 0, (file) => this.#writeOn(path, file, bytes, signal));
         return OK;
       case 'Append':
         await this.#use(path, 0, async (file) => {
           file.cursor = BigInt(await sizeOf(file.handle));
-          await writeOn(file, bytes, signal);
+          await this.#writeOn(path, file, bytes, signal);
         });
         return OK;
       case 'SyncAll':
@@ -127,7 +138,10 @@ export class Disk {
           return answer({ kind: 'SeekFrom', value: { new_offset: narrow(file.cursor) } });
         });
       case 'RemoveFile':
-        await tree.removeFile((await places.findEntry(segments)).disk);
+        this.#book.add(
+          path.package,
+          -(await tree.removeFile((await places.findEntry(segments)).disk)),
+        );
         files.reset(text);
         return OK;
       case 'RemoveDir':
@@ -135,16 +149,20 @@ export class Disk {
         files.resetTree(text);
         return OK;
       case 'RemoveDirAll':
-        await tree.removeDirAll((await places.findEntry(segments)).disk, signal);
+        await tree.removeDirAll(
+          (await places.findEntry(segments)).disk,
+          (removed) => this.#book.add(path.package, -removed),
+          signal,
+        );
         files.resetTree(text);
         return OK;
       case 'Rename':
         return this.#rename(path, other ?? path);
       case 'CopyFile': {
-        const to = other ?? path;
         const from = await places.findExisting(segments);
-        await tree.copy(places, from, await places.findWritable(to.segments));
-        files.replaced(to.text);
+        await this.#replace(other ?? path, await tree.copiedBytes(from), (partial) =>
+          copyFile(from, partial),
+        );
         return OK;
       }
       case 'Metadata': {
@@ -159,7 +177,14 @@ export class Disk {
         const length = Number(action.value);
         if (!Number.isSafeInteger(length)) throw ioFailure('EFBIG');
         return this.#use(path, 0, async ({ handle }) => {
-          await handle.truncate(length);
+          const growth = length - (await sizeOf(handle));
+          await this.#book.reserve(path.package, growth);
+          try {
+            await handle.truncate(length);
+          } catch (error) {
+            this.#book.add(path.package, -growth);
+            throw error;
+          }
           return OK;
         });
       }
@@ -177,9 +202,49 @@ export class Disk {
     const open = async (): Promise<FileHandle> => {
       const place = await this.places.find(path.segments);
       if (place.missing > (create & constants.O_CREAT ? 1 : 0)) throw ioFailure('ENOENT');
-      return this.#open(place.disk, constants.O_RDWR | create, path);
+      const flags = constants.O_RDWR | create;
+      if ((create & constants.O_TRUNC) === 0 || place.missing > 0)
+        return this.#open(place.disk, flags, path);
+      const emptied = await tree.sizeAt(place.disk);
+      const handle = await this.#open(place.disk, flags, path);
+      this.#book.add(path.package, -emptied);
+      return handle;
     };
     return this.files.use(path.text, open, work);
+  }
+
+  /** The whole content of a file, in one step. */
+  async #replace(
+    path: VfsPath,
+    bytes: number,
+    fill: (partial: string, mode: number) => Promise<void>,
+  ): Promise<void> {
+    const place = await this.places.findWritable(path.segments);
+    const replacement = { place, package: path.package, bytes };
+    await replaceFile({ places: this.places, book: this.#book }, replacement, fill);
+    this.files.replaced(path.text);
+  }
+
+  async #writeOn(
+    path: VfsPath,
+    file: OpenFile,
+    bytes: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const end = Number(file.cursor) + bytes.length;
+    if (!Number.isSafeInteger(end)) throw ioFailure('EFBIG');
+    const before = await sizeOf(file.handle);
+    const growth = Math.max(0, end - before);
+    await this.#book.reserve(path.package, growth);
+    try {
+      await writeAt(file.handle, bytes, file.cursor, signal);
+    } catch (error) {
+      // Part of it may be there.
+      const grown = (await sizeOf(file.handle).catch(() => before)) - before;
+      this.#book.add(path.package, grown - growth);
+      throw error;
+    }
+    file.cursor += BigInt(bytes.length);
   }
 
   async #open(disk: string, flags: number, path: VfsPath): Promise<FileHandle> {
@@ -205,11 +270,32 @@ export class Disk {
     const source = await this.places.findEntry(from.segments);
     const goal = await this.places.findEntry(to.segments);
     if (source.missing > 0 || goal.missing > 1) throw ioFailure('ENOENT');
-    await tree.move(source.disk, goal.disk);
+    const replaced = from.text === to.text ? 0 : await tree.sizeAt(goal.disk);
+    if (from.package === to.package) {
+      await tree.move(source.disk, goal.disk);
+      this.#book.add(to.package, -replaced);
+    } else await this.#moveOver(from, to, { from: source.disk, to: goal.disk, replaced });
     // No handle may keep addressing the moved file under its old name (M60).
     this.files.resetTree(from.text);
     this.files.resetTree(to.text);
     return OK;
+  }
+
+  /** From one package to another, whose room it takes. */
+  async #moveOver(
+    from: VfsPath,
+    to: VfsPath,
+    disk: { readonly from: string; readonly to: string; readonly replaced: number },
+  ): Promise<void> {
+    const moved = await tree.bytesOf(disk.from);
+    await this.#book.reserve(to.package, moved - disk.replaced);
+    try {
+      await tree.move(disk.from, disk.to);
+    } catch (error) {
+      this.#book.add(to.package, disk.replaced - moved);
+      throw error;
+    }
+    this.#book.add(from.package, -moved);
   }
 
   async #readText(file: OpenFile, signal: AbortSignal): Promise<Answer> {
@@ -270,7 +356,8 @@ export class Disk {
         await tree.createDirAll(await this.places.find(path.segments.slice(0, -1)));
         place = await this.places.findWritable(path.segments);
       }
-      await replaceFile(this.places, place, (partial, mode) =>
+      const replacement = { place, package: path.package, bytes: member.bytes };
+      await replaceFile({ places: this.places, book: this.#book }, replacement, (partial, mode) =>
         member.writeTo(partial, mode, signal),
       );
       this.files.replaced(path.text);
@@ -290,11 +377,6 @@ const READ = answer({ kind: 'Read' });
 function data(bytes: Uint8Array): Answer {
   const blob: LazyLoadBlob = { mime: 'application/octet-stream', bytes };
   return { ...READ, blob };
-}
-
-async function writeOn(file: OpenFile, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
-  await writeAt(file.handle, bytes, file.cursor, signal);
-  file.cursor += BigInt(bytes.length);
 }
 
 async function bytesLeft(file: OpenFile): Promise<number> {

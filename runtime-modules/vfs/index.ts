@@ -13,21 +13,26 @@ import {
   type VfsError,
   type VfsRequest,
 } from '../../wit/vfs-api.ts';
+import { Accounts, type Book, OverQuota } from '../shared/accounts.ts';
 import type { BackupParticipant } from '../shared/backup.ts';
 import { driveCapability } from '../shared/drive-capability.ts';
 import { ioErrorText } from '../shared/io-error.ts';
 import { PackageGates } from '../shared/package-gates.ts';
+import { UNLIMITED } from '../shared/quotas.ts';
 import { decodeBody, refuse } from '../shared/refuse.ts';
 import { holdsRoot, isKernel, needOf, refusalFor } from './access.ts';
-import { VfsBackup } from './backup.ts';
+import { packageFolder, VfsBackup } from './backup.ts';
 import { Disk } from './disk.ts';
 import { BODY_BYTES_MAX, OPERATIONS_MAX } from './limits.ts';
 import { driveOf, normalise, parsePath, type VfsPath } from './path.ts';
 import { Semaphore } from '../shared/semaphore.ts';
+import * as tree from './tree.ts';
 import { ZipFailure } from './zip.ts';
 
 export interface VfsNeeds {
   readonly port: KernelPort;
+  /** What packages may use and do use, shared by all modules; default: without limit. */
+  readonly accounts?: Accounts | undefined;
 }
 
 export interface VfsOptions {
@@ -72,15 +77,20 @@ class Vfs implements VfsModule {
   readonly #port: KernelPort;
   readonly #disk: Promise<Disk>;
   readonly #operations = new Semaphore(OPERATIONS_MAX);
+  readonly #book: Book;
   readonly #gates = new PackageGates();
   #limitAsked = false;
 
-  constructor({ port }: VfsNeeds, options: VfsOptions) {
+  constructor({ port, accounts }: VfsNeeds, options: VfsOptions) {
     this.#port = port;
-    this.backup = new VfsBackup(options.root, this.#gates);
-    this.#disk = Disk.open(options.root, () => this.#onLimitHit());
+    const { root } = options;
+    this.#book = (accounts ?? new Accounts(UNLIMITED)).book((pkg) =>
+      tree.bytesOf(packageFolder(root, pkg)),
+    );
+    this.backup = new VfsBackup(root, this.#gates);
+    this.#disk = Disk.open(root, this.#book, () => this.#onLimitHit());
     // Whoever asks first hears of a failure; nobody asking is no reason to end the node.
-    this.#disk.catch((error: unknown) => port.print(0, `vfs: ${options.root}: ${String(error)}`));
+    this.#disk.catch((error: unknown) => port.print(0, `vfs: ${root}: ${String(error)}`));
   }
 
   decode(request: ModuleRequest): Result<VfsWork, Answer | undefined> {
@@ -99,9 +109,8 @@ class Vfs implements VfsModule {
 
   async handle(work: VfsWork, signal: AbortSignal): Promise<Answer | undefined> {
     try {
-      // Outside the limit of operations, so that waiting for one package does not stop the others.
-      return await this.#gates.pass(packagesOf(work), () =>
-        this.#operations.run(() => this.#perform(work, signal)),
+      return await this.#gated(work, signal).catch((error: unknown) =>
+        this.#retry(error, work, signal),
       );
     } catch (error) {
       if (signal.aborted) return undefined;
@@ -112,6 +121,22 @@ class Vfs implements VfsModule {
   async [Symbol.asyncDispose](): Promise<void> {
     const disk = await this.#disk.catch(() => undefined);
     await disk?.close();
+  }
+
+  /** Waits while its package is held, outside the limit of operations: the others go on. */
+  #gated(work: VfsWork, signal: AbortSignal): Promise<Answer | undefined> {
+    return this.#gates.pass(packagesOf(work), () =>
+      this.#operations.run(() => this.#perform(work, signal)),
+    );
+  }
+
+  /** Once more after a refusal for want of room, if counting again shows that the owner made some. @throws what it was given */
+  async #retry(error: unknown, work: VfsWork, signal: AbortSignal): Promise<Answer | undefined> {
+    if (!(error instanceof OverQuota)) throw error;
+    const of = error.package;
+    const counted = await this.#gates.hold(of, () => this.#book.recount(of));
+    if (!counted) throw error;
+    return this.#gated(work, signal);
   }
 
   /** Path and authority; nothing here touches the disk. */

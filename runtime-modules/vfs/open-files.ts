@@ -3,6 +3,7 @@
  * guests see. A handle that is dropped while in use closes when its user is done.
  */
 import type { FileHandle } from 'node:fs/promises';
+import type { PackageId } from '../../wit/types.ts';
 import { CURSORS_MAX, HANDLES_DEFAULT, HANDLES_MAX } from './limits.ts';
 
 /** An open file during one operation. */
@@ -17,18 +18,27 @@ interface Entry extends OpenFile {
   dropped: boolean;
 }
 
+/** What each package may keep open, and has open. */
+export interface HandleBudget {
+  quota(pkg: PackageId): { readonly handles: number };
+  handles(pkg: PackageId): number;
+  addHandles(pkg: PackageId, count: number): void;
+}
+
 export class OpenFiles {
   readonly #entries = new Map<string, Entry>();
   /** Of files that are not open, and not 0. */
   readonly #cursors = new Map<string, bigint>();
   readonly #closing = new Set<Promise<void>>();
   readonly #onLimitHit: () => void;
+  readonly #budget: HandleBudget | undefined;
   #limit = HANDLES_DEFAULT;
   /** Changes when a tree of paths got another meaning; a handle opened across that moment is not kept. */
   #generation = 0;
 
-  constructor(onLimitHit: () => void) {
+  constructor(onLimitHit: () => void, budget?: HandleBudget) {
     this.#onLimitHit = onLimitHit;
+    this.#budget = budget;
   }
 
   get openCount(): number {
@@ -102,6 +112,7 @@ export class OpenFiles {
         this.#onLimitHit();
         this.#evict(Math.max(1, Math.ceil(this.#entries.size / 2)));
       }
+      this.#makeRoom(packageAt(path));
       const generation = this.#generation;
       const handle = await open();
       const entry = { handle, cursor: this.#cursors.get(path) ?? 0n, users: 1, dropped: false };
@@ -111,16 +122,24 @@ export class OpenFiles {
       }
       this.#cursors.delete(path);
       this.#entries.set(path, entry);
+      this.#budget?.addHandles(packageAt(path), 1);
       return entry;
     }
   }
 
+  /** A package at its quota loses the handle it used longest ago, so that it cannot push out those of others. */
+  #makeRoom(pkg: PackageId): void {
+    const budget = this.#budget;
+    if (budget === undefined || budget.handles(pkg) < budget.quota(pkg).handles) return;
+    this.#evict(1, pkg);
+  }
+
   /** Closes the `count` least recently used handles that nobody uses, and remembers their cursors. */
-  #evict(count: number): void {
+  #evict(count: number, only?: PackageId): void {
     let left = count;
     for (const [path, entry] of this.#entries) {
       if (left <= 0) return;
-      if (entry.users > 0) continue;
+      if (entry.users > 0 || (only !== undefined && packageAt(path) !== only)) continue;
       this.#drop(path);
       this.#remember(path, entry.cursor);
       left -= 1;
@@ -141,6 +160,7 @@ export class OpenFiles {
     const entry = this.#entries.get(path);
     if (entry === undefined) return;
     this.#entries.delete(path);
+    this.#budget?.addHandles(packageAt(path), -1);
     entry.dropped = true;
     if (entry.users === 0) this.#close(entry);
   }
@@ -153,4 +173,9 @@ export class OpenFiles {
       .finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);
   }
+}
+
+/** The package of a normalised path: its first segment. */
+function packageAt(path: string): PackageId {
+  return path.slice(0, path.indexOf('/')) as PackageId;
 }

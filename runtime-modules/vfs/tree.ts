@@ -1,15 +1,16 @@
 /** Directories and the things that move them. */
 import type { Dirent, Stats } from 'node:fs';
-import { copyFile, lstat, mkdir, opendir, rename, rmdir, stat, unlink } from 'node:fs/promises';
+import { lstat, mkdir, opendir, rename, rmdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FileType } from '../../wit/vfs-api.ts';
-import { ioFailure } from '../shared/io-error.ts';
+import { errorCode, ioFailure } from '../shared/io-error.ts';
 import { READ_DIR_ENTRIES_MAX } from './limits.ts';
-import type { Place, Places } from './place.ts';
-import { replaceFile } from './write.ts';
+import type { Place } from './place.ts';
 
 /** Entries fetched from the host at a time. */
 const DIR_BATCH = 256;
+/** Files asked for their size at a time. */
+const STAT_BATCH = 64;
 
 export interface Listed {
   readonly name: string;
@@ -45,11 +46,13 @@ export async function createDirAll({ disk, missing }: Place): Promise<void> {
   await mkdir(disk, { recursive: true });
 }
 
-export async function removeFile(disk: string): Promise<void> {
+/** @returns bytes that are free now */
+export async function removeFile(disk: string): Promise<number> {
   const stats = await lstat(disk);
   // Some hosts say EPERM here; guests see what Linux says.
   if (stats.isDirectory()) throw ioFailure('EISDIR');
   await unlink(disk);
+  return fileBytes(stats);
 }
 
 export async function removeDir(disk: string): Promise<void> {
@@ -58,25 +61,40 @@ export async function removeDir(disk: string): Promise<void> {
   await rmdir(disk);
 }
 
-/** Links below are removed, not followed. */
-export async function removeDirAll(disk: string, signal: AbortSignal): Promise<void> {
+/** Links below are removed, not followed. `removed` is told of bytes as they become free, also when it fails halfway. */
+export async function removeDirAll(
+  disk: string,
+  removed: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const stats = await lstat(disk);
   if (stats.isSymbolicLink()) return unlink(disk);
   if (!stats.isDirectory()) throw ioFailure('ENOTDIR');
-  await removeTree(disk, signal);
+  await removeTree(disk, removed, signal);
 }
 
 /** A batch at a time: the host's own recursive removal held the thread for 1 s on 100,000 files. */
-async function removeTree(disk: string, signal: AbortSignal): Promise<void> {
+async function removeTree(
+  disk: string,
+  removed: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<void> {
   for (;;) {
     signal.throwIfAborted();
     const some = await firstEntries(disk);
     if (some.length === 0) break;
     await Promise.all(
-      some.filter((each) => !each.isDirectory()).map((each) => unlink(join(disk, each.name))),
+      some
+        .filter((each) => !each.isDirectory())
+        .map(async (each) => {
+          const path = join(disk, each.name);
+          const bytes = fileBytes(await lstat(path));
+          await unlink(path);
+          removed(bytes);
+        }),
     );
     for (const each of some)
-      if (each.isDirectory()) await removeTree(join(disk, each.name), signal);
+      if (each.isDirectory()) await removeTree(join(disk, each.name), removed, signal);
   }
   await rmdir(disk);
 }
@@ -95,12 +113,46 @@ async function firstEntries(disk: string): Promise<Dirent[]> {
 /** As rename(2): replaces a file, and an empty directory by a directory. */
 export const move = (from: string, to: string): Promise<void> => rename(from, to);
 
-/** Replaces the target in one step. @throws EISDIR, EINVAL when the source is no regular file */
-export async function copy(places: Places, from: string, to: Place): Promise<void> {
-  const stats = await stat(from);
+/** Bytes of all files at and below `disk`; 0 when there is nothing. Links are not followed. */
+export async function bytesOf(disk: string, signal?: AbortSignal): Promise<number> {
+  const stats = await lstat(disk).catch(ignoreMissing);
+  if (stats === undefined || !stats.isDirectory())
+    return stats === undefined ? 0 : fileBytes(stats);
+  let bytes = 0;
+  let batch: Promise<number>[] = [];
+  for await (const entry of await opendir(disk, { bufferSize: DIR_BATCH })) {
+    signal?.throwIfAborted();
+    const path = join(disk, entry.name);
+    if (entry.isDirectory()) bytes += await bytesOf(path, signal);
+    else batch.push(bytesOf(path));
+    if (batch.length < STAT_BATCH) continue;
+    for (const each of await Promise.all(batch)) bytes += each;
+    batch = [];
+  }
+  for (const each of await Promise.all(batch)) bytes += each;
+  return bytes;
+}
+
+/** Bytes of the file at `disk`; 0 for anything else, or nothing. */
+export async function sizeAt(disk: string): Promise<number> {
+  const stats = await lstat(disk).catch(ignoreMissing);
+  return stats === undefined ? 0 : fileBytes(stats);
+}
+
+/** @throws EISDIR, EINVAL when it is no regular file */
+export async function copiedBytes(disk: string): Promise<number> {
+  const stats = await stat(disk);
   if (stats.isDirectory()) throw ioFailure('EISDIR');
   if (!stats.isFile()) throw ioFailure('EINVAL');
-  await replaceFile(places, to, (partial) => copyFile(from, partial));
+  return stats.size;
+}
+
+function fileBytes(stats: Stats): number {
+  return stats.isFile() ? stats.size : 0;
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (errorCode(error) !== 'ENOENT') throw error;
 }
 
 async function listedType(folder: string, entry: Dirent): Promise<FileType> {

@@ -35,6 +35,8 @@ export interface Member {
   /** Relative, normalised: no empty, `.` or `..` segments. Empty for the target itself. */
   readonly segments: readonly string[];
   readonly isDirectory: boolean;
+  /** When unpacked. */
+  readonly bytes: number;
   /** Unpacks into a new file. */
   readonly writeTo: (disk: string, mode: number, signal: AbortSignal) => Promise<void>;
 }
@@ -49,6 +51,7 @@ export async function membersOf(archive: Uint8Array): Promise<readonly Member[]>
   return entries.map((entry) => ({
     segments: segmentsOf(entry.fileName),
     isDirectory: /[/\\]$/.test(entry.fileName),
+    bytes: entry.uncompressedSize,
     writeTo: (disk, mode, signal) => unpack(zip, entry, { disk, mode, signal }),
   }));
 }

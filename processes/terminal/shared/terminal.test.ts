@@ -455,6 +455,8 @@ describe('scripts', () => {
       messages_received: 5,
       messages_sent: 6,
       mailbox: 0,
+      queued_operations: 2,
+      package: { disk_bytes: 2 * 1024 * 1024, disk_bytes_max: 8 * 1024 * 1024, open_handles: 1 },
       uptime_ms: 75_400,
     };
     guest.reply = () =>
@@ -462,8 +464,8 @@ describe('scripts', () => {
         Debug: { Usage: { 'a:b:c': used, 'vfs:distro:sys': { ...used, state: 'module' } } },
       });
     expect(ps(guest, '').split('\n')).toEqual([
-      'PROCESS  STATE      CPU   FUEL   MEMORY  IN  OUT  QUEUE        UP',
-      'a:b:c    running  12 ms  1.2 M  3.0 MiB   5    6      0  1 m 15 s',
+      'PROCESS  STATE      CPU   FUEL   MEMORY  IN  OUT  QUEUE  OPS         DISK        UP',
+      'a:b:c    running  12 ms  1.2 M  3.0 MiB   5    6      0    2  2.0 MiB 25%  1 m 15 s',
       '1 processes; runtime modules: vfs',
     ]);
   });

@@ -94,9 +94,21 @@ export function ps(guest: Guest, args: string): string {
   const ids = Object.keys(all).sort();
   const native = ids.filter((id) => isNative(all[id]));
   const processes = ids.filter((id) => !isNative(all[id]));
-  const head = ['PROCESS', 'STATE', 'CPU', 'FUEL', 'MEMORY', 'IN', 'OUT', 'QUEUE', 'UP'];
+  const head = [
+    'PROCESS',
+    'STATE',
+    'CPU',
+    'FUEL',
+    'MEMORY',
+    'IN',
+    'OUT',
+    'QUEUE',
+    'OPS',
+    'DISK',
+    'UP',
+  ];
   const rows = processes.map((id) => usageRow(id, all[id]));
-  const list = table([head, ...rows], [2, 3, 4, 5, 6, 7, 8]);
+  const list = table([head, ...rows], [2, 3, 4, 5, 6, 7, 8, 9, 10]);
   return `${list}\n${processes.length} processes; runtime modules: ${native.map(shortName).join(', ')}`;
 }
 
@@ -122,8 +134,20 @@ function usageRow(id: string, value: unknown): string[] {
     count(number('messages_received')),
     count(number('messages_sent')),
     count(number('mailbox')),
+    count(number('queued_operations')),
+    diskOf(used['package']),
     duration(number('uptime_ms') / 1000),
   ];
+}
+
+/** What the package's files and databases take, and what part of its quota that is from a tenth on. */
+function diskOf(value: unknown): string {
+  if (!isObject(value) || typeof value['disk_bytes'] !== 'number') return '-';
+  const max = value['disk_bytes_max'];
+  const share = typeof max === 'number' && max > 0 ? (100 * value['disk_bytes']) / max : 0;
+  return share < 10
+    ? bytes(value['disk_bytes'])
+    : `${bytes(value['disk_bytes'])} ${Math.round(share)}%`;
 }
 
 /** The node at a glance. */
