@@ -1,37 +1,63 @@
-/** A second database with the entries of the first, as of one instant. */
+/** Copies of databases while they are in use. */
 import { mkdir, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { Level } from 'level';
-import { BACKUP_ENTRIES_PER_BATCH } from './limits.ts';
-import type { Store } from './database.ts';
+import { dirname, join } from 'node:path';
+import type { PackageId } from '../../wit/types.ts';
+import type { BackupParticipant } from '../shared/backup.ts';
+import { databasesOf, packagesIn } from '../shared/database-place.ts';
+import { errorCode } from '../shared/io-error.ts';
+import { copyLevel } from '../shared/level-copy.ts';
+import type { PackageGates } from '../shared/package-gates.ts';
+import type { Database } from './database.ts';
+import type { Handles } from './handles.ts';
 
-/** Replaces the folder `path` by a copy of `store`; a crash on the way leaves the old copy, or the new. */
-export async function backupTo(store: Store, path: string): Promise<void> {
-  const fresh = `${path}.new`;
-  const old = `${path}.old`;
+/** Replaces the folder `path` by a copy of the database as it is now; a crash on the way leaves the old copy, the new, or none. */
+export async function replaceBackup(
+  database: Database,
+  path: string,
+  partial: () => string,
+): Promise<void> {
+  // Made elsewhere: beside it, any name could be another database's.
+  const [fresh, old] = [partial(), partial()];
+  await mkdir(dirname(fresh), { recursive: true });
   await mkdir(dirname(path), { recursive: true });
-  await rm(fresh, { recursive: true, force: true });
-  const copy: Store = new Level(fresh, { keyEncoding: 'view', valueEncoding: 'view' });
-  // The iterator reads a snapshot taken here; what is written while it runs is not in the copy.
-  const entries = store.iterator();
-  try {
-    await copy.open();
-    for (;;) {
-      const some = await entries.nextv(BACKUP_ENTRIES_PER_BATCH);
-      if (some.length === 0) break;
-      await copy.batch(
-        some.map(([key, value]) => ({ type: 'put' as const, key, value })),
-        { sync: true },
-      );
-    }
-  } finally {
-    await entries.close();
-    await copy.close();
-  }
-  await rm(old, { recursive: true, force: true });
+  await database.settled();
+  await copyLevel(database.store, fresh, 'view');
   await rename(path, old).catch((error: unknown) => {
-    if (!(error instanceof Error) || !('code' in error) || error.code !== 'ENOENT') throw error;
+    if (errorCode(error) !== 'ENOENT') throw error;
   });
   await rename(fresh, path);
   await rm(old, { recursive: true, force: true });
+}
+
+/** The databases of a package, for a backup of the whole home; its requests wait meanwhile. */
+export class KvBackup implements BackupParticipant {
+  readonly folder = 'kv';
+  readonly #root: string;
+  readonly #gates: PackageGates;
+  readonly #handles: Handles;
+  readonly #partial: () => string;
+
+  constructor(root: string, gates: PackageGates, handles: Handles, partial: () => string) {
+    this.#root = root;
+    this.#gates = gates;
+    this.#handles = handles;
+    this.#partial = partial;
+  }
+
+  packages(): Promise<readonly PackageId[]> {
+    return packagesIn(this.#root);
+  }
+
+  hold<T>(of: PackageId, work: () => Promise<T>): Promise<T> {
+    return this.#gates.hold(of, work);
+  }
+
+  async copy(of: PackageId, into: string, signal: AbortSignal): Promise<void> {
+    for (const [db, folder] of await databasesOf(this.#root, of)) {
+      signal.throwIfAborted();
+      await this.#handles.use(folder, (database) =>
+        replaceBackup(database, join(into, db), this.#partial),
+      );
+    }
+  }
 }

@@ -24,7 +24,7 @@ const HOST_ERRORS: readonly (readonly [text: RegExp, code: string])[] = [
   [/Input\/output error/i, 'EIO'],
 ];
 
-/** An IoFailure or a StoreFailure for what LevelDB or the file system threw. */
+/** An IoFailure or a StoreFailure for what LevelDB or the file system threw; anything else, being a bug, as it is. */
 export function storeFailure(thrown: unknown): Error {
   if (thrown instanceof StoreFailure) return thrown;
   if (ioErrorText(thrown) !== undefined && thrown instanceof Error) return thrown;
@@ -41,5 +41,6 @@ export function storeFailure(thrown: unknown): Error {
     /does not exist|missing files|corrupt|CURRENT|checksum/i.test(message)
   )
     return new StoreFailure('the database is damaged', true, options);
-  return new StoreFailure(code ?? 'the database failed', false, options);
+  if (code?.startsWith('LEVEL_') === true) return new StoreFailure(code, false, options);
+  return thrown instanceof Error ? thrown : new Error(message, options);
 }

@@ -12,6 +12,8 @@ export interface HandlesOptions {
   readonly openMax: number;
   /** Where a damaged database's folder goes, given its place. */
   readonly asideFor: (folder: string) => string;
+  /** A fresh path for what is being deleted. */
+  readonly partial: () => string;
   /** A damaged database was moved aside; its place holds an empty one. */
   readonly onDamage: (folder: string, movedTo: string) => void;
 }
@@ -56,8 +58,8 @@ export class Handles {
       handle.gate.exclusive(async () => {
         await this.#close(handle);
         // Renamed first: a crash on the way leaves the database or none, not half of one.
-        const doomed = `${folder}.removed`;
-        await rm(doomed, { recursive: true, force: true });
+        const doomed = this.#options.partial();
+        await mkdir(dirname(doomed), { recursive: true });
         await rename(folder, doomed);
         await rm(doomed, { recursive: true, force: true });
         await this.#opened(handle);

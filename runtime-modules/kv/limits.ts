@@ -26,5 +26,3 @@ export const SCAN_ENTRIES_DEFAULT = 100;
 export const SCAN_ENTRIES_MAX = 1_000;
 /** Keys and values of a Scan page; the entry that passes it is the page's last. */
 export const SCAN_BYTES_MAX = 4 * 1024 * 1024;
-/** Entries per batch of a backup. */
-export const BACKUP_ENTRIES_PER_BATCH = 256;

@@ -1,6 +1,9 @@
-/** Names, folders and capabilities of per-package databases, as kv and sqlite have them (runtime-modules.md §3, §4, H4). Pure. */
+/** Names, folders and capabilities of per-package databases, as kv and sqlite have them (runtime-modules.md §3, §4, H4). */
+import { randomUUID } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { moduleId, splitPackageId } from '../../wit/address.ts';
+import { moduleId, parsePackageId, splitPackageId } from '../../wit/address.ts';
 import type { Capability, NodeId, PackageId } from '../../wit/types.ts';
 import { ioFailure } from './io-error.ts';
 
@@ -10,6 +13,7 @@ export type DatabaseAccess = 'read' | 'write';
 const FILE_NAME_BYTES_MAX = 255;
 /** Where copies are kept beside the packages; without a colon it cannot be one. */
 const BACKUPS = '.backup';
+const PARTIAL = '.partial';
 
 /** The capability that the module issues for one database, written as the reference writes it. */
 export function databaseCapability(
@@ -51,6 +55,37 @@ export function databaseFolder(root: string, pkg: PackageId, db: string, suffixB
 /** Where the module's own Backup action puts its copy. */
 export function backupFolder(root: string, pkg: PackageId, db: string): string {
   return join(root, BACKUPS, packageFolder(pkg), db);
+}
+
+/** A fresh path for something being made or deleted, on the same file system; what a crash leaves of it means nothing. */
+export function partialPlace(root: string): string {
+  return join(root, PARTIAL, randomUUID());
+}
+
+/** Clears what a crash left half-made. */
+export function clearPartial(root: string): void {
+  rmSync(join(root, PARTIAL), { recursive: true, force: true });
+}
+
+/** Every package with a folder under `root`. */
+export async function packagesIn(root: string): Promise<PackageId[]> {
+  const names = await readdir(root).catch(() => []);
+  return names.flatMap((name) => {
+    const id = parsePackageId(process.platform === 'win32' ? name.replace('_', ':') : name);
+    return id.ok ? [id.value] : [];
+  });
+}
+
+/** The databases of a package: name and folder. */
+export async function databasesOf(
+  root: string,
+  pkg: PackageId,
+): Promise<[db: string, folder: string][]> {
+  const folder = join(root, packageFolder(pkg));
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  return entries
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => [name, join(folder, name)]);
 }
 
 /** Windows has no colons in names. */

@@ -9,6 +9,8 @@ export interface HandlesOptions {
   readonly openMax: number;
   /** Where a damaged database's folder goes. */
   readonly asideFor: (folder: string) => string;
+  /** A fresh path for what is being deleted. */
+  readonly partial: () => string;
   readonly onDamage: (folder: string, movedTo: string, reason: string) => void;
 }
 
@@ -55,8 +57,8 @@ export class Handles {
       entry.gate.exclusive(async () => {
         await this.#release(entry);
         // Renamed first: a crash on the way leaves the database or none, not half of one.
-        const doomed = `${folder}.removed`;
-        await rm(doomed, { recursive: true, force: true });
+        const doomed = this.#options.partial();
+        await mkdir(dirname(doomed), { recursive: true });
         await rename(folder, doomed);
         await rm(doomed, { recursive: true, force: true });
       }),

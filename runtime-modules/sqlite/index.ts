@@ -3,8 +3,7 @@
  * statement can be ended (findings F17). Requests on one database take effect in the order they came in; a transaction belongs to the
  * process that began it and ends with it.
  */
-import { mkdir, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Answer, KernelPort, ModuleRequest, RuntimeModule } from '../../kernel/module.ts';
 import { packageOf } from '../../wit/address.ts';
 import {
@@ -17,15 +16,20 @@ import type { PackageId, ProcessId, Result } from '../../wit/types.ts';
 import type { Clock } from '../shared/clock.ts';
 import {
   backupFolder,
+  clearPartial,
   databaseCapability,
   databaseFolder,
   isSafePlace,
+  partialPlace,
   type DatabaseAccess,
 } from '../shared/database-place.ts';
+import type { BackupParticipant } from '../shared/backup.ts';
+import { PackageGates } from '../shared/package-gates.ts';
 import { ioErrorText, ioFailure } from '../shared/io-error.ts';
 import { decodeBody, refuse } from '../shared/refuse.ts';
 import { Transactions, type TransactionRefusal } from '../shared/transactions.ts';
 import { CONNECTION_PRAGMA } from './authority.ts';
+import { replaceBackup, SqliteBackup } from './backup.ts';
 import type { Outcome } from './child-slot.ts';
 import { Handles, type Request } from './handles.ts';
 import { isQuery, isReadOnly, isWrite } from './keywords.ts';
@@ -68,8 +72,13 @@ export interface SqliteWork {
 
 export const sqlite =
   (options: SqliteOptions) =>
-  (needs: SqliteNeeds): RuntimeModule<SqliteWork> =>
+  (needs: SqliteNeeds): SqliteModule =>
     new Sqlite(needs, options);
+
+export interface SqliteModule extends RuntimeModule<SqliteWork> {
+  /** For backups of a running node. */
+  readonly backup: BackupParticipant;
+}
 
 /** What each action needs; `owner`: the asker's package is the database's. */
 const NEEDS: Readonly<Record<SqliteAction['kind'], DatabaseAccess | 'owner'>> = {
@@ -89,14 +98,17 @@ interface Buffered extends Statement {
   refused: boolean;
 }
 
-class Sqlite implements RuntimeModule<SqliteWork> {
+class Sqlite implements SqliteModule {
   readonly name = 'sqlite';
   readonly public = false;
+  readonly backup: BackupParticipant;
   readonly #port: KernelPort;
   readonly #root: string;
   readonly #statementMs: number;
   readonly #pool: Pool;
   readonly #handles: Handles;
+  readonly #gates = new PackageGates();
+  readonly #partial: () => string;
   readonly #transactions = new Transactions<Buffered>({
     perOwnerMax: TRANSACTIONS_PER_PROCESS_MAX,
     operationsMax: TRANSACTION_OPERATIONS_MAX,
@@ -108,10 +120,13 @@ class Sqlite implements RuntimeModule<SqliteWork> {
     this.#port = port;
     this.#root = root;
     this.#statementMs = statementMs;
+    this.#partial = () => partialPlace(root);
+    clearPartial(root);
     const report = (text: string): void => port.print(0, `sqlite: ${text}`);
     this.#pool = new Pool({ clock, temporary: root, report });
     this.#handles = new Handles(this.#pool, {
       openMax: handlesMax,
+      partial: this.#partial,
       asideFor: (folder) =>
         join(root, '.damaged', folder.slice(root.length + 1), new Date().toISOString()),
       onDamage: (folder, movedTo, reason) =>
@@ -119,6 +134,7 @@ class Sqlite implements RuntimeModule<SqliteWork> {
           `${folder} is damaged (${reason}). It is kept as ${movedTo}; an empty one takes its place.`,
         ),
     });
+    this.backup = new SqliteBackup(root, this.#gates, this.#handles, this.#partial);
   }
 
   decode(request: ModuleRequest): Result<SqliteWork, Answer | undefined> {
@@ -152,7 +168,7 @@ class Sqlite implements RuntimeModule<SqliteWork> {
 
   async handle(work: SqliteWork, signal: AbortSignal): Promise<Answer | undefined> {
     try {
-      return await this.#perform(work, signal);
+      return await this.#gates.pass([work.package], () => this.#perform(work, signal));
     } catch (error) {
       if (signal.aborted) return undefined;
       const text = ioErrorText(error);
@@ -183,7 +199,7 @@ class Sqlite implements RuntimeModule<SqliteWork> {
     return { kind: need === 'read' ? 'NoReadCap' : 'NoWriteCap' };
   }
 
-  /** Everything up to the first `await` happens in the order requests came in; so does what follows on one database. */
+  /** Starts in the order requests came in; what follows on one database keeps it. */
   async #perform(work: SqliteWork, signal: AbortSignal): Promise<Answer> {
     const { action, source } = work;
     const folder = databaseFolder(this.#root, work.package, work.db, FILE_SUFFIX_BYTES);
@@ -216,7 +232,13 @@ class Sqlite implements RuntimeModule<SqliteWork> {
         return taken === undefined ? this.#refuse({ kind: 'NoTx', value: tx_id }).error : OK;
       }
       case 'Backup':
-        return this.#backup(work, folder);
+        return this.#answer(
+          await replaceBackup(
+            { handles: this.#handles, owner: work.package, partial: this.#partial },
+            folder,
+            `${backupFolder(this.#root, work.package, work.db)}.db`,
+          ),
+        );
       default:
         return action satisfies never;
     }
@@ -299,23 +321,6 @@ class Sqlite implements RuntimeModule<SqliteWork> {
       limitMs: COMMIT_MS_MAX,
       signal: undefined,
     });
-    return this.#answer(outcome);
-  }
-
-  async #backup(work: SqliteWork, folder: string): Promise<Answer> {
-    const path = `${backupFolder(this.#root, work.package, work.db)}.db`;
-    const fresh = `${path}.new`;
-    await mkdir(dirname(path), { recursive: true });
-    await rm(fresh, { force: true });
-    const outcome = await this.#ask(work, folder, {
-      kind: Kind.backup,
-      frame: (number) => new FrameWriter().u32(number).text(fresh),
-      sql: undefined,
-      readOnly: false,
-      limitMs: COMMIT_MS_MAX,
-      signal: undefined,
-    });
-    if (outcome.kind === 'ok') await rename(fresh, path);
     return this.#answer(outcome);
   }
 
