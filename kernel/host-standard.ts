@@ -4,6 +4,7 @@
  */
 import { VFS, sameAddress } from '../wit/address.ts';
 import { formatJson, parseJson } from '../wit/json.ts';
+import { plainRequest } from '../wit/message.ts';
 import type {
   Address,
   Capability,
@@ -259,16 +260,10 @@ export class StandardHost extends Inbox implements ProcessHost {
 
   /** The internal await of `spawn`: other items queue, `prompt` and `last_blob` stay as they are (kernel.md §2.1). */
   async #readFile(path: string): Promise<Uint8Array | undefined> {
-    const request: Request = {
-      inherit: false,
-      expectsResponse: SPAWN_READ_S,
-      body: utf8.encode(formatJson({ path, action: 'Read' })),
-      metadata: undefined,
-      capabilities: [],
-    };
+    const body = utf8.encode(formatJson({ path, action: 'Read' }));
     const target = { node: this.#link.our.node, process: VFS };
     const item = await new Promise<Outcome>((resolve) => {
-      const early = this.#sendAndWait(target, request, undefined, resolve);
+      const early = this.#sendAndWait(target, plainRequest(body, SPAWN_READ_S), undefined, resolve);
       if (early !== undefined) resolve(early);
     });
     if (item instanceof Trap) throw item;

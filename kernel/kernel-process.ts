@@ -18,7 +18,7 @@ import type { Dispatcher } from './dispatch.ts';
 import type { Journal } from './journal.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { messagingCapability, type Party, type ProcessTable } from './process-table.ts';
-import { describeProcess, describeUsage, type OutsideUse } from './snapshot.ts';
+import { describeProcess, describeUsage } from './snapshot.ts';
 
 export interface KernelProcessParts {
   readonly table: ProcessTable;
@@ -27,8 +27,6 @@ export interface KernelProcessParts {
   readonly dispatcher: Dispatcher;
   readonly lifecycle: Lifecycle;
   readonly nowMs: () => number;
-  /** What a process has waiting at modules, and what its package keeps. */
-  readonly storageOf: (party: Party) => OutsideUse;
   /** Called for the Shutdown command. */
   readonly onShutdown: () => void;
 }
@@ -150,7 +148,7 @@ export class KernelProcess {
   }
 
   #debug(debug: KernelDebug): KernelResponse {
-    const { table, capabilities, nowMs, storageOf } = this.#parts;
+    const { table, capabilities, nowMs } = this.#parts;
     switch (debug.kind) {
       case 'ProcessMap': {
         const parties = [...table.all()].filter((party) => party.exists);
@@ -161,10 +159,7 @@ export class KernelProcess {
       }
       case 'Usage': {
         const usage = new Map(
-          [...table.all()].map((party) => [
-            party.id,
-            describeUsage(party, nowMs(), storageOf(party)),
-          ]),
+          [...table.all()].map((party) => [party.id, describeUsage(party, nowMs())]),
         );
         return { kind: 'Usage', processes: usage };
       }

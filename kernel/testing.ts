@@ -24,7 +24,6 @@ import {
   type GuestUsage,
   type Image,
 } from './engine.ts';
-import type { Ids } from './ids.ts';
 import { Kernel, type KernelOptions } from './kernel.ts';
 import type { PrintSink, Printout } from './print.ts';
 import { Trap, type Awaited, type Delivery, type ProcessHost } from './process-host.ts';
@@ -228,19 +227,6 @@ class KeptPrintouts implements PrintSink {
     return this.printouts.flatMap((line) =>
       'text' in line && line.verbosity === verbosity ? [line.text] : [],
     );
-  }
-}
-
-/** 1, 2, 3 ... */
-class CountedIds implements Ids {
-  #next = 1;
-
-  id53(): number {
-    return this.#next++;
-  }
-
-  name64(): string {
-    return (18_000_000_000_000_000_000n + BigInt(this.#next++)).toString();
   }
 }
 

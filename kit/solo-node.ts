@@ -1,5 +1,6 @@
 /** A node in memory with one component as its only process: what `kit run` and guest tests talk to. Nothing is written to disk. */
 import { address, processId } from '../wit/address.ts';
+import { plainRequest } from '../wit/message.ts';
 import type { KernelMessage, LazyLoadBlob, ProcessId, SendErrorKind } from '../wit/types.ts';
 import type { ProcessUsage } from '../wit/kernel-api.ts';
 import { createEngine } from '../kernel/hart/create-engine.ts';
@@ -136,13 +137,7 @@ class Driver implements RuntimeModule<never> {
         rsvp: port.our,
         message: {
           kind: 'request',
-          request: {
-            inherit: false,
-            expectsResponse: options.timeoutS,
-            body,
-            metadata: undefined,
-            capabilities: [],
-          },
+          request: plainRequest(body, options.timeoutS),
         },
         blob: options.blob,
       });

@@ -1,5 +1,5 @@
 /** ProcessId, PackageId and Address: parse, format, split, and the Hypermap-safe predicate (kernel.md §1.1). */
-import type { Address, NodeId, PackageId, ProcessId, Result } from './types.ts';
+import type { Address, PackageId, ProcessId, Result } from './types.ts';
 
 /** Why a text is no identifier; spelled as the reference spells it. */
 export type AddressParseError = 'TooManyAts' | 'TooManyColons' | 'MissingNodeId' | 'MissingField';

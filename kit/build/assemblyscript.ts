@@ -1,6 +1,6 @@
 /** AssemblyScript to a component: a few kilobytes, half a second, from npm packages alone. */
 import { readFile, readdir } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { BuildError } from './build-error.ts';
 import { GLUE, PROCESS_WIT } from './paths.ts';
 import { componentOfCore } from './wasm-tools.ts';

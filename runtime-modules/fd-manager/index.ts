@@ -10,6 +10,7 @@ import {
   type FdManagerRequest,
   type FdManagerResponse,
 } from '../../wit/fd-manager-api.ts';
+import { plainRequest } from '../../wit/message.ts';
 import type { ProcessId, Result } from '../../wit/types.ts';
 import type { Clock } from '../shared/clock.ts';
 import { decodeBody } from '../shared/refuse.ts';
@@ -158,13 +159,7 @@ class FdManager implements RuntimeModule<FdManagerWork> {
       rsvp: undefined,
       message: {
         kind: 'request',
-        request: {
-          inherit: false,
-          expectsResponse: undefined,
-          body: fdManagerRequest.encode({ kind: 'FdsLimit', value: limit }),
-          metadata: undefined,
-          capabilities: [],
-        },
+        request: plainRequest(fdManagerRequest.encode({ kind: 'FdsLimit', value: limit })),
       },
       blob: undefined,
     });

@@ -9,7 +9,7 @@ import { rename } from 'node:fs/promises';
 import { Level } from 'level';
 import type { ProcessId } from '../../wit/types.ts';
 import type { KernelStore, StoreChange, StoredProcess } from '../../kernel/store.ts';
-import { backupTo } from './backup.ts';
+import { copyLevel } from '../shared/level-copy.ts';
 import {
   capabilityRow,
   capabilityRowKey,
@@ -164,7 +164,7 @@ export class LevelStore implements KernelStore {
   /** Replaces the folder `path` by a copy of everything committed before the call. */
   async copyTo(path: string): Promise<void> {
     await this.#writing;
-    await backupTo(this.#db, path);
+    await copyLevel(this.#db, path, 'utf8');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
