@@ -18,7 +18,7 @@ import type { Dispatcher } from './dispatch.ts';
 import type { Journal } from './journal.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { messagingCapability, type Party, type ProcessTable } from './process-table.ts';
-import { describeProcess, describeUsage } from './snapshot.ts';
+import { describeProcess, describeUsage, type OutsideUse } from './snapshot.ts';
 
 export interface KernelProcessParts {
   readonly table: ProcessTable;
@@ -27,6 +27,8 @@ export interface KernelProcessParts {
   readonly dispatcher: Dispatcher;
   readonly lifecycle: Lifecycle;
   readonly nowMs: () => number;
+  /** What a process has waiting at modules, and what its package keeps. */
+  readonly storageOf: (party: Party) => OutsideUse;
   /** Called for the Shutdown command. */
   readonly onShutdown: () => void;
 }
@@ -148,7 +150,7 @@ export class KernelProcess {
   }
 
   #debug(debug: KernelDebug): KernelResponse {
-    const { table, capabilities, nowMs } = this.#parts;
+    const { table, capabilities, nowMs, storageOf } = this.#parts;
     switch (debug.kind) {
       case 'ProcessMap': {
         const parties = [...table.all()].filter((party) => party.exists);
@@ -159,7 +161,10 @@ export class KernelProcess {
       }
       case 'Usage': {
         const usage = new Map(
-          [...table.all()].map((party) => [party.id, describeUsage(party, nowMs())]),
+          [...table.all()].map((party) => [
+            party.id,
+            describeUsage(party, nowMs(), storageOf(party)),
+          ]),
         );
         return { kind: 'Usage', processes: usage };
       }

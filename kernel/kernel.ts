@@ -4,17 +4,18 @@
  *
  *   new Kernel -> registerModule* -> boot -> (running) -> shutdown
  */
-import { isSafeProcessId, KERNEL, moduleId, TERMINAL } from '../wit/address.ts';
+import { isSafeProcessId, KERNEL, moduleId, packageOf, TERMINAL } from '../wit/address.ts';
 import { plainRequest } from '../wit/message.ts';
 import type {
   Capability,
   KernelMessage,
   NodeId,
+  PackageId,
   ProcessId,
   Result,
   SendErrorKind,
 } from '../wit/types.ts';
-import type { ProcessDescription, ProcessUsage } from '../wit/kernel-api.ts';
+import type { PackageUsage, ProcessDescription, ProcessUsage } from '../wit/kernel-api.ts';
 import { CapabilitySigner } from './capability-signature.ts';
 import { CapabilityStore } from './capability-store.ts';
 import { systemClock, type Clock } from './clock.ts';
@@ -43,7 +44,7 @@ import {
   type Party,
   type Process,
 } from './process-table.ts';
-import { describeProcess, describeUsage } from './snapshot.ts';
+import { describeProcess, describeUsage, type OutsideUse } from './snapshot.ts';
 import type { KernelStore, StoredEntry, StoredProcess } from './store.ts';
 import { TimerWheel } from './timer-wheel.ts';
 
@@ -57,6 +58,8 @@ export interface KernelOptions {
   /** Seed of the node's Ed25519 networking key, 32 bytes; not kept as given. */
   readonly seed: Uint8Array;
   readonly sink: PrintSink;
+  /** What packages use of the node's storage; absent: nobody accounts for it. */
+  readonly storage?: StorageUse;
   readonly clock?: Clock;
   readonly ids?: Ids;
   /** Somebody with the right to asked for a shutdown; called once. */
@@ -67,6 +70,13 @@ export interface KernelOptions {
 export interface BootEntry extends StoredProcess {
   /** Not looked at for a module. */
   readonly wasm: Uint8Array;
+}
+
+/** What the composition root knows about storage, for the kernel to show and to keep to. */
+export interface StorageUse {
+  use(of: PackageId): PackageUsage;
+  /** Unfinished requests of a package at one module. */
+  operationsMax(of: PackageId): number;
 }
 
 export class Kernel {
@@ -85,11 +95,13 @@ export class Kernel {
   readonly #lifecycle: Lifecycle;
   readonly #signer: CapabilitySigner;
   readonly #harts: HartPool | undefined;
+  readonly #storage: StorageUse | undefined;
   #shutdown: Promise<void> | undefined;
 
   constructor(options: KernelOptions) {
     this.our = options.our;
     this.#harts = options.harts;
+    this.#storage = options.storage;
     this.clock = options.clock ?? systemClock;
     this.#store = options.store;
     this.#sink = options.sink;
@@ -115,6 +127,7 @@ export class Kernel {
       dispatcher: this.#dispatcher,
       lifecycle: this.#lifecycle,
       nowMs: () => this.clock.nowMs(),
+      storageOf: (party) => this.#outside(party),
       onShutdown: () => options.onShutdown?.(),
     });
     this.#dispatcher.commands = (source, message) => commands.handle(source, message);
@@ -132,6 +145,7 @@ export class Kernel {
     const member = this.#member(module.name, module.public);
     if (this.#table.get(member.id) !== undefined)
       throw new Error(`${member.id} is registered already`);
+    const storage = this.#storage;
     member.queue = new ModuleQueue(member, module, {
       timers: this.#timers,
       send: (source, message) => {
@@ -141,6 +155,7 @@ export class Kernel {
         });
       },
       report: (text) => this.#dispatcher.say(0, text, member.id),
+      jobsPerPackageMax: storage === undefined ? undefined : (of) => storage.operationsMax(of),
     });
     this.#table.add(member);
     for (const native of this.#natives()) {
@@ -287,7 +302,9 @@ export class Kernel {
   /** What everybody on the node has used so far. */
   usage(): Map<ProcessId, ProcessUsage> {
     const nowMs = this.clock.nowMs();
-    return new Map(this.#parties().map((party) => [party.id, describeUsage(party, nowMs)]));
+    return new Map(
+      this.#parties().map((party) => [party.id, describeUsage(party, nowMs, this.#outside(party))]),
+    );
   }
 
   /** The end of what a live process wrote to stdout and stderr; undefined where its hart does not say. */
@@ -326,6 +343,14 @@ export class Kernel {
     };
     const link = (process: Process): LocalLink => new LocalLink(process, parts);
     return new Lifecycle({ ...common, engine, harts, clock: this.clock, link });
+  }
+
+  #outside(party: Party): OutsideUse {
+    if (party.kind !== 'process') return { queuedOperations: 0, package: undefined };
+    let queuedOperations = 0;
+    for (const each of this.#table.all())
+      if (each.kind === 'module') queuedOperations += each.queue.jobsOf(party.address);
+    return { queuedOperations, package: this.#storage?.use(packageOf(party.id)) };
   }
 
   #member(name: string, isPublic: boolean): ModuleMember {

@@ -2,11 +2,11 @@
  * Runs a RuntimeModule for the kernel: requests are decoded in arrival order; work with equal keys runs one after another; answers
  * become responses; a killed requester's work is aborted; one source cannot pile up work without bound (style guide §3.1, 7 - 9).
  */
-import { formatAddress } from '../wit/address.ts';
+import { formatAddress, packageOf } from '../wit/address.ts';
 import { capabilityKey } from '../wit/json.ts';
 import { plainResponse } from '../wit/message.ts';
-import type { Address, KernelMessage, ProcessId, SendErrorKind } from '../wit/types.ts';
-import { MODULE_JOBS_PER_SOURCE_MAX } from './limits.ts';
+import type { Address, KernelMessage, PackageId, ProcessId, SendErrorKind } from '../wit/types.ts';
+import { MODULE_JOBS_PER_PACKAGE_MAX, MODULE_JOBS_PER_SOURCE_MAX } from './limits.ts';
 import { SuspendedSenders } from './mailbox.ts';
 import type { Answer, Caller, ModuleRequest, RuntimeModule } from './module.ts';
 import type { ModuleMember, Party } from './process-table.ts';
@@ -18,6 +18,8 @@ export interface ModuleQueueNeeds {
   readonly send: (source: ModuleMember, message: KernelMessage) => void;
   /** Reports a bug in the module. */
   readonly report: (text: string) => void;
+  /** Unfinished work of a package, all its processes together; default `MODULE_JOBS_PER_PACKAGE_MAX`. */
+  readonly jobsPerPackageMax?: ((of: PackageId) => number) | undefined;
 }
 
 interface Job {
@@ -41,6 +43,8 @@ export class ModuleQueue {
   readonly #needs: ModuleQueueNeeds;
   readonly #senders: SuspendedSenders;
   readonly #sources = new Map<string, Source>();
+  /** Accepted and unfinished jobs by package. */
+  readonly #packages = new Map<string, number>();
   /** Jobs waiting behind a running one of the same key. */
   readonly #lines = new Map<string, Job[]>();
   readonly #running = new Set<Promise<void>>();
@@ -60,11 +64,20 @@ export class ModuleQueue {
     return jobs;
   }
 
+  /** Accepted and unfinished jobs of one source. */
+  jobsOf(source: Address): number {
+    return this.#sources.get(formatAddress(source))?.jobs ?? 0;
+  }
+
   /** Decodes and starts or queues a request; false when its source has too much unfinished work here. */
   offer(message: KernelMessage, sender: Party | undefined): boolean {
     if (this.#closed) return true;
     const name = formatAddress(message.source);
     if ((this.#sources.get(name)?.jobs ?? 0) >= MODULE_JOBS_PER_SOURCE_MAX) return false;
+    const of = packageOf(message.source.process);
+    const jobsOfPackage = this.#packages.get(packageKey(message.source)) ?? 0;
+    if (jobsOfPackage >= (this.#needs.jobsPerPackageMax?.(of) ?? MODULE_JOBS_PER_PACKAGE_MAX))
+      return false;
     const request = moduleRequest(message, sender);
     if (request === undefined) return true;
     let decoded: ReturnType<RuntimeModule['decode']>;
@@ -151,6 +164,8 @@ export class ModuleQueue {
 
   #accept(job: Job, key: string | undefined): void {
     job.source.jobs++;
+    const of = packageKey(job.request.source);
+    this.#packages.set(of, (this.#packages.get(of) ?? 0) + 1);
     if (key === undefined) return this.#start(job, undefined);
     const line = this.#lines.get(key);
     if (line !== undefined) {
@@ -180,8 +195,12 @@ export class ModuleQueue {
     }
   }
 
-  #finished({ source }: Job, key: string | undefined): void {
+  #finished({ source, request }: Job, key: string | undefined): void {
     source.jobs--;
+    const of = packageKey(request.source);
+    const left = (this.#packages.get(of) ?? 1) - 1;
+    if (left === 0) this.#packages.delete(of);
+    else this.#packages.set(of, left);
     if (source.jobs === 0 && this.#sources.get(source.name) === source) {
       this.#sources.delete(source.name);
     }
@@ -222,6 +241,11 @@ export class ModuleQueue {
       `bug in ${this.#member.id} while ${doing} a message of ${formatAddress(message.source)}: ${text}`,
     );
   }
+}
+
+/** A package of another node is another package. */
+function packageKey({ node, process }: Address): string {
+  return `${node} ${packageOf(process)}`;
 }
 
 function moduleRequest(

@@ -9,15 +9,19 @@ import { kvRequest, kvResponse, type KvAction, type KvError } from '../../wit/kv
 import type { PackageId, ProcessId, Result } from '../../wit/types.ts';
 import {
   backupFolder,
+  clearPartial,
   databaseCapability,
   databaseFolder,
   isSafePlace,
+  partialPlace,
   type DatabaseAccess,
 } from '../shared/database-place.ts';
-import { IoFailure, ioErrorText } from '../shared/io-error.ts';
-import { copyLevel } from '../shared/level-copy.ts';
+import type { BackupParticipant } from '../shared/backup.ts';
+import { ioErrorText } from '../shared/io-error.ts';
+import { PackageGates } from '../shared/package-gates.ts';
 import { decodeBody, refuse } from '../shared/refuse.ts';
 import { Transactions, type TransactionRefusal } from '../shared/transactions.ts';
+import { KvBackup, replaceBackup } from './backup.ts';
 import { bytesOf, type Database, type Operation } from './database.ts';
 import { StoreFailure, storeFailure } from './failure.ts';
 import { Handles } from './handles.ts';
@@ -53,8 +57,13 @@ export interface KvWork {
 
 export const kv =
   (options: KvOptions) =>
-  (needs: KvNeeds): RuntimeModule<KvWork> =>
+  (needs: KvNeeds): KvModule =>
     new Kv(needs, options);
+
+export interface KvModule extends RuntimeModule<KvWork> {
+  /** For backups of a running node. */
+  readonly backup: BackupParticipant;
+}
 
 /** What each action needs; `owner`: the asker's package is the database's. */
 const NEEDS: Readonly<Record<KvAction['kind'], DatabaseAccess | 'owner'>> = {
@@ -70,12 +79,15 @@ const NEEDS: Readonly<Record<KvAction['kind'], DatabaseAccess | 'owner'>> = {
   Backup: 'read',
 };
 
-class Kv implements RuntimeModule<KvWork> {
+class Kv implements KvModule {
   readonly name = 'kv';
   readonly public = false;
+  readonly backup: BackupParticipant;
   readonly #port: KernelPort;
   readonly #root: string;
   readonly #handles: Handles;
+  readonly #gates = new PackageGates();
+  readonly #partial: () => string;
   readonly #transactions = new Transactions<Operation>({
     perOwnerMax: TRANSACTIONS_PER_PROCESS_MAX,
     operationsMax: TRANSACTION_OPERATIONS_MAX,
@@ -85,16 +97,20 @@ class Kv implements RuntimeModule<KvWork> {
   constructor({ port }: KvNeeds, { root, handlesMax = HANDLES_MAX }: KvOptions) {
     this.#port = port;
     this.#root = root;
+    this.#partial = () => partialPlace(root);
+    clearPartial(root);
     this.#handles = new Handles({
       openMax: handlesMax,
       asideFor: (folder) =>
         join(root, '.damaged', folder.slice(root.length + 1), new Date().toISOString()),
+      partial: this.#partial,
       onDamage: (folder, movedTo) =>
         port.print(
           0,
           `kv: ${folder} was damaged. It is kept as ${movedTo}; an empty one is in use.`,
         ),
     });
+    this.backup = new KvBackup(root, this.#gates, this.#handles, this.#partial);
   }
 
   decode(request: ModuleRequest): Result<KvWork, Answer | undefined> {
@@ -138,7 +154,7 @@ class Kv implements RuntimeModule<KvWork> {
 
   async handle(work: KvWork, signal: AbortSignal): Promise<Answer | undefined> {
     try {
-      return await this.#perform(work, signal);
+      return await this.#gates.pass([work.package], () => this.#perform(work, signal));
     } catch (error) {
       if (signal.aborted) return undefined;
       return this.#failure(error);
@@ -167,7 +183,7 @@ class Kv implements RuntimeModule<KvWork> {
     return { kind: need === 'read' ? 'NoReadCap' : 'NoWriteCap' };
   }
 
-  /** Everything up to the first `await` happens in the order requests came in; so does what follows on one database. */
+  /** Starts in the order requests came in; what follows on one database keeps it. */
   async #perform(work: KvWork, signal: AbortSignal): Promise<Answer> {
     const { action, source } = work;
     const folder = databaseFolder(this.#root, work.package, work.db);
@@ -218,9 +234,9 @@ class Kv implements RuntimeModule<KvWork> {
       case 'Scan':
         return use((database) => scan(database, action.value, signal));
       case 'Backup':
-        await use(async (database) => {
-          await database.settled();
-          await copyLevel(database.store, backupFolder(this.#root, work.package, work.db), 'view');
+        await use((database) => {
+          const path = backupFolder(this.#root, work.package, work.db);
+          return replaceBackup(database, path, this.#partial);
         });
         return OK;
       default:
@@ -258,8 +274,7 @@ class Kv implements RuntimeModule<KvWork> {
 
   /** The answer for something thrown. @throws it again when it is a bug */
   #failure(error: unknown): Answer {
-    const known = error instanceof StoreFailure || error instanceof IoFailure;
-    const failure = known ? error : storeFailure(error);
+    const failure = storeFailure(error);
     const text = ioErrorText(failure);
     if (text !== undefined) return this.#refuse({ kind: 'IOError', value: text }).error;
     if (!(failure instanceof StoreFailure)) throw error;
