@@ -28,3 +28,19 @@ export function sameCapability(a: Capability, b: Capability): boolean {
 export function holds(host: Host, wanted: Capability): boolean {
   return host.ourCapabilities().some((held) => sameCapability(held, wanted));
 }
+
+/**
+ * Keeps the rights that came with a message, such as those to another package's drive (vfs.ts, kv.ts, sqlite.ts: `capabilities`). They
+ * last until they are dropped or revoked. `issuer`: only those of this process, such as `vfs:distro:sys`. Returns how many were kept.
+ */
+export function keepCapabilities(
+  host: Host,
+  received: { readonly capabilities: readonly Capability[] },
+  issuer?: ProcessId | string,
+): number {
+  const wanted = received.capabilities.filter(
+    (one) => issuer === undefined || one.issuer.process === issuer,
+  );
+  if (wanted.length > 0) host.saveCapabilities(wanted);
+  return wanted.length;
+}

@@ -31,9 +31,11 @@ export interface RequestOptions {
   readonly metadata?: string;
   readonly capabilities?: readonly Capability[];
   readonly blob?: LazyLoadBlob | undefined;
+  /** Ends the wait with the signal's reason; a response that comes later is dropped. Without effect while a request blocks. */
+  readonly signal?: AbortSignal | undefined;
 }
 
-export interface SendOptions extends Omit<RequestOptions, 'timeoutS'> {
+export interface SendOptions extends Omit<RequestOptions, 'timeoutS' | 'signal'> {
   /** Hands the current request on: its blob goes along, and the target's response goes to its requester, not to us. */
   readonly forward?: boolean;
 }
@@ -47,6 +49,8 @@ export interface ConversationOptions {
 
 interface Pending {
   readonly prompt: Prompt | undefined;
+  /** Whether its end is what the prompt waits for; not so where the wait may be given up, or lasts longer than an answer may take. */
+  readonly counts: boolean;
   readonly resolve: (reply: Reply) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -61,6 +65,7 @@ const ANCHOR_BODY = new TextEncoder().encode('"lib:anchor"');
 
 export class Conversation {
   readonly #host: Host;
+  /** By the text of its context. What was given up stays until its end, which changes what is current. */
   readonly #pending = new Map<string, Pending>();
   readonly #options: ConversationOptions;
   #current: Prompt | undefined;
@@ -73,10 +78,35 @@ export class Conversation {
 
   /** Sends a request and resolves with its response; rejects with `NoResponse`. */
   request(target: Address, body: Uint8Array, options: RequestOptions = {}): Promise<Reply> {
+    if (options.signal?.aborted === true) return Promise.reject(options.signal.reason);
     if (this.#options.blocking) return this.#ask(target, body, options);
+    return this.start(target, body, options);
+  }
+
+  /** As `request`, never blocking. */
+  start(target: Address, body: Uint8Array, options: RequestOptions): Promise<Reply> {
+    const { signal } = options;
+    const prompt = this.#current;
     return new Promise((resolve, reject) => {
-      this.#send(target, body, options, { prompt: this.#current, resolve, reject });
+      if (signal === undefined) {
+        this.#send(target, body, options, { prompt, counts: true, resolve, reject });
+        return;
+      }
+      const onAbort = (): void => reject(signal.reason);
+      const ended = (): void => signal.removeEventListener('abort', onAbort);
+      signal.addEventListener('abort', onAbort);
+      this.#send(target, body, options, {
+        prompt,
+        counts: false,
+        resolve: (reply) => (ended(), resolve(reply)),
+        reject: (reason) => (ended(), reject(reason)),
+      });
     });
+  }
+
+  /** Calls `work` in `seconds`, as the kernel counts them: when a request to ourselves has timed out. */
+  afterSeconds(seconds: number, work: () => void): void {
+    this.#anchor(this.#current, { seconds, counts: false, work });
   }
 
   /** Sends a request that wants no response. */
@@ -115,7 +145,7 @@ export class Conversation {
     }
     this.#pending.delete(id);
     this.#current = pending.prompt;
-    if (pending.prompt !== undefined) pending.prompt.outstanding -= 1;
+    if (pending.prompt !== undefined && pending.counts) pending.prompt.outstanding -= 1;
     this.#flush();
     if (delivery.kind === 'send-error') {
       pending.reject(new NoResponse(delivery.error.kind, delivery.error.target));
@@ -139,12 +169,7 @@ export class Conversation {
   keepReachable(): void {
     const prompt = this.#current;
     if (prompt === undefined || prompt.answered || prompt.outstanding > 0) return;
-    this.#send(
-      this.#host.our(),
-      ANCHOR_BODY,
-      { timeoutS: ANCHOR_S, metadata: ANCHOR_METADATA },
-      { prompt, resolve: () => {}, reject: () => {} },
-    );
+    this.#anchor(prompt, { seconds: ANCHOR_S, counts: true, work: () => {} });
   }
 
   /** Whether this is what `keepReachable` sent. It takes the place of the current request, as any request does. */
@@ -156,6 +181,17 @@ export class Conversation {
       delivery.source.process === this.#host.our().process;
     if (isAnchor) this.#current = undefined;
     return isAnchor;
+  }
+
+  /** A request to ourselves that nobody answers: its timeout makes `prompt` current again, and calls `work`. */
+  #anchor(
+    prompt: Prompt | undefined,
+    end: { readonly seconds: number; readonly counts: boolean; readonly work: () => void },
+  ): void {
+    const { seconds: timeoutS, counts, work } = end;
+    const options = { timeoutS, metadata: ANCHOR_METADATA };
+    const pending = { prompt, counts, resolve: work, reject: work };
+    this.#send(this.#host.our(), ANCHOR_BODY, options, pending);
   }
 
   #flush(): void {
@@ -170,7 +206,7 @@ export class Conversation {
   #send(target: Address, body: Uint8Array, options: RequestOptions, pending: Pending): void {
     const id = `lib:${++this.#lastId}`;
     this.#pending.set(id, pending);
-    if (pending.prompt !== undefined) pending.prompt.outstanding += 1;
+    if (pending.prompt !== undefined && pending.counts) pending.prompt.outstanding += 1;
     // Never `inherit`: it would give this request the id of the current one, and two of them would be told apart no more.
     this.#host.sendRequest({
       target,

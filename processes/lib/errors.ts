@@ -33,3 +33,15 @@ export class Refusal extends Error {
     this.kind = kind;
   }
 }
+
+/** Of errors that are nobody else's: a fault of this process. */
+export const INTERNAL = 'Internal';
+
+/** What a requester is told about an error: what others refused or did not answer is passed on by its kind. */
+export function errorBodyOf(reason: unknown): { readonly kind: string; readonly message: string } {
+  const message = reason instanceof Error ? reason.message : String(reason);
+  if (reason instanceof Refusal || reason instanceof RemoteError) {
+    return { kind: reason.kind, message };
+  }
+  return { kind: reason instanceof NoResponse ? 'NoResponse' : INTERNAL, message };
+}

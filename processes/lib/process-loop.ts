@@ -2,12 +2,13 @@
 import { formatAddress } from '../../wit/address.ts';
 import { Context } from './context.ts';
 import { type Call, encodeError, ERROR_METADATA, type Methods } from './contract.ts';
-import { Conversation } from './conversation.ts';
+import { Conversation, type RequestOptions } from './conversation.ts';
 import { describe } from './engine/console.ts';
-import { NoResponse, Refusal, RemoteError } from './errors.ts';
+import { errorBodyOf, INTERNAL, Refusal } from './errors.ts';
 import type { Delivery, Host } from './host.ts';
-import { type Definition, Process } from './process.ts';
-import { StateCell } from './state.ts';
+import { bytesOf, type Definition, Process, type Target } from './process.ts';
+import type { StateCell } from './state.ts';
+import { sleep } from './timers.ts';
 
 type Handler = (args: unknown, context: Context, process: unknown) => unknown;
 
@@ -31,8 +32,7 @@ export class ProcessLoop<M extends Methods, S> {
       blocking: definition.concurrency === 'serial',
       beforeWait: () => this.#keepBlobs(),
     });
-    this.#state =
-      definition.state === undefined ? undefined : new StateCell(host, definition.state);
+    this.#state = definition.state?.open(host);
     this.process = new Process(host, this.#conversation, this.#state);
   }
 
@@ -43,7 +43,12 @@ export class ProcessLoop<M extends Methods, S> {
 
   start(): void {
     settle(
-      () => this.#definition.setup?.(this.process),
+      () => {
+        const { setup } = this.#definition;
+        const state = this.#state;
+        if (state?.damaged !== true) return setup?.(this.process);
+        return state.keepCopy(this.process).then(() => setup?.(this.process));
+      },
       () => {
         this.#ready = true;
         this.#state?.save();
@@ -53,6 +58,19 @@ export class ProcessLoop<M extends Methods, S> {
         this.#failure = { reason };
       },
     );
+  }
+
+  /** Calls `work` in `ms` milliseconds, without blocking even a serial process. */
+  after(ms: number, work: () => void): { cancel(): void } {
+    const cancelled = new AbortController();
+    const waiter = {
+      resolve: (target: Target) => this.process.resolve(target),
+      request: (target: Target, body: Uint8Array | string, options: RequestOptions = {}) =>
+        this.#conversation.start(this.process.resolve(target), bytesOf(body), options),
+    };
+    // Rejects when it is cancelled only.
+    sleep(waiter, ms, { signal: cancelled.signal }).then(work, () => {});
+    return { cancel: () => cancelled.abort() };
   }
 
   /** To be called when everything that can run has run, and before the next delivery is fetched. */
@@ -76,7 +94,8 @@ export class ProcessLoop<M extends Methods, S> {
       body: request.body,
       metadata: request.metadata,
       capabilities: request.capabilities,
-      expectsResponse: request.expectsResponse !== undefined,
+      timeoutS: request.expectsResponse === undefined ? undefined : Number(request.expectsResponse),
+      beforeAnswer: () => this.#state?.save(),
     });
     this.#running.add(context);
     if (this.#ready) this.#handle(context);
@@ -117,16 +136,18 @@ export class ProcessLoop<M extends Methods, S> {
     const access = this.#definition.contract?.access[call.kind] ?? 'any';
     const allowed =
       access === 'any' || (access === 'local' ? context.isLocal : context.isOurPackage);
+    const responses = this.#definition.contract?.responses;
+    const encode = (value: unknown): Uint8Array =>
+      responses?.encode({ ...call, value }) ?? new Uint8Array();
+    context.encodeWith(encode);
     settle(
       () => {
         if (!allowed) throw new Refusal('Forbidden', `${call.kind} is for ${access} callers`);
         if (handler === undefined) throw new Refusal('NotHandled', `${call.kind} has no handler`);
         return handler(call.value, context, this.process);
       },
-      (value) => {
-        const responses = this.#definition.contract?.responses;
-        this.#done(context, context.answered ? undefined : responses?.encode({ ...call, value }));
-      },
+      (value) =>
+        this.#done(context, context.answered || context.deferred ? undefined : encode(value)),
       (reason) => this.#failed(context, call.kind, reason),
     );
   }
@@ -141,8 +162,7 @@ export class ProcessLoop<M extends Methods, S> {
   #failed(context: Context, handler: string, reason: unknown): void {
     this.#running.delete(context);
     // A fault of ours is shown with its stack; what others refused or did not answer is their doing, and passed on.
-    const kind = kindOf(reason);
-    const message = reason instanceof Error ? reason.message : String(reason);
+    const { kind, message } = errorBodyOf(reason);
     this.#host.print(
       kind === INTERNAL ? 0 : 2,
       `${handler} from ${formatAddress(context.source)}: ${kind === INTERNAL ? describe(reason) : `${kind}: ${message}`}`,
@@ -155,14 +175,6 @@ export class ProcessLoop<M extends Methods, S> {
   #keepBlobs(): void {
     for (const context of this.#running) context.blob();
   }
-}
-
-const INTERNAL = 'Internal';
-
-/** What a requester is told about an error that a handler let go. */
-function kindOf(reason: unknown): string {
-  if (reason instanceof Refusal || reason instanceof RemoteError) return reason.kind;
-  return reason instanceof NoResponse ? 'NoResponse' : INTERNAL;
 }
 
 /** Runs something that may or may not be asynchronous; what is not is done on return, without a promise. */

@@ -5,6 +5,7 @@ import type { ArgsOf, Contract, Methods, ResultOf } from './contract.ts';
 import type { Context } from './context.ts';
 import type { Conversation, Reply, RequestOptions, SendOptions } from './conversation.ts';
 import { drainJobs } from './engine/jobs.ts';
+import { installTimeouts } from './engine/timeouts.ts';
 import { type Host, host } from './host.ts';
 import { ProcessLoop } from './process-loop.ts';
 import type { StateCell, StateSpec } from './state.ts';
@@ -139,6 +140,7 @@ export function defineProcess<M extends Methods, S>(
     init() {
       const surroundings = host();
       const loop = new ProcessLoop(surroundings, definition);
+      installTimeouts((ms, work) => loop.after(ms, work));
       loop.start();
       drainJobs();
       while (!loop.ended) {
@@ -153,6 +155,7 @@ export function defineProcess<M extends Methods, S>(
   };
 }
 
-function bytesOf(body: Uint8Array | string): Uint8Array {
+/** A body as bytes; text as UTF-8. */
+export function bytesOf(body: Uint8Array | string): Uint8Array {
   return typeof body === 'string' ? new TextEncoder().encode(body) : body;
 }

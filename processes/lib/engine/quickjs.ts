@@ -6,12 +6,14 @@ import { printToTerminal } from 'hyperware:process/standard@1.0.0';
 import { getRandomBytes } from 'wasi:random/random@0.2.12';
 import { installHost } from '../host.ts';
 import { witHost } from '../wit-host.ts';
+import { GuestAbortController, GuestAbortSignal } from './abort.ts';
 import { guestConsole } from './console.ts';
 import { initFunction, type GuestModule } from './init.ts';
 import { enqueueJob } from './jobs.ts';
 import { GuestPromise } from './promise.ts';
 import { cryptoObject, randomFunction } from './random.ts';
 import { GuestTextDecoder, GuestTextEncoder } from './text.ts';
+import { guestClearTimeout, guestSetInterval, guestSetTimeout } from './timeouts.ts';
 
 const source = (length: number): Uint8Array => getRandomBytes(length);
 
@@ -22,6 +24,12 @@ Object.assign(globalThis, {
   TextDecoder: GuestTextDecoder,
   crypto: cryptoObject(source),
   console: guestConsole(printToTerminal),
+  AbortController: GuestAbortController,
+  AbortSignal: GuestAbortSignal,
+  setTimeout: guestSetTimeout,
+  setInterval: guestSetInterval,
+  clearTimeout: guestClearTimeout,
+  clearInterval: guestClearTimeout,
 });
 Math.random = randomFunction(source);
 

@@ -40,8 +40,13 @@ export interface IncomingRequest {
   readonly capabilities?: readonly Capability[];
 }
 
-/** What another process answers at once; undefined for silence. */
-export type Peer = (sent: Sent) => Uint8Array | string | undefined;
+/** What another process answers at once, undefined for silence; it may also answer later, through the host. */
+export type Peer = (sent: Sent, host: MemoryHost) => PeerAnswer | undefined;
+
+export type PeerAnswer =
+  | Uint8Array
+  | string
+  | { readonly body: Uint8Array | string; readonly blob: Uint8Array };
 
 type Item =
   | { readonly kind: 'request'; readonly id: number; readonly incoming: Required<IncomingRequest> }
@@ -73,6 +78,7 @@ export class MemoryHost implements Host {
   readonly #peers: ReadonlyMap<string, Peer>;
   readonly #inbox: Item[] = [];
   readonly #outstanding = new Map<number, Outstanding>();
+  #later: { readonly dueS: number; readonly work: () => void }[] = [];
   #onExit: OnExit = { kind: 'none' };
   #prompt: number | undefined;
   #lastBlob: LazyLoadBlob | undefined;
@@ -112,9 +118,17 @@ export class MemoryHost implements Host {
     this.#inbox.push({ kind: 'response', id: sent.id, source: sent.target, response, blob });
   }
 
-  /** Lets time pass; requests that are due time out. */
+  /** Does something when that much time has passed. */
+  later(seconds: number, work: () => void): void {
+    this.#later.push({ dueS: this.nowS + seconds, work });
+  }
+
+  /** Lets time pass; what is due happens in its order, and requests that are due time out. */
   advance(seconds: number): void {
     this.nowS += seconds;
+    const due = this.#later.filter(({ dueS }) => dueS <= this.nowS);
+    this.#later = this.#later.filter(({ dueS }) => dueS > this.nowS);
+    for (const { work } of due.sort((a, b) => a.dueS - b.dueS)) work();
     for (const [id, { deadlineS, sent }] of this.#outstanding) {
       if (deadlineS > this.nowS) continue;
       const message = { kind: 'request', request: sent.request } as const;
@@ -209,8 +223,10 @@ export class MemoryHost implements Host {
       this.#inbox.push({ kind: 'request', id: sent.id, incoming });
       return;
     }
-    const answer = this.#peers.get(request.target.process)?.(sent);
-    if (answer !== undefined && seconds !== undefined) this.answer(sent, answer);
+    const answer = this.#peers.get(request.target.process)?.(sent, this);
+    if (answer === undefined || seconds === undefined) return;
+    const { body, blob } = partsOf(answer);
+    this.answer(sent, body, blob);
   }
 
   sendRequests(requests: readonly OutgoingRequest[]): void {
@@ -238,12 +254,14 @@ export class MemoryHost implements Host {
     const sent: Sent = { target, request, blob, context: undefined, id: this.#nextId++ };
     this.sent.push(sent);
     this.#blobFlag = false;
-    const body = this.#peers.get(target.process)?.(sent);
-    if (body === undefined) {
+    const answer = this.#peers.get(target.process)?.(sent, this);
+    if (answer === undefined) {
       this.nowS += Number(request.expectsResponse);
       const message = { kind: 'request', request } as const;
       return { ok: false, error: { kind: 'timeout', target, message, blob } };
     }
+    const { body, blob: answered } = partsOf(answer);
+    this.#take(answered);
     const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body;
     const response = { inherit: false, body: bytes, metadata: undefined, capabilities: [] };
     return {
@@ -284,4 +302,14 @@ export class MemoryHost implements Host {
     this.#blobFlag = blob !== undefined;
     if (blob !== undefined) this.#lastBlob = blob;
   }
+}
+
+function partsOf(answer: PeerAnswer): {
+  readonly body: Uint8Array | string;
+  readonly blob: LazyLoadBlob | undefined;
+} {
+  if (typeof answer === 'string' || answer instanceof Uint8Array) {
+    return { body: answer, blob: undefined };
+  }
+  return { body: answer.body, blob: { mime: 'application/octet-stream', bytes: answer.blob } };
 }
