@@ -384,7 +384,7 @@ function deferred(
   if (arity === 1)
     return (a) => {
       try {
-        return now(call(a!));
+        return now(call(a));
       } catch (fault) {
         guest.fail(fault);
         return nothing;
@@ -393,7 +393,7 @@ function deferred(
   if (arity === 2)
     return (a, b) => {
       try {
-        return now(call(a!, b!));
+        return now(call(a, b));
       } catch (fault) {
         guest.fail(fault);
         return nothing;

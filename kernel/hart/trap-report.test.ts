@@ -37,7 +37,8 @@ test('names are the guest’s: none of their control characters reach a terminal
     undefined,
     unwound(`\u{1b}[2Jx\u{202e}${'y'.repeat(500)} (wasm://wasm/aa:wasm-function[1]:0x5)`),
   );
-  expect(report).not.toMatch(/[\u{1b}\u{202e}]/u);
+  expect(report).not.toContain('\u{1b}');
+  expect(report).not.toContain('\u{202e}');
   expect(report.length).toBeLessThan(250);
 });
 

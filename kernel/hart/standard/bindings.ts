@@ -277,10 +277,7 @@ export class StandardBindings {
   };
 
   /** Runs a host function whose result may come later; `lower` writes it when the guest's turn comes. */
-  #call<T>(
-    start: () => MaybePromise<T>,
-    lower?: (value: T) => void,
-  ): symbol | undefined {
+  #call<T>(start: () => MaybePromise<T>, lower?: (value: T) => void): symbol | undefined {
     try {
       this.#memory.refresh();
       const value = start();
