@@ -28,13 +28,6 @@ const SECTIONS: Readonly<Record<string, Readonly<Record<string, readonly string[
     'kernel/hart/trap-report.ts': ['FRAMES_MAX'],
   },
   vfs: { 'runtime-modules/vfs/limits.ts': [] },
-  'Quotas of a package': {
-    'runtime-modules/shared/quotas.ts': [
-      'QUOTA_BYTES_DEFAULT',
-      'QUOTA_HANDLES_DEFAULT',
-      'QUOTA_OPERATIONS_DEFAULT',
-    ],
-  },
   'kv and sqlite': {
     'runtime-modules/kv/limits.ts': [],
     'runtime-modules/sqlite/limits.ts': [],

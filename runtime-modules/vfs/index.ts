@@ -5,6 +5,7 @@
 import type { Answer, KernelPort, ModuleRequest, RuntimeModule } from '../../kernel/module.ts';
 import { FD_MANAGER } from '../../wit/address.ts';
 import { fdManagerRequest } from '../../wit/fd-manager-api.ts';
+import { plainRequest } from '../../wit/message.ts';
 import type { Address, PackageId, Result } from '../../wit/types.ts';
 import {
   vfsRequest,
@@ -216,13 +217,7 @@ class Vfs implements VfsModule {
       rsvp: undefined,
       message: {
         kind: 'request',
-        request: {
-          inherit: false,
-          expectsResponse: undefined,
-          body: fdManagerRequest.encode({ kind }),
-          metadata: undefined,
-          capabilities: [],
-        },
+        request: plainRequest(fdManagerRequest.encode({ kind })),
       },
       blob: undefined,
     });
