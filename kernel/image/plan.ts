@@ -9,18 +9,16 @@ import { ImageError } from '../engine.ts';
 import type { FuncType, ResourceType } from '../hart/abi/types.ts';
 import type {
   Canon,
-  CanonOptions,
   Component,
   CoreModule,
-  CoreSort,
   Definition,
   NamedItem,
-  Sort,
   StringEncoding,
 } from './component.ts';
 import { COMPONENT_INSTANCES_MAX, CORE_INSTANCES_MAX } from './limits.ts';
 import { Scope, type Item } from './plan-scope.ts';
-import { importedInstance, resolveFuncType, resolveType } from './plan-types.ts';
+import { alias, argument, coreItem, hostImport, planOptions } from './plan-items.ts';
+import { resolveFuncType, resolveType } from './plan-types.ts';
 
 /** Where a core item comes from. */
 export type CoreRef =
@@ -328,88 +326,4 @@ class Planner {
     this.#functions.push(made);
     return { sort: 'core-func', ref: { kind: 'host', index: this.#functions.length - 1 } };
   }
-}
-
-function planOptions(options: CanonOptions, scope: Scope): PlanOptions {
-  const ref = (sort: CoreSort, index: number | undefined): CoreRef | undefined =>
-    index === undefined ? undefined : scope.coreRef(sort, index);
-  return {
-    encoding: options.encoding,
-    memory: ref('core-memory', options.memory),
-    realloc: ref('core-func', options.realloc),
-    postReturn: ref('core-func', options.postReturn),
-    component: scope.component,
-  };
-}
-
-function coreItem(item: NamedItem<CoreSort>, scope: Scope): CoreRef {
-  return scope.coreRef(item.sort, item.index);
-}
-
-function alias(
-  sort: Sort,
-  target: Extract<Definition, { kind: 'alias' }>['target'],
-  scope: Scope,
-): Item {
-  switch (target.kind) {
-    case 'outer':
-      return scope.outer(target.count).get(sort, target.index);
-    case 'export': {
-      const item = scope.get('instance', target.instance).exports.get(target.name);
-      if (item === undefined || item.sort !== sort)
-        throw new ImageError(
-          'malformed',
-          `an alias names ${sort} "${target.name}" of an instance that exports none`,
-        );
-      return item;
-    }
-    case 'core-export': {
-      const { instance } = scope.get('core-instance', target.instance);
-      const ref: CoreRef | undefined =
-        typeof instance === 'number'
-          ? { kind: 'export', instance, name: target.name }
-          : instance.get(target.name);
-      if (ref === undefined)
-        throw new ImageError(
-          'malformed',
-          `an alias names "${target.name}" of a core instance that exports none`,
-        );
-      return coreItemOf(sort, ref);
-    }
-  }
-}
-
-function coreItemOf(sort: Sort, ref: CoreRef): Item {
-  switch (sort) {
-    case 'core-func':
-    case 'core-table':
-    case 'core-memory':
-    case 'core-global':
-      return { sort, ref };
-    default:
-      throw new ImageError('malformed', `an alias of a core export cannot be a ${sort}`);
-  }
-}
-
-function argument(name: string, sort: Sort, args: ReadonlyMap<string, Item>): Item {
-  const item = args.get(name);
-  if (item === undefined || item.sort !== sort)
-    throw new ImageError(
-      'malformed',
-      `a nested component imports ${sort} "${name}", which is not provided`,
-    );
-  return item;
-}
-
-function hostImport(
-  name: string,
-  type: Extract<Definition, { kind: 'import' }>['type'],
-  scope: Scope,
-): Item {
-  if (type.sort !== 'instance')
-    throw new ImageError(
-      'unsupported-import',
-      `the component imports ${type.sort} "${name}"; only interfaces are provided`,
-    );
-  return { sort: 'instance', exports: importedInstance(name, type.type, scope) };
 }
