@@ -1,0 +1,34 @@
+/**
+ * A process that writes through the store and the modules as fast as it can, and says on stdout what was acknowledged, until it is
+ * killed. It waits for a line on stdin with where to write and where to go on from, so that starting it costs no time of the test.
+ */
+import { writeSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { openLevelStore } from '../../runtime-modules/state/level-store.ts';
+import { subjects, type Counts } from './crash-subjects.ts';
+
+export interface Orders {
+  readonly home: string;
+  /** What each subject goes on with. */
+  readonly next: Counts;
+}
+
+// Never reached at the end of a process that is killed: later writers start in half the time.
+flushCompileCache();
+writeSync(1, 'ready\n');
+for await (const line of createInterface({ input: process.stdin })) {
+  const { home, next } = JSON.parse(line) as Orders;
+  const { store } = await openLevelStore(join(home, 'kernel'), { onDamage: 'refuse' });
+  for (const subject of subjects({ home, store })) {
+    void (async () => {
+      await subject.begin(next[subject.name] ?? 0);
+      for (let count = next[subject.name] ?? 0; ; count += 1) {
+        await subject.write(count);
+        // Synchronous: what is printed was acknowledged, even if the next instruction never runs.
+        writeSync(1, `${subject.name} ${count}\n`);
+      }
+    })();
+  }
+}
