@@ -1,5 +1,5 @@
 /** Typed calls of another process's contract. */
-import type { Address } from '../../wit/types.ts';
+import type { Address, Capability, LazyLoadBlob } from '../../wit/types.ts';
 import { formatAddress } from '../../wit/address.ts';
 import { type ArgsOf, type Contract, errorIn, type Methods, type ResultOf } from './contract.ts';
 import type { Reply, RequestOptions } from './conversation.ts';
@@ -16,8 +16,18 @@ type Call<A, R> = [A] extends [undefined]
   ? (args?: undefined, options?: RequestOptions) => Promise<R>
   : (args: A, options?: RequestOptions) => Promise<R>;
 
+/** A result with what came beside it. */
+export interface FullResult<R> {
+  readonly value: R;
+  readonly blob: LazyLoadBlob | undefined;
+  readonly capabilities: readonly Capability[];
+}
+
 export type Client<M extends Methods> = {
-  readonly [K in keyof M]: Call<ArgsOf<M[K]>, ResultOf<M[K]>>;
+  readonly [K in keyof M]: Call<ArgsOf<M[K]>, ResultOf<M[K]>> & {
+    /** The same, resolving with the blob and the capabilities of the response too. */
+    readonly full: Call<ArgsOf<M[K]>, FullResult<ResultOf<M[K]>>>;
+  };
 };
 
 /**
@@ -30,19 +40,33 @@ export function client<M extends Methods>(
   target: Target,
   defaults: RequestOptions = {},
 ): Client<M> {
-  const call =
-    (kind: string) =>
-    async (value: unknown, options: RequestOptions = {}): Promise<unknown> => {
-      const body = contract.requests.encode({ kind, value });
-      const reply = await requester.request(target, body, { ...defaults, ...options });
-      const error = errorIn(reply.body, reply.metadata);
-      if (error !== undefined) throw error;
-      const decoded = contract.responses.decode(reply.body);
-      if (decoded.ok && decoded.value.kind === kind) return decoded.value.value;
-      const from = formatAddress(requester.resolve(target));
-      throw new RemoteError('BadResponse', `${from} answered ${kind} with something else`);
-    };
-  const functions = Object.keys(contract.methods).map((name) => [name, call(name)]);
+  const ask = async (
+    kind: string,
+    value: unknown,
+    options: RequestOptions = {},
+  ): Promise<FullResult<unknown>> => {
+    const body = contract.requests.encode({ kind, value });
+    const reply = await requester.request(target, body, { ...defaults, ...options });
+    const error = errorIn(reply.body, reply.metadata);
+    if (error !== undefined) throw error;
+    const decoded = contract.responses.decode(reply.body);
+    if (decoded.ok && decoded.value.kind === kind) {
+      return {
+        value: decoded.value.value,
+        blob: reply.blob,
+        capabilities: reply.capabilities,
+      };
+    }
+    const from = formatAddress(requester.resolve(target));
+    throw new RemoteError('BadResponse', `${from} answered ${kind} with something else`);
+  };
+  const functions = Object.keys(contract.methods).map((kind) => {
+    const full = (value: unknown, options?: RequestOptions): Promise<FullResult<unknown>> =>
+      ask(kind, value, options);
+    const call = async (value: unknown, options?: RequestOptions): Promise<unknown> =>
+      (await ask(kind, value, options)).value;
+    return [kind, Object.assign(call, { full })];
+  });
   // Proof of the type: exactly one function for each method, made from that method's codecs.
   return Object.fromEntries(functions) as Client<M>;
 }

@@ -39,18 +39,20 @@ export function method<A, R>(args: Codec<A>, result: Codec<R>): Method<A, R> {
   return { args, result };
 }
 
-/** A contract of named methods. */
+/** A contract of named methods. `access`: of each method, or of all of them. */
 export function contract<const M extends Methods>(
   methods: M,
-  options: { readonly access?: { readonly [K in keyof M]?: Access } } = {},
+  { access = {} }: { readonly access?: Access | { readonly [K in keyof M]?: Access } } = {},
 ): Contract<M> {
+  const forAll = (one: Access): Record<string, Access> =>
+    Object.fromEntries(Object.keys(methods).map((name) => [name, one]));
   const pick = (part: 'args' | 'result'): Codec<Call> =>
     union(
       Object.fromEntries(Object.entries(methods).map(([name, codecs]) => [name, codecs[part]])),
     );
   return {
     methods,
-    access: options.access ?? {},
+    access: typeof access === 'string' ? forAll(access) : access,
     requests: pick('args'),
     responses: pick('result'),
   };

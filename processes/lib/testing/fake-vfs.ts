@@ -1,4 +1,5 @@
 /** `vfs:distro:sys` in memory, for tests of processes: one flat map of files, one set of folders. It speaks through wit/vfs-api.ts. */
+import { createHash } from 'node:crypto';
 import { packageOf, VFS } from '../../../wit/address.ts';
 import { vfsRequest, vfsResponse, type VfsAction, type VfsResponse } from '../../../wit/vfs-api.ts';
 import type { Host } from '../host.ts';
@@ -148,6 +149,10 @@ export class FakeVfs {
         const len = folder ? 0 : file().length;
         const kind = folder ? 'Directory' : 'File';
         return { response: { kind: 'Metadata', value: { file_type: { kind }, len } } };
+      }
+      case 'Hash': {
+        const value = new Uint8Array(createHash('sha256').update(file()).digest());
+        return { response: { kind: 'Hash', value } };
       }
       case 'ReadDir':
         return { response: { kind: 'ReadDir', value: this.#children(path) } };
