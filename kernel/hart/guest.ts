@@ -39,7 +39,7 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
   readonly ended: Promise<GuestEnd>;
   readonly fuel = i32Global(QUANTUM_FUEL);
   readonly dead = i32Global(0);
-  readonly mode = i32Global(MODE.starting);
+  readonly mode = i32Global(MODE.free);
   /** Raised by a host function that must wait; its trampoline then calls `waiting`. */
   readonly wait = i32Global(0);
   readonly aborted = new AbortController();
@@ -55,6 +55,8 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
   #killed = false;
   /** What `dead` holds: asking a global costs 20 ns. */
   #dead = false;
+  /** Its core modules are being instantiated, under a JavaScript frame. */
+  #starting = true;
   #closedDepth = 0;
   #closedFuel = 0;
   #usedFuel = 0;
@@ -106,6 +108,10 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
   }
 
   suspend(): typeof SUSPENDED {
+    if (this.#starting) {
+      this.fail(new Trap('a start function called a host function that had to wait'));
+      return SUSPENDED;
+    }
     this.#state = 'suspended';
     this.wait.value = 1;
     return SUSPENDED;
@@ -113,6 +119,7 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
 
   /** Makes the calling stack wait for a call into another component of the process, which suspends by itself. */
   suspendUntil(callee: Promise<unknown>): typeof SUSPENDED {
+    if (this.#starting) return this.suspend();
     this.#callee = callee;
     this.wait.value = 1;
     return SUSPENDED;
@@ -148,7 +155,7 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
 
   /** The guest is instantiated: from here on it may suspend. */
   started(): void {
-    this.mode.value = MODE.free;
+    this.#starting = false;
     this.#closedFuel = 0;
   }
 
@@ -169,7 +176,7 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
   /** Out of fuel. */
   readonly yield = (): void => {
     const used = this.#refill();
-    if (this.#closedDepth > 0 || this.mode.value !== MODE.free) {
+    if (this.#closedDepth > 0 || this.#starting) {
       // Under a JavaScript frame the stack cannot suspend.
       this.#closedFuel += used;
       if (this.#closedFuel > CLOSED_FUEL_MAX)

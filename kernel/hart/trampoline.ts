@@ -14,12 +14,10 @@ import type { CoreType } from './abi/types.ts';
 
 /** Values of `hl.mode`. */
 export const MODE = {
-  /** Guest code may suspend and call the host. */
+  /** Guest code may call the host. */
   free: 0,
-  /** Under realloc or post-return: no host call, no suspending. */
+  /** Under realloc or post-return: it may not. */
   closed: 1,
-  /** Under a start function: host calls that never suspend only. */
-  starting: 2,
 } as const;
 
 export interface TrampolineSignature {
@@ -93,8 +91,7 @@ export function trampolineModule(signatures: readonly TrampolineSignature[]): Ui
       ...trapIfDead(),
       OP.globalGet,
       MODE_GLOBAL,
-      ...(signature.suspending ? [] : [OP.const, MODE.closed, OP.eq]),
-      ...[OP.if, VOID, OP.unreachable, OP.end],
+      ...[OP.const, MODE.closed, OP.eq, OP.if, VOID, OP.unreachable, OP.end],
       ...signature.params.flatMap((_, p) => [OP.get, ...leb(p)]),
       OP.call,
       ...leb(FIXED + i),
