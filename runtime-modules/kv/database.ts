@@ -40,6 +40,7 @@ export class Database {
   readonly store: Store;
   /** A write failed: LevelDB takes no more of them until it is opened again. */
   broken = false;
+  #failure: Error | undefined;
   #waiting: Waiting[] = [];
   #writing: Promise<void> | undefined;
   /** The last write asked for, by key, until it is on disk. */
@@ -91,6 +92,7 @@ export class Database {
 
   /** Applies the operations in order, all or none; resolves when they are on disk. @throws IoFailure, StoreFailure */
   write(operations: readonly Operation[]): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
     let bytes = 0;
     for (const operation of operations) bytes += bytesOf(operation);
     const waiting = { operations, bytes, done: Promise.withResolvers<void>() };
@@ -161,9 +163,11 @@ export class Database {
         for (const { done } of batch) done.resolve();
       } catch (error) {
         this.broken = true;
-        const failure = storeFailure(error);
+        this.#failure = storeFailure(error);
+        // The log ends in half a record now: LevelDB would take what follows, and drop it when it is opened again.
+        batch.push(...this.#waiting.splice(0));
         for (const each of batch) this.#finish(each);
-        for (const { done } of batch) done.reject(failure);
+        for (const { done } of batch) done.reject(this.#failure);
       }
     }
     this.#writing = undefined;

@@ -4,8 +4,11 @@
  * is being written are merged into the next one.
  *
  *   open -> ready -> closed          a failed write rejects its commits and is tried again with the next
+ *            ready -> broken -> ready          after a failed write LevelDB's log ends in half a record, and what it would append to
+ *                                              that, it would drop at its next start: it is opened anew first, once there is room
  */
-import { rename } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Level } from 'level';
 import type { ProcessId } from '../../wit/types.ts';
 import type { KernelStore, StoreChange, StoredProcess } from '../../kernel/store.ts';
@@ -32,6 +35,9 @@ export interface DamageNotice {
   readonly movedTo: string;
   readonly reason: string;
 }
+
+/** Room that opening a database takes: its log, at most 4 MiB, becomes a table, and there is a new manifest. */
+const PROBE_BYTES = 6 * 1024 * 1024;
 
 export interface OpenedStore {
   readonly store: LevelStore;
@@ -77,7 +83,7 @@ interface Waiting {
 }
 
 export class LevelStore implements KernelStore {
-  readonly #db: Database;
+  #db: Database;
   readonly #path: string;
   /** Digest of every row on disk or on its way there, by key. */
   readonly #digests: Map<string, Buffer>;
@@ -90,6 +96,10 @@ export class LevelStore implements KernelStore {
   #loaded: readonly StoredProcess[] | undefined;
   /** Rows of batches that failed, by key. They go out with the next batch, so that the disk catches up with the indexes. */
   readonly #owed = new Map<string, Operation>();
+  /** A write failed since the database was opened. */
+  #broken = false;
+  /** While it is opened anew; readers wait. */
+  #reopening: Promise<void> | undefined;
   #waiting: Waiting[] = [];
   #writing: Promise<void> | undefined;
   #closed = false;
@@ -105,12 +115,7 @@ export class LevelStore implements KernelStore {
 
   /** Use `openLevelStore`. @throws StoreError */
   static async open(path: string): Promise<LevelStore> {
-    const db: Database = new Level(path, { keyEncoding: 'utf8', valueEncoding: 'view' });
-    try {
-      await db.open();
-    } catch (error) {
-      throw openError(path, error);
-    }
+    const db = await openDatabase(path);
     try {
       return new LevelStore(db, path, await scanAll(db));
     } catch (error) {
@@ -175,6 +180,7 @@ export class LevelStore implements KernelStore {
   }
 
   async #read(key: string, id: ProcessId): Promise<Uint8Array | undefined> {
+    await this.#reopening?.catch(() => undefined);
     try {
       return await this.#db.get(key);
     } catch (error) {
@@ -246,6 +252,7 @@ export class LevelStore implements KernelStore {
       const rows = this.#digests.size;
       const summary = summaryRow.encode({ rows, digest: this.#summary.toString('hex') });
       try {
+        if (this.#broken) await (this.#reopening = this.#reopen(operations));
         await this.#db.batch(
           [...operations, { type: 'put', key: SUMMARY_KEY, value: seal(SUMMARY_KEY, summary) }],
           { sync: true },
@@ -254,6 +261,7 @@ export class LevelStore implements KernelStore {
         this.#forgetOverlay(operations);
         for (const { done } of batch) done.resolve();
       } catch (error) {
+        this.#broken = true;
         for (const operation of operations) this.#owed.set(operation.key, operation);
         const failure = new StoreError('write-failed', `writing failed: ${messageOf(error)}`, {
           cause: error,
@@ -264,6 +272,14 @@ export class LevelStore implements KernelStore {
     this.#writing = undefined;
   }
 
+  /** @throws when there is no room yet; the database stays as it is, for reading */
+  async #reopen(operations: readonly Operation[]): Promise<void> {
+    await probe(this.#path, operations);
+    await this.#db.close();
+    this.#db = await openDatabase(this.#path);
+    this.#broken = false;
+  }
+
   /** What is on disk needs no overlay, unless a later commit wrote the same row again. */
   #forgetOverlay(operations: readonly Operation[]): void {
     for (const operation of operations) {
@@ -271,6 +287,28 @@ export class LevelStore implements KernelStore {
       const { key } = operation;
       if (this.#overlay.has(key) && this.#overlay.get(key) === written) this.#overlay.delete(key);
     }
+  }
+}
+
+async function openDatabase(path: string): Promise<Database> {
+  const db: Database = new Level(path, { keyEncoding: 'utf8', valueEncoding: 'view' });
+  try {
+    await db.open();
+    return db;
+  } catch (error) {
+    throw openError(path, error);
+  }
+}
+
+/** Writes as much as opening and then the operations will; a database that is closed and cannot be opened is of no use to readers. */
+async function probe(path: string, operations: readonly Operation[]): Promise<void> {
+  const file = join(path, 'probe.tmp');
+  let bytes = PROBE_BYTES;
+  for (const each of operations) bytes += each.type === 'put' ? each.value.length : 0;
+  try {
+    await writeFile(file, Buffer.alloc(bytes, 1), { flush: true });
+  } finally {
+    await rm(file, { force: true });
   }
 }
 

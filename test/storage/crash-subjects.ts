@@ -28,7 +28,7 @@ export interface World {
   readonly synced?: boolean;
 }
 
-export function subjects(world: World): Subject[] {
+export function subjects(world: World): Subjects {
   const files = new Bench(
     vfs({ root: join(world.home, 'vfs') })({ port: new TestPort('vfs') }),
     new TestPort('vfs'),
@@ -41,12 +41,17 @@ export function subjects(world: World): Subject[] {
     return reply?.blob?.bytes ?? new Uint8Array();
   };
   const synced = world.synced ?? false;
-  return [
+  const all = [
     new States(world.store),
     new Whole(send, synced),
     new Log(send, synced),
     new Swap(send, synced),
   ];
+  return { all, [Symbol.asyncDispose]: () => files.module[Symbol.asyncDispose]() };
+}
+
+export interface Subjects extends AsyncDisposable {
+  readonly all: readonly Subject[];
 }
 
 type Send = (

@@ -22,7 +22,7 @@ writeSync(1, 'ready\n');
 for await (const line of createInterface({ input: process.stdin })) {
   const { home, next, synced = false } = JSON.parse(line) as Orders;
   const { store } = await openLevelStore(join(home, 'kernel'), { onDamage: 'refuse' });
-  for (const subject of subjects({ home, store, synced })) {
+  for (const subject of subjects({ home, store, synced }).all) {
     void (async () => {
       await subject.begin(next[subject.name] ?? 0);
       for (let count = next[subject.name] ?? 0; ; count += 1) {

@@ -80,7 +80,8 @@ test(`K80 M11 after ${KILLS} kills at random instants everything acknowledged is
     Object.assign(acknowledged, await nextWriter().run(next));
     const { store } = await openLevelStore(join(home, 'kernel'), { onDamage: 'refuse' });
     next = {};
-    for (const subject of subjects({ home, store })) {
+    await using looking = subjects({ home, store });
+    for (const subject of looking.all) {
       const found = await subject.found();
       const last = acknowledged[subject.name] ?? -1;
       // One more than acknowledged is possible: done, and killed before saying so.

@@ -135,13 +135,14 @@ async function look(
   const onDamage = acknowledged['states'] === undefined ? 'move-aside' : 'refuse';
   const { store } = await openLevelStore(join(home, 'kernel'), { onDamage });
   try {
-    for (const subject of subjects({ home, store })) {
+    await using looking = subjects({ home, store });
+    for (const subject of looking.all) {
       const last = acknowledged[subject.name];
-      const looking = subject.found();
+      const reading = subject.found();
       // Before the first acknowledgement anything may be there, also half of a file that never was whole.
-      if (last === undefined) await looking.catch(() => undefined);
+      if (last === undefined) await reading.catch(() => undefined);
       if (last === undefined) continue;
-      const found = await looking;
+      const found = await reading;
       expect([last, last + 1], `${subject.name}, ${when}`).toContain(found);
     }
   } finally {
