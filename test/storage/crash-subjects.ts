@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { createHash } from 'node:crypto';
 import { Bench, TestPort } from '../../runtime-modules/shared/testing.ts';
 import type { LevelStore } from '../../runtime-modules/state/level-store.ts';
+import { kv, type KvWork } from '../../runtime-modules/kv/index.ts';
+import { SqliteBench } from '../../runtime-modules/sqlite/testing.ts';
 import { vfs } from '../../runtime-modules/vfs/index.ts';
 import { processId } from '../../wit/address.ts';
 
@@ -26,6 +28,8 @@ export interface World {
   readonly store: LevelStore;
   /** Make vfs writes certain with SyncAll: for power cuts, which page caches do not survive. */
   readonly synced?: boolean;
+  /** With sqlite, which starts processes of its own. */
+  readonly sql?: boolean;
 }
 
 export function subjects(world: World): Subjects {
@@ -41,13 +45,21 @@ export function subjects(world: World): Subjects {
     return reply?.blob?.bytes ?? new Uint8Array();
   };
   const synced = world.synced ?? false;
+  const port = new TestPort('kv');
+  const keys = new Bench(kv({ root: join(world.home, 'kv') })({ port }), port);
+  const tables = world.sql === true ? new Tables(world.home) : undefined;
   const all = [
     new States(world.store),
+    new Pairs(keys),
+    ...(tables === undefined ? [] : [tables]),
     new Whole(send, synced),
     new Log(send, synced),
     new Swap(send, synced),
   ];
-  return { all, [Symbol.asyncDispose]: () => files.module[Symbol.asyncDispose]() };
+  const close = async (): Promise<void> => {
+    for (const each of [files.module, keys.module, tables]) await each?.[Symbol.asyncDispose]();
+  };
+  return { all, [Symbol.asyncDispose]: close };
 }
 
 export interface Subjects extends AsyncDisposable {
@@ -86,6 +98,92 @@ class States implements Subject {
     );
     if (left !== right) throw new Error(`half a batch: ${left} and ${right}`);
     return left ?? -1;
+  }
+}
+
+/** Two keys that only ever change together, in one transaction of kv. */
+class Pairs implements Subject {
+  readonly name = 'pairs';
+  readonly #bench: Bench<KvWork>;
+
+  constructor(bench: Bench<KvWork>) {
+    this.#bench = bench;
+  }
+
+  async begin(): Promise<void> {
+    await this.#ask('Open');
+  }
+
+  async write(count: number): Promise<void> {
+    const { body } = (await this.#ask('BeginTx')) ?? {};
+    const { tx_id } = (body as { BeginTx: { tx_id: number } }).BeginTx;
+    for (const key of [[1], [2]]) await this.#ask({ Set: { key, tx_id } }, String(count));
+    await this.#ask({ Commit: { tx_id } });
+  }
+
+  async found(): Promise<number> {
+    await this.#ask('Open');
+    const [left, right] = [await this.#get([1]), await this.#get([2])];
+    if (left !== right) throw new Error(`half a transaction: ${left} and ${right}`);
+    return left;
+  }
+
+  async #get(key: number[]): Promise<number> {
+    const body = { package_id: PAIRS, db: 'd', action: { Get: key } };
+    const reply = await this.#bench.ask({ from: 'w:pairs:sys', body });
+    return reply?.blob === undefined ? -1 : Number(Buffer.from(reply.blob.bytes).toString());
+  }
+
+  async #ask(action: unknown, blob?: string): ReturnType<Bench<KvWork>['ask']> {
+    const body = { package_id: PAIRS, db: 'd', action };
+    const reply = await this.#bench.ask({ from: 'w:pairs:sys', body, blob });
+    const error = (reply?.body as { Err?: unknown } | undefined)?.Err;
+    if (error !== undefined) throw new Error(`kv: ${JSON.stringify(error)}`);
+    return reply;
+  }
+}
+
+const PAIRS = { package_name: 'pairs', publisher_node: 'sys' };
+
+/** A row for each number, and a sum of them in another table, in one transaction of sqlite. */
+class Tables implements Subject, AsyncDisposable {
+  readonly name = 'tables';
+  readonly #db: SqliteBench;
+
+  constructor(home: string) {
+    this.#db = new SqliteBench(home);
+  }
+
+  async begin(_next: number): Promise<void> {
+    await this.#ok(this.#db.ask('Open'));
+    await this.#ok(this.#db.write('CREATE TABLE IF NOT EXISTS n(n INTEGER PRIMARY KEY)'));
+    await this.#ok(this.#db.write('CREATE TABLE IF NOT EXISTS c(c INTEGER)'));
+  }
+
+  async write(count: number): Promise<void> {
+    const tx = await this.#db.begin();
+    await this.#ok(this.#db.write('INSERT INTO n VALUES(?)', `[${count}]`, {}, tx));
+    await this.#ok(this.#db.write('INSERT INTO c VALUES(?)', `[${count}]`, {}, tx));
+    await this.#ok(this.#db.commit(tx));
+  }
+
+  async found(): Promise<number> {
+    await this.begin(0);
+    const rows = await this.#db.query(
+      'SELECT (SELECT count(*) FROM n) n, (SELECT count(*) FROM c) c, (SELECT ifnull(max(n), -1) FROM n) last',
+    );
+    const { n, c, last } = (rows as { n: number; c: number; last: number }[])[0]!;
+    if (n !== c || n !== last + 1) throw new Error(`half a transaction: ${n}, ${c}, ${last}`);
+    return last;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#db[Symbol.asyncDispose]();
+  }
+
+  async #ok(answer: Promise<unknown>): Promise<void> {
+    const body = await answer;
+    if (body !== 'Ok') throw new Error(`sqlite: ${JSON.stringify(body)}`);
   }
 }
 

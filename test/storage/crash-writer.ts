@@ -14,15 +14,16 @@ export interface Orders {
   /** What each subject goes on with. */
   readonly next: Counts;
   readonly synced?: boolean;
+  readonly sql?: boolean;
 }
 
 // Never reached at the end of a process that is killed: later writers start in half the time.
 flushCompileCache();
 writeSync(1, 'ready\n');
 for await (const line of createInterface({ input: process.stdin })) {
-  const { home, next, synced = false } = JSON.parse(line) as Orders;
+  const { home, next, synced = false, sql = false } = JSON.parse(line) as Orders;
   const { store } = await openLevelStore(join(home, 'kernel'), { onDamage: 'refuse' });
-  for (const subject of subjects({ home, store, synced }).all) {
+  for (const subject of subjects({ home, store, synced, sql }).all) {
     void (async () => {
       await subject.begin(next[subject.name] ?? 0);
       for (let count = next[subject.name] ?? 0; ; count += 1) {

@@ -12,7 +12,7 @@ import { Disk, type Operation, randomFrom, readLog, writeOut } from './power-cut
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 /** Acknowledged writes that are recorded, at least. */
 const WRITES = 600;
-const CUTS = 200;
+const CUTS = 120;
 const SEED = Number(process.env['HYPERLOOM_SEED'] ?? Date.now() % 1_000_000);
 
 const required = (process.env['HYPERLOOM_REQUIRE'] ?? '').split(',').includes('cc');
