@@ -27,7 +27,12 @@ export class ChildProcess {
   constructor(needs: ChildNeeds) {
     const child = spawn(
       process.execPath,
-      [`--max-old-space-size=${CHILD_HEAP_MIB}`, '--disable-warning=ExperimentalWarning', PROGRAM],
+      [
+        `--max-old-space-size=${CHILD_HEAP_MIB}`,
+        '--disable-warning=ExperimentalWarning',
+        PROGRAM,
+        String(process.pid),
+      ],
       {
         stdio: ['pipe', 'pipe', 'pipe'],
         // The engine's temporary files stay inside the home; nothing else of the environment is the child's business.

@@ -45,6 +45,8 @@ export interface Handle {
   readonly quick: Set<string>;
   /** Pragmas of the connection, by name. */
   readonly settings: Map<string, string>;
+  /** It is about to be deleted: slow queries on it are ended. */
+  doomed: boolean;
   /** A statement of its was killed: it shares no child any more. */
   quarantined: boolean;
 }

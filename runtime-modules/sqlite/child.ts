@@ -6,6 +6,7 @@
 import { readSync, writeSync } from 'node:fs';
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { errorCode } from '../shared/io-error.ts';
 import { Connection, SqlFailure } from './connection.ts';
 import { parseParameters } from './parameters.ts';
 import { FrameReader, FrameWriter, Kind, Status } from './protocol.ts';
@@ -88,9 +89,24 @@ function reply(sequence: number, status: number, text: string | undefined): void
   const writer = new FrameWriter();
   if (text !== undefined) writer.text(text);
   for (const part of writer.finish(sequence, status)) {
-    for (let at = 0; at < part.length;) at += writeSync(STDOUT, part, at);
+    for (let at = 0; at < part.length;) at += patiently(() => writeSync(STDOUT, part, at));
   }
 }
+
+/** Whether a pipe blocks is not for us to say: where it does not, it is tried again. */
+function patiently(transfer: () => number): number {
+  for (;;) {
+    try {
+      return transfer();
+    } catch (error) {
+      if (errorCode(error) !== 'EAGAIN') throw error;
+      Atomics.wait(NEVER, 0, 0, RETRY_MS);
+    }
+  }
+}
+
+const NEVER = new Int32Array(new SharedArrayBuffer(4));
+const RETRY_MS = 1;
 
 /** Frames off the standard input. */
 class Input {
@@ -112,7 +128,9 @@ class Input {
       this.#start = 0;
     }
     while (this.#end - this.#start < length) {
-      const read = readSync(STDIN, this.#buffer, this.#end, READ_BYTES - this.#end, null);
+      const read = patiently(() =>
+        readSync(STDIN, this.#buffer, this.#end, READ_BYTES - this.#end, null),
+      );
       if (read === 0) return undefined;
       this.#end += read;
     }
@@ -127,7 +145,7 @@ class Input {
     this.#start = 0;
     this.#end = 0;
     while (have < length) {
-      const read = readSync(STDIN, taken, have, length - have, null);
+      const read = patiently(() => readSync(STDIN, taken, have, length - have, null));
       if (read === 0) return undefined;
       have += read;
     }
@@ -136,5 +154,7 @@ class Input {
 }
 
 // Kills this process when the node is gone, even in the midst of a statement.
-new Worker(new URL(`./leash${extname(import.meta.filename)}`, import.meta.url)).unref();
+new Worker(new URL(`./leash${extname(import.meta.filename)}`, import.meta.url), {
+  workerData: Number(process.argv[2]),
+}).unref();
 await serve();

@@ -53,16 +53,17 @@ export class Handles {
 
   /** Deletes a database's folder; the next request makes an empty one. @throws ENOENT when there is none */
   remove(folder: string): Promise<void> {
-    return this.#with(folder, (entry) =>
-      entry.gate.exclusive(async () => {
+    return this.#with(folder, (entry) => {
+      if (entry.handle !== undefined) entry.handle.doomed = true;
+      return entry.gate.exclusive(async () => {
         await this.#release(entry);
         // Renamed first: a crash on the way leaves the database or none, not half of one.
         const doomed = this.#options.partial();
         await mkdir(dirname(doomed), { recursive: true });
         await rename(folder, doomed);
         await rm(doomed, { recursive: true, force: true });
-      }),
-    );
+      });
+    });
   }
 
   async #with<T>(folder: string, work: (entry: Entry) => Promise<T>): Promise<T> {
@@ -101,6 +102,7 @@ export class Handles {
       openIn: new Set(),
       quick: new Set(),
       settings: new Map(),
+      doomed: false,
       quarantined: false,
     };
   }

@@ -25,5 +25,6 @@ export function isWrite(sql: string): boolean {
 
 /** Cannot change the database, so that it can go on while others write. */
 export function isReadOnly(sql: string): boolean {
-  return READ_ONLY.has(firstWord(sql));
+  const word = firstWord(sql);
+  return READ_ONLY.has(word) || (word === 'WITH' && !/insert|update|delete|replace/i.test(sql));
 }

@@ -22,6 +22,8 @@ export const LOOK_MS = 25;
 export const CHILDREN_SHARED = 2;
 /** Children altogether, those of slow statements and quarantined databases included (about 60 MiB each). */
 export const CHILDREN_MAX = 8;
+/** Of those, children that belong to one quarantined database; a further one waits until another's is idle. */
+export const CHILDREN_QUARANTINED = 3;
 /** Slow queries of one package whose child is left to them alone, so that their database goes on elsewhere. */
 export const DETACHED_PER_PACKAGE_MAX = 1;
 /** Requests sent to a child before the first of them is answered. */

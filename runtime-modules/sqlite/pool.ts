@@ -12,6 +12,7 @@ import { ChildProcess } from './child-process.ts';
 import type { Handle, Job, Outcome, Slot } from './child-slot.ts';
 import {
   CHILDREN_MAX,
+  CHILDREN_QUARANTINED,
   CHILDREN_SHARED,
   CLOSE_MS_MAX,
   DETACHED_PER_PACKAGE_MAX,
@@ -105,19 +106,32 @@ export class Pool {
     this.#feed(slot);
   }
 
-  /** Its own child for one in quarantine; else the one with the least to do. */
+  /** Its own child for one in quarantine; else the one with the least to do. Undefined: it has to wait for one. */
   #choose(handle: Handle): Slot | undefined {
     const usable = [...this.#slots].filter((slot) => !slot.slow && slot.killing === undefined);
+    const isRoom = this.#slots.size < CHILDREN_MAX;
     if (handle.quarantined) {
       const own = usable.find((slot) => slot.only === handle);
       if (own !== undefined) return own;
-      if (this.#slots.size < CHILDREN_MAX) return this.#start(handle);
+      const others = [...this.#slots].filter((slot) => slot.only !== undefined);
+      if (isRoom && others.length < CHILDREN_QUARANTINED) return this.#start(handle);
+      return this.#makeRoom(usable);
     }
     const shared = usable.filter((slot) => slot.only === undefined);
-    const isRoom = this.#slots.size < CHILDREN_MAX;
     const idle = shared.some((slot) => slot.running.length === 0);
     if (shared.length < CHILDREN_SHARED && isRoom && !idle) return this.#start();
+    if (shared.length === 0) return this.#makeRoom(usable);
     return shared.toSorted((a, b) => loadOf(a) - loadOf(b))[0];
+  }
+
+  /** Ends a child that its one database does not use; its end lets the homeless try again. */
+  #makeRoom(usable: readonly Slot[]): undefined {
+    const spare = usable.find(
+      ({ only, running, turns }) => only && running.length + turns.size === 0,
+    );
+    if (spare === undefined) return;
+    spare.killing = 'closed';
+    spare.child.finish();
   }
 
   #start(only?: Handle): Slot {
@@ -238,7 +252,8 @@ export class Pool {
       const forMs = nowMs - slot.sinceMs;
       if (forMs > job.limitMs) this.#kill(slot, 'limit');
       else if (forMs <= SLOW_MS) continue;
-      else if (job.readOnly && job.signal?.aborted === true) this.#kill(slot, 'gone');
+      else if (job.readOnly && (job.handle.doomed || job.signal?.aborted === true))
+        this.#kill(slot, 'gone');
       else if (!slot.slow) this.#turnsSlow(slot, job);
     }
     if (busy) this.#look = this.#needs.clock.schedule(() => this.#lookAround(), LOOK_MS);
