@@ -66,7 +66,7 @@ export class Context {
     this.#beforeAnswer = received.beforeAnswer;
     this.#host = host;
     this.#conversation = conversation;
-    this.#prompt = conversation.open(this.expectsResponse);
+    this.#prompt = conversation.open(received.timeoutS);
     if (!host.hasBlob()) this.#blob = { value: undefined };
   }
 

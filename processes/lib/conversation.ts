@@ -15,6 +15,8 @@ export interface Prompt {
   waiting: { readonly response: Response; readonly blob: LazyLoadBlob | undefined } | undefined;
   /** Requests sent while this was current whose end will make it current again. */
   outstanding: number;
+  /** Seconds that its requester may still be waiting, at most, of those that were counted. */
+  secondsLeft: number;
 }
 
 export interface Reply {
@@ -115,9 +117,15 @@ export class Conversation {
     this.#host.sendRequest({ target, request, context: undefined, blob: options.blob });
   }
 
-  /** A request has arrived; it is the current one from now on. */
-  open(expectsResponse: boolean): Prompt {
-    const prompt: Prompt = { answered: !expectsResponse, waiting: undefined, outstanding: 0 };
+  /** A request has arrived, whose sender waits so long; it is the current one from now on. */
+  open(timeoutS: number | undefined): Prompt {
+    const expectsResponse = timeoutS !== undefined;
+    const prompt: Prompt = {
+      answered: !expectsResponse,
+      waiting: undefined,
+      outstanding: 0,
+      secondsLeft: timeoutS ?? 0,
+    };
     // A request that wants no response may still be answerable (its sender handed it on), so what is current is unknown after it.
     this.#current = expectsResponse ? prompt : undefined;
     return prompt;
@@ -164,11 +172,14 @@ export class Conversation {
 
   /**
    * Called when handlers have run as far as they can: if the current request is unanswered and nothing of its own is under way,
-   * nothing would ever make it current again. A request to ourselves that nobody answers does, by timing out.
+   * nothing would ever make it current again. A request to ourselves that nobody answers does, by timing out. Not for longer than the
+   * requester waits, or a request that is never answered would keep the process awake for ever.
    */
   keepReachable(): void {
     const prompt = this.#current;
     if (prompt === undefined || prompt.answered || prompt.outstanding > 0) return;
+    if (prompt.secondsLeft <= 0) return;
+    prompt.secondsLeft -= ANCHOR_S;
     this.#anchor(prompt, { seconds: ANCHOR_S, counts: true, work: () => {} });
   }
 

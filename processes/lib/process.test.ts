@@ -153,6 +153,18 @@ test('a handler that waits for another handler still answers its own requester',
   expect(process.answerTo(waiting)).toBe('went through');
 });
 
+test('a request that is never answered stops costing anything when its requester has given up', async () => {
+  const never = defineProcess({ onMessage: (context) => void context.deferReply() });
+  const process = await TestProcess.start(never);
+  process.host.arrive({ expectsResponse: 3, body: new Uint8Array() });
+  for (let second = 0; second < 10; second++) {
+    await process.run();
+    process.host.advance(1);
+  }
+  await process.run();
+  expect(process.host.sent).toHaveLength(3);
+});
+
 test('serial handlers block on their requests and take the next request afterwards', async () => {
   const order: string[] = [];
   const serial = defineProcess({

@@ -8,7 +8,7 @@ import type { Printout } from '../../kernel/print.ts';
 import { MemoryStore } from '../../kernel/store.ts';
 import type { Answer, KernelPort, RuntimeModule } from '../../kernel/module.ts';
 import { parseProcessId } from '../../wit/address.ts';
-import type { KernelMessage, LazyLoadBlob, ProcessId } from '../../wit/types.ts';
+import type { Capability, KernelMessage, LazyLoadBlob, ProcessId } from '../../wit/types.ts';
 
 export interface TestNode extends AsyncDisposable {
   readonly kernel: Kernel;
@@ -17,7 +17,7 @@ export interface TestNode extends AsyncDisposable {
   start(
     id: string,
     component: Uint8Array,
-    options?: { readonly public?: boolean },
+    options?: { readonly public?: boolean; readonly capabilities?: readonly Capability[] },
   ): Promise<ProcessId>;
   /** Sends a request as a process of the node that may message everybody; resolves with the response. */
   ask(
@@ -91,7 +91,7 @@ export async function testNode(options: TestNodeOptions = {}): Promise<TestNode>
   return {
     kernel,
     prints,
-    async start(name, component, { public: isPublic = true } = {}) {
+    async start(name, component, { public: isPublic = true, capabilities = [] } = {}) {
       const process = id(name);
       const made = await kernel.initialize(
         {
@@ -100,7 +100,7 @@ export async function testNode(options: TestNodeOptions = {}): Promise<TestNode>
           witVersion: 1,
           onExit: { kind: 'none' },
           public: isPublic,
-          capabilities: [],
+          capabilities,
         },
         component,
       );
