@@ -131,7 +131,7 @@ describe.skipIf(why !== undefined)(
       const filler = join(disk.path, 'filler');
       {
         await using node = await RunningNode.start(disk.home);
-        await node.type('alias tt help:terminal:sys', /tt/);
+        await node.type('alias tt help:terminal:sys', /alias set/);
         for (const size of [MIB, 4096]) {
           for (let n = 0; ; n += 1) if (!(await grow(`${filler}-${size}`, n * size, size))) break;
         }
