@@ -1,4 +1,4 @@
-import { contract, defineProcess, method, t } from 'hyperware';
+import { contract, defineProcess, method, stateOf, t } from 'hyperware';
 
 /** Requests are `{"Echo":"text"}` or `"Count"`; responses have the same form. */
 const echo = contract({
@@ -8,7 +8,7 @@ const echo = contract({
 
 export default defineProcess({
   contract: echo,
-  state: { codec: t.record({ count: t.u32 }), initial: () => ({ count: 0 }) },
+  state: stateOf(t.record({ count: t.u32 }), () => ({ count: 0 })),
   setup: (process) => process.print(`${process} is up`),
   on: {
     Echo: (text, context, process) => {
