@@ -10,14 +10,13 @@ import type { PackageId, ProcessId, Result } from '../../wit/types.ts';
 import {
   backupFolder,
   clearPartial,
-  databaseCapability,
-  databaseFolder,
-  isSafePlace,
+  type DatabasePlace,
+  DatabasePlaces,
   partialPlace,
   type DatabaseAccess,
 } from '../shared/database-place.ts';
 import type { BackupParticipant } from '../shared/backup.ts';
-import { ioErrorText } from '../shared/io-error.ts';
+import { ioErrorText, ioFailure } from '../shared/io-error.ts';
 import { PackageGates } from '../shared/package-gates.ts';
 import { decodeBody, refuse } from '../shared/refuse.ts';
 import { Transactions, type TransactionRefusal } from '../shared/transactions.ts';
@@ -50,6 +49,7 @@ export interface KvOptions {
 export interface KvWork {
   readonly package: PackageId;
   readonly db: string;
+  readonly place: DatabasePlace;
   readonly action: KvAction;
   readonly value: Uint8Array;
   readonly source: ProcessId;
@@ -85,6 +85,7 @@ class Kv implements KvModule {
   readonly backup: BackupParticipant;
   readonly #port: KernelPort;
   readonly #root: string;
+  readonly #places: DatabasePlaces;
   readonly #handles: Handles;
   readonly #gates = new PackageGates();
   readonly #partial: () => string;
@@ -97,6 +98,7 @@ class Kv implements KvModule {
   constructor({ port }: KvNeeds, { root, handlesMax = HANDLES_MAX }: KvOptions) {
     this.#port = port;
     this.#root = root;
+    this.#places = new DatabasePlaces(port.our.node, 'kv', root);
     this.#partial = () => partialPlace(root);
     clearPartial(root);
     this.#handles = new Handles({
@@ -121,10 +123,11 @@ class Kv implements KvModule {
     const body = decodeBody(kvRequest, request.body, BODY_BYTES_MAX);
     if (!body.ok) return this.#refuse({ kind: 'MalformedRequest' }, body.error);
     const { package_id: pkg, db, action } = body.value;
-    if (!isSafePlace(pkg, db)) {
+    const place = this.#places.of(pkg, db);
+    if (place === undefined) {
       return this.#refuse({ kind: 'MalformedRequest' }, 'the name is not one part of a path');
     }
-    const refused = this.#refusalFor(request, NEEDS[action.kind], pkg, db);
+    const refused = this.#refusalFor(request, NEEDS[action.kind], pkg, place);
     if (refused !== undefined) return this.#refuse(refused);
     if (action.kind === 'Set') {
       if (request.blob === undefined) {
@@ -143,7 +146,7 @@ class Kv implements KvModule {
     const value = request.blob?.bytes ?? NO_BYTES;
     return {
       ok: true,
-      value: { package: pkg, db, action, value, source: request.source.process },
+      value: { package: pkg, db, place, action, value, source: request.source.process },
     };
   }
 
@@ -154,6 +157,8 @@ class Kv implements KvModule {
 
   async handle(work: KvWork, signal: AbortSignal): Promise<Answer | undefined> {
     try {
+      // What is only buffered changes nothing that a backup could see.
+      if (isBuffered(work.action)) return await this.#perform(work, signal);
       return await this.#gates.pass([work.package], () => this.#perform(work, signal));
     } catch (error) {
       if (signal.aborted) return undefined;
@@ -173,20 +178,20 @@ class Kv implements KvModule {
     { source, caller }: ModuleRequest,
     need: DatabaseAccess | 'owner',
     pkg: PackageId,
-    db: string,
+    place: DatabasePlace,
   ): KvError | undefined {
     if (need === 'owner') {
       return packageOf(source.process) === pkg ? undefined : { kind: 'MismatchingPackageId' };
     }
-    const { node } = this.#port.our;
-    if (caller.holds(databaseCapability(node, 'kv', need, pkg, db))) return undefined;
+    if (caller.holds(place[need])) return undefined;
     return { kind: need === 'read' ? 'NoReadCap' : 'NoWriteCap' };
   }
 
   /** Starts in the order requests came in; what follows on one database keeps it. */
   async #perform(work: KvWork, signal: AbortSignal): Promise<Answer> {
     const { action, source } = work;
-    const folder = databaseFolder(this.#root, work.package, work.db);
+    const { folder } = work.place;
+    if (folder === undefined) throw ioFailure('ENAMETOOLONG');
     const use = <T>(task: (database: Database) => Promise<T>): Promise<T> =>
       this.#handles.use(folder, task);
     switch (action.kind) {
@@ -244,12 +249,8 @@ class Kv implements KvModule {
     }
   }
 
-  async #grant({ package: pkg, db, source }: KvWork): Promise<Answer> {
-    const { node } = this.#port.our;
-    const granted = await this.#port.grant(source, [
-      databaseCapability(node, 'kv', 'read', pkg, db),
-      databaseCapability(node, 'kv', 'write', pkg, db),
-    ]);
+  async #grant({ place, source }: KvWork): Promise<Answer> {
+    const granted = await this.#port.grant(source, [place.read, place.write]);
     return granted ? OK : this.#refuse({ kind: 'AddCapFailed' }).error;
   }
 
@@ -305,4 +306,8 @@ async function scan(
     body: kvResponse.encode({ kind: 'Scan', value: { entries, cursor: page.cursor } }),
     blob: { mime: MIME, bytes: Buffer.concat(page.entries.map(([, value]) => value)) },
   };
+}
+
+function isBuffered(action: KvAction): boolean {
+  return (action.kind === 'Set' || action.kind === 'Delete') && action.value.tx_id !== undefined;
 }

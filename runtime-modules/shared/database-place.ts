@@ -5,7 +5,6 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { moduleId, parsePackageId, splitPackageId } from '../../wit/address.ts';
 import type { Capability, NodeId, PackageId } from '../../wit/types.ts';
-import { ioFailure } from './io-error.ts';
 
 export type DatabaseAccess = 'read' | 'write';
 
@@ -14,6 +13,52 @@ const FILE_NAME_BYTES_MAX = 255;
 /** Where copies are kept beside the packages; without a colon it cannot be one. */
 const BACKUPS = '.backup';
 const PARTIAL = '.partial';
+
+/** What one module needs to know of the databases it is asked for, remembered: requests come in thousands. */
+export class DatabasePlaces {
+  readonly #our: NodeId;
+  readonly #module: string;
+  readonly #root: string;
+  readonly #suffixBytes: number;
+  readonly #known = new Map<string, DatabasePlace>();
+
+  /** @param suffixBytes  how much longer than its name the longest file name made from it is */
+  constructor(our: NodeId, module: string, root: string, suffixBytes = 0) {
+    this.#our = our;
+    this.#module = module;
+    this.#root = root;
+    this.#suffixBytes = suffixBytes;
+  }
+
+  /** Undefined: the names are no plain components of a path. */
+  of(pkg: PackageId, db: string): DatabasePlace | undefined {
+    const key = `${pkg}/${db}`;
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    if (!isPlainComponent(pkg) || !isPlainComponent(db)) return undefined;
+    if (this.#known.size >= PLACES_MAX) this.#known.clear();
+    const capability = (access: DatabaseAccess): Capability =>
+      databaseCapability(this.#our, this.#module, access, pkg, db);
+    const fits = Buffer.byteLength(db) + this.#suffixBytes <= FILE_NAME_BYTES_MAX;
+    const place = {
+      read: capability('read'),
+      write: capability('write'),
+      folder: fits ? join(this.#root, packageFolder(pkg), db) : undefined,
+    };
+    this.#known.set(key, place);
+    return place;
+  }
+}
+
+export interface DatabasePlace {
+  readonly read: Capability;
+  readonly write: Capability;
+  /** Undefined: the name is too long for a file. */
+  readonly folder: string | undefined;
+}
+
+/** Places remembered. */
+const PLACES_MAX = 4096;
 
 /** The capability that the module issues for one database, written as the reference writes it. */
 export function databaseCapability(
@@ -32,24 +77,9 @@ export function databaseCapability(
 }
 
 /** Whether a name stays one plain component of a path, wherever the node runs. */
-export function isPlainComponent(name: string): boolean {
+function isPlainComponent(name: string): boolean {
   // eslint-disable-next-line no-control-regex -- NUL ends a path for the host
   return name !== '' && name !== '.' && name !== '..' && !/[/\\\u0000]/.test(name);
-}
-
-/** A database that names nothing outside its module's folder. */
-export function isSafePlace(pkg: PackageId, db: string): boolean {
-  return isPlainComponent(pkg) && isPlainComponent(db);
-}
-
-/**
- * `<root>/<package>:<publisher>/<db>`. Check `isSafePlace` first.
- * @param suffixBytes  how much longer than `db` the longest file name made from it is
- * @throws IoFailure ENAMETOOLONG
- */
-export function databaseFolder(root: string, pkg: PackageId, db: string, suffixBytes = 0): string {
-  if (Buffer.byteLength(db) + suffixBytes > FILE_NAME_BYTES_MAX) throw ioFailure('ENAMETOOLONG');
-  return join(root, packageFolder(pkg), db);
 }
 
 /** Where the module's own Backup action puts its copy. */

@@ -17,9 +17,8 @@ import type { Clock } from '../shared/clock.ts';
 import {
   backupFolder,
   clearPartial,
-  databaseCapability,
-  databaseFolder,
-  isSafePlace,
+  type DatabasePlace,
+  DatabasePlaces,
   partialPlace,
   type DatabaseAccess,
 } from '../shared/database-place.ts';
@@ -65,6 +64,7 @@ export interface SqliteOptions {
 export interface SqliteWork {
   readonly package: PackageId;
   readonly db: string;
+  readonly place: DatabasePlace;
   readonly action: SqliteAction;
   readonly parameters: Uint8Array | undefined;
   readonly source: ProcessId;
@@ -104,6 +104,7 @@ class Sqlite implements SqliteModule {
   readonly backup: BackupParticipant;
   readonly #port: KernelPort;
   readonly #root: string;
+  readonly #places: DatabasePlaces;
   readonly #statementMs: number;
   readonly #pool: Pool;
   readonly #handles: Handles;
@@ -119,6 +120,7 @@ class Sqlite implements SqliteModule {
     const { root, handlesMax = HANDLES_MAX, statementMs = STATEMENT_MS_MAX } = options;
     this.#port = port;
     this.#root = root;
+    this.#places = new DatabasePlaces(port.our.node, 'sqlite', root, FILE_SUFFIX_BYTES);
     this.#statementMs = statementMs;
     this.#partial = () => partialPlace(root);
     clearPartial(root);
@@ -145,10 +147,12 @@ class Sqlite implements SqliteModule {
     const body = decodeBody(sqliteRequest, request.body, BODY_BYTES_MAX);
     if (!body.ok) return this.#refuse({ kind: 'MalformedRequest' }, body.error);
     const { package_id: pkg, db, action } = body.value;
-    if (!isSafePlace(pkg, db)) {
+    const place = this.#places.of(pkg, db);
+    if (place === undefined) {
       return this.#refuse({ kind: 'MalformedRequest' }, 'the name is not one part of a path');
     }
-    const refused = this.#refusalFor(request, NEEDS[action.kind], pkg, db) ?? wordRefusal(action);
+    const refused =
+      this.#refusalFor(request, NEEDS[action.kind], pkg, place) ?? wordRefusal(action);
     if (refused !== undefined) return this.#refuse(refused);
     const parameters = request.blob?.bytes;
     if (parameters !== undefined && parameters.length > PARAMETERS_BYTES_MAX) {
@@ -158,7 +162,7 @@ class Sqlite implements SqliteModule {
       return this.#refuse({ kind: 'AddCapFailed' });
     }
     const source = request.source.process;
-    return { ok: true, value: { package: pkg, db, action, parameters, source } };
+    return { ok: true, value: { package: pkg, db, place, action, parameters, source } };
   }
 
   /** Requests overlap: each database keeps their order. */
@@ -168,6 +172,8 @@ class Sqlite implements SqliteModule {
 
   async handle(work: SqliteWork, signal: AbortSignal): Promise<Answer | undefined> {
     try {
+      // What is only buffered changes nothing that a backup could see.
+      if (isBuffered(work.action)) return await this.#perform(work, signal);
       return await this.#gates.pass([work.package], () => this.#perform(work, signal));
     } catch (error) {
       if (signal.aborted) return undefined;
@@ -189,20 +195,20 @@ class Sqlite implements SqliteModule {
     { source, caller }: ModuleRequest,
     need: DatabaseAccess | 'owner',
     pkg: PackageId,
-    db: string,
+    place: DatabasePlace,
   ): SqliteError | undefined {
     if (need === 'owner') {
       return packageOf(source.process) === pkg ? undefined : { kind: 'MismatchingPackageId' };
     }
-    const { node } = this.#port.our;
-    if (caller.holds(databaseCapability(node, 'sqlite', need, pkg, db))) return undefined;
+    if (caller.holds(place[need])) return undefined;
     return { kind: need === 'read' ? 'NoReadCap' : 'NoWriteCap' };
   }
 
   /** Starts in the order requests came in; what follows on one database keeps it. */
   async #perform(work: SqliteWork, signal: AbortSignal): Promise<Answer> {
     const { action, source } = work;
-    const folder = databaseFolder(this.#root, work.package, work.db, FILE_SUFFIX_BYTES);
+    const { folder } = work.place;
+    if (folder === undefined) throw ioFailure('ENAMETOOLONG');
     switch (action.kind) {
       case 'Open':
         return this.#open(work, folder);
@@ -249,11 +255,7 @@ class Sqlite implements SqliteModule {
     // The damaged file has been moved aside; the second attempt makes a new one.
     if (outcome.kind === 'damaged') outcome = await this.#ask(work, folder, touch());
     if (outcome.kind !== 'ok') return this.#answer(outcome);
-    const { node } = this.#port.our;
-    const granted = await this.#port.grant(work.source, [
-      databaseCapability(node, 'sqlite', 'read', work.package, work.db),
-      databaseCapability(node, 'sqlite', 'write', work.package, work.db),
-    ]);
+    const granted = await this.#port.grant(work.source, [work.place.read, work.place.write]);
     return granted ? OK : this.#refuse({ kind: 'AddCapFailed' }).error;
   }
 
@@ -399,4 +401,8 @@ function wordRefusal(action: SqliteAction): SqliteError | undefined {
   if (action.kind === 'Write' && !isWrite(action.value.statement))
     return { kind: 'NotAWriteKeyword' };
   return undefined;
+}
+
+function isBuffered(action: SqliteAction): boolean {
+  return action.kind === 'Write' && action.value.tx_id !== undefined;
 }

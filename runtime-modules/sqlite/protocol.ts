@@ -39,70 +39,79 @@ export const HEADER_BYTES = 9;
 const NONE = 0xffff_ffff;
 /** Parts up to here are copied into one buffer; longer ones are sent as they are. */
 const COPY_BYTES_MAX = 64 * 1024;
+/** What a writer starts with. */
+const START_BYTES = 512;
 
 /** Puts a frame together. */
 export class FrameWriter {
+  /** Finished parts; `#buffer` up to `#at` follows them. */
   readonly #parts: Uint8Array[] = [];
-  #bytes = 0;
+  #partBytes = 0;
+  #buffer = Buffer.allocUnsafe(START_BYTES);
+  #at = HEADER_BYTES;
+  #sql: string | undefined;
 
   u32(value: number): this {
-    const bytes = Buffer.allocUnsafe(4);
-    bytes.writeUInt32LE(value);
-    return this.#push(bytes);
+    this.#room(4);
+    this.#at = this.#buffer.writeUInt32LE(value, this.#at);
+    return this;
   }
 
   bytes(value: Uint8Array | undefined): this {
     this.u32(value?.length ?? NONE);
-    return value === undefined ? this : this.#push(value);
+    if (value === undefined) return this;
+    if (value.length > COPY_BYTES_MAX) return this.#append(value);
+    this.#room(value.length);
+    this.#buffer.set(value, this.#at);
+    this.#at += value.length;
+    return this;
   }
 
   text(value: string): this {
     return this.bytes(Buffer.from(value));
   }
 
+  /** SQL that repeats the one before is not sent again. */
   statement({ sql, parameters }: Statement): this {
-    return this.text(sql).bytes(parameters);
+    if (sql === this.#sql) this.u32(NONE);
+    else this.text(sql);
+    this.#sql = sql;
+    return this.bytes(parameters);
   }
 
   /** What to write to the pipe, in order. */
   finish(sequence: number, kind: number): readonly Uint8Array[] {
-    const header = Buffer.allocUnsafe(HEADER_BYTES);
-    header.writeUInt32LE(HEADER_BYTES - 4 + this.#bytes, 0);
-    header.writeUInt32LE(sequence, 4);
-    header[8] = kind;
-    return joined([header, ...this.#parts]);
+    const parts = [...this.#parts, this.#buffer.subarray(0, this.#at)];
+    // Proof: the first part starts with room for the header.
+    const first = Buffer.from(parts[0]!.buffer, parts[0]!.byteOffset);
+    first.writeUInt32LE(this.#partBytes + this.#at - 4, 0);
+    first.writeUInt32LE(sequence, 4);
+    first[8] = kind;
+    return parts;
   }
 
-  #push(bytes: Uint8Array): this {
-    this.#parts.push(bytes);
-    this.#bytes += bytes.length;
+  /** A part of its own, not copied. */
+  #append(part: Uint8Array): this {
+    this.#parts.push(this.#buffer.subarray(0, this.#at), part);
+    this.#partBytes += this.#at + part.length;
+    this.#buffer = Buffer.allocUnsafe(START_BYTES);
+    this.#at = 0;
     return this;
   }
-}
 
-/** Neighbouring short parts become one. */
-function joined(parts: readonly Uint8Array[]): Uint8Array[] {
-  const out: Uint8Array[] = [];
-  let short: Uint8Array[] = [];
-  const flush = (): void => {
-    if (short.length > 0) out.push(Buffer.concat(short));
-    short = [];
-  };
-  for (const part of parts) {
-    if (part.length <= COPY_BYTES_MAX) short.push(part);
-    else {
-      flush();
-      out.push(part);
-    }
+  #room(bytes: number): void {
+    if (this.#at + bytes <= this.#buffer.length) return;
+    const larger = Buffer.allocUnsafe(2 * (this.#buffer.length + bytes));
+    this.#buffer.copy(larger, 0, 0, this.#at);
+    this.#buffer = larger;
   }
-  flush();
-  return out;
 }
 
 /** Takes a frame apart, from behind its length. Views into the frame, no copies. */
 export class FrameReader {
   readonly #frame: Buffer;
   #at = HEADER_BYTES - 4;
+  #sql = '';
 
   constructor(frame: Buffer) {
     this.#frame = frame;
@@ -140,7 +149,8 @@ export class FrameReader {
   }
 
   statement(): Statement {
-    return { sql: this.text(), parameters: this.bytes() };
+    this.#sql = this.bytes()?.toString() ?? this.#sql;
+    return { sql: this.#sql, parameters: this.bytes() };
   }
 }
 
