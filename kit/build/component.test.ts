@@ -8,6 +8,7 @@ import { validateComponent } from '../../kernel/image/validate.ts';
 import { missing } from '../../test/support/tools.ts';
 import { bootSolo, type Exchange, type SoloNode } from '../solo-node.ts';
 import { BuildError } from './build-error.ts';
+import { bundleScript } from './bundle-script.ts';
 import { buildComponent, languageOf } from './component.ts';
 import { repairExports } from './quickjs-exports.ts';
 
@@ -118,6 +119,15 @@ test('a library guest: async handlers, timers, state, refusals, wide integers, i
     ]);
     expect(text(await node.ask(bytes('"Count"'), WAIT))).toBe('{"Count":2}');
   });
+});
+
+test('async functions are lowered to our own helper, in both engines', async () => {
+  const file = await source('lowered.ts', 'export const init = async () => { await null; };');
+  for (const engine of ['quickjs', 'full'] as const) {
+    const { code } = await bundleScript(file, engine, 'init');
+    expect(code).toContain('Promise.async(__this, __arguments, generator)');
+    expect(code).not.toContain('generator.next(value)');
+  }
 });
 
 test('an error at run time ends the process with its message and stack among the printouts', async () => {

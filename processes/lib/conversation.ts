@@ -67,8 +67,8 @@ const ANCHOR_BODY = new TextEncoder().encode('"lib:anchor"');
 
 export class Conversation {
   readonly #host: Host;
-  /** By the text of its context. What was given up stays until its end, which changes what is current. */
-  readonly #pending = new Map<string, Pending>();
+  /** By the number in its context. What was given up stays until its end, which changes what is current. */
+  readonly #pending = new Map<number, Pending>();
   readonly #options: ConversationOptions;
   #current: Prompt | undefined;
   #lastId = 0;
@@ -145,7 +145,7 @@ export class Conversation {
   /** The end of a request of ours. False when it is none that this conversation sent. */
   settle(delivery: Delivery): boolean {
     const context = contextOf(delivery);
-    const id = context === undefined ? undefined : new TextDecoder().decode(context);
+    const id = idIn(context);
     const pending = id === undefined ? undefined : this.#pending.get(id);
     if (id === undefined || pending === undefined) {
       this.#current = undefined; // Something of the application's own; what is current now is not ours to know.
@@ -215,14 +215,14 @@ export class Conversation {
   }
 
   #send(target: Address, body: Uint8Array, options: RequestOptions, pending: Pending): void {
-    const id = `lib:${++this.#lastId}`;
+    const id = ++this.#lastId;
     this.#pending.set(id, pending);
     if (pending.prompt !== undefined && pending.counts) pending.prompt.outstanding += 1;
     // Never `inherit`: it would give this request the id of the current one, and two of them would be told apart no more.
     this.#host.sendRequest({
       target,
       request: requestOf(body, options, timeoutOf(options)),
-      context: new TextEncoder().encode(id),
+      context: contextFor(id),
       blob: options.blob,
     });
   }
@@ -262,6 +262,24 @@ function requestOf(
 ): Request {
   const { metadata, capabilities = [] } = options;
   return { inherit: false, expectsResponse, body, metadata, capabilities };
+}
+
+/** What begins the contexts of this library: nobody else's by accident. */
+const MARK = 0x6c69623a;
+const CONTEXT_BYTES = 12;
+
+/** Bytes, not text: turning text into bytes and back costs an eighth of a request in a guest. */
+function contextFor(id: number): Uint8Array {
+  const context = new DataView(new ArrayBuffer(CONTEXT_BYTES));
+  context.setUint32(0, MARK);
+  context.setFloat64(4, id);
+  return new Uint8Array(context.buffer);
+}
+
+function idIn(context: Uint8Array | undefined): number | undefined {
+  if (context?.length !== CONTEXT_BYTES) return undefined;
+  const view = new DataView(context.buffer, context.byteOffset, CONTEXT_BYTES);
+  return view.getUint32(0) === MARK ? view.getFloat64(4) : undefined;
 }
 
 function contextOf(delivery: Delivery): Uint8Array | undefined {

@@ -63,12 +63,14 @@ export class Kv<K, V> {
   readonly name: string;
   readonly package: PackageId;
   readonly #caller: Caller;
+  readonly #wirePackage: unknown;
   readonly #options: KvOptions<K, V>;
 
   constructor(caller: Caller, name: string, options: KvOptions<K, V>) {
     this.name = name;
     this.package = options.of === undefined ? packageOf(caller.our.process) : packageId(options.of);
     this.#caller = caller;
+    this.#wirePackage = wirePackage(this.package);
     this.#options = options;
   }
 
@@ -81,13 +83,13 @@ export class Kv<K, V> {
     return (await this.#find(key)) !== undefined;
   }
 
-  async set(key: K, value: V): Promise<void> {
-    await this.#set(key, value, null);
+  set(key: K, value: V): Promise<void> {
+    return this.#set(key, value, null);
   }
 
   /** Fine if the key is not there. */
-  async delete(key: K): Promise<void> {
-    await this.#delete(key, null);
+  delete(key: K): Promise<void> {
+    return this.#delete(key, null);
   }
 
   /**
@@ -158,7 +160,7 @@ export class Kv<K, V> {
     const kind = typeof action === 'string' ? action : Object.keys(action as object).join();
     return callModule(this.#caller, calls, {
       what: `kv ${kind} ${this.name}`,
-      body: { package_id: wirePackage(this.package), db: this.name, action },
+      body: { package_id: this.#wirePackage, db: this.name, action },
       blob,
     });
   }

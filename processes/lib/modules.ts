@@ -38,6 +38,8 @@ export const ENOTDIR = 20;
 export const EISDIR = 21;
 export const ENOSPC = 28;
 
+let utf8Decoder: TextDecoder | undefined;
+
 /** One module, as its client calls it. */
 export interface ModuleCalls {
   readonly module: 'vfs' | 'kv' | 'sqlite';
@@ -79,7 +81,7 @@ export async function callModule(
       }
       throw error;
     });
-  const body: unknown = JSON.parse(new TextDecoder().decode(reply.body));
+  const body: unknown = JSON.parse((utf8Decoder ??= new TextDecoder()).decode(reply.body));
   const refused = member(body, 'Err');
   if (refused === undefined) return { body, bytes: reply.blob?.bytes ?? new Uint8Array() };
   if (typeof refused === 'string') throw new Refused(refused, request.what);

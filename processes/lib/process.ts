@@ -44,12 +44,17 @@ export interface Definition<M extends Methods, S> {
   readonly concurrency?: 'interleaved' | 'serial';
 }
 
+/** Names of targets that are remembered. */
+const RESOLVED_MAX = 64;
+
 /** What handlers can do. */
 export class Process<S> {
   readonly our: Address;
   readonly #host: Host;
   readonly #conversation: Conversation;
   readonly #state: StateCell<S> | undefined;
+  /** Most requests go to a few targets, and reading a name costs a tenth of a request. */
+  readonly #resolved = new Map<string, Address>();
   #exited = false;
 
   constructor(host: Host, conversation: Conversation, state: StateCell<S> | undefined) {
@@ -104,8 +109,13 @@ export class Process<S> {
   /** The address a `Target` stands for, a node called `our` being this one. @throws Error for text that is none */
   resolve(target: Target): Address {
     if (typeof target !== 'string') return target;
+    const known = this.#resolved.get(target);
+    if (known !== undefined) return known;
     const to = address(target.includes('@') ? target : `${this.our.node}@${target}`);
-    return to.node === OUR ? { ...to, node: this.our.node } : to;
+    const resolved = to.node === OUR ? { ...to, node: this.our.node } : to;
+    if (this.#resolved.size >= RESOLVED_MAX) this.#resolved.clear();
+    this.#resolved.set(target, resolved);
+    return resolved;
   }
 
   /** Everything of the host, for what the library does not cover yet. */

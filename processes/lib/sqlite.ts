@@ -48,12 +48,14 @@ export class Sqlite {
   readonly name: string;
   readonly package: PackageId;
   readonly #caller: Caller;
+  readonly #wirePackage: unknown;
   readonly #timeoutS: number | undefined;
 
   constructor(caller: Caller, name: string, options: SqliteOptions) {
     this.name = name;
     this.package = options.of === undefined ? packageOf(caller.our.process) : packageId(options.of);
     this.#caller = caller;
+    this.#wirePackage = wirePackage(this.package);
     this.#timeoutS = options.timeoutS;
   }
 
@@ -115,7 +117,7 @@ export class Sqlite {
     const kind = typeof action === 'string' ? action : Object.keys(action as object).join();
     return callModule(this.#caller, calls, {
       what: `sqlite ${kind} ${this.name}`,
-      body: { package_id: wirePackage(this.package), db: this.name, action },
+      body: { package_id: this.#wirePackage, db: this.name, action },
       blob,
     });
   }

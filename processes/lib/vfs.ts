@@ -240,14 +240,17 @@ export class Drive {
   act(path: string, action: unknown, blob?: Uint8Array): Promise<ModuleAnswer> {
     const calls = { module: 'vfs', timeoutS: this.#timeoutS, error: VfsError } as const;
     const name = typeof action === 'string' ? action : Object.keys(action as object).join();
-    // A path that is refused rejects, as all else does.
-    return Promise.resolve().then(() =>
-      callModule(this.#caller, calls, {
-        what: `vfs ${name} ${this.id}/${path}`,
-        body: { path: this.path(path), action },
-        blob,
-      }),
-    );
+    let whole: string;
+    try {
+      whole = this.path(path);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return callModule(this.#caller, calls, {
+      what: `vfs ${name} ${whole}`,
+      body: { path: whole, action },
+      blob,
+    });
   }
 
   /** Tries first: the folder is there nearly always. */

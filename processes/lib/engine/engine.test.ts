@@ -140,6 +140,61 @@ test.each(Object.keys(programs))('promises settle as the platform says: %s', asy
   else expect(ours).toEqual(theirs);
 });
 
+test('lowered async functions do as the platform does, in the same order beside others', async () => {
+  type Log = (what: unknown) => void;
+  const thenable = { then: (ok: (value: string) => void) => ok('thenable') };
+  const theirs: unknown[] = [];
+  const native = async (name: string, log: Log): Promise<unknown> => {
+    log(`${name} begins`);
+    log(await Promise.resolve(1));
+    try {
+      await Promise.reject('refused');
+    } catch (error) {
+      log(error);
+    } finally {
+      log(await thenable);
+    }
+    log(await Promise.resolve(Promise.resolve(name)));
+    if (name === 'b') throw new Error('b fails');
+    return Promise.resolve(`${name} ends`);
+  };
+  const lowered = function* (name: string, log: Log): Generator {
+    log(`${name} begins`);
+    log(yield GuestPromise.resolve(1));
+    try {
+      yield GuestPromise.reject('refused');
+    } catch (error) {
+      log(error);
+    } finally {
+      log(yield thenable);
+    }
+    log(yield GuestPromise.resolve(GuestPromise.resolve(name)));
+    if (name === 'b') throw new Error('b fails');
+    return GuestPromise.resolve(`${name} ends`);
+  };
+  const ours: unknown[] = [];
+  for (const name of ['a', 'b', 'c']) {
+    const log: Log = (what) => ours.push(what);
+    const failed = (error: unknown): unknown => log(String(error));
+    GuestPromise.async(undefined, [name, log], lowered as never).then(log, failed);
+  }
+  drainJobs();
+  for (const name of ['a', 'b', 'c']) {
+    const log: Log = (what) => theirs.push(what);
+    native(name, log).then(log, (error: unknown) => log(String(error)));
+  }
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  expect(ours).toEqual(theirs);
+  expect(ours).toContain('Error: b fails');
+  const early = GuestPromise.async(undefined, [], () => {
+    throw new Error('before it begins');
+  });
+  const reasons: unknown[] = [];
+  early.catch((error) => reasons.push(String(error)));
+  drainJobs();
+  expect(reasons).toEqual(['Error: before it begins']);
+});
+
 test('an unhandled rejection is reported once, a handled one is not', () => {
   const reports: unknown[] = [];
   onUncaught((reason) => reports.push(reason));

@@ -7,18 +7,33 @@ import { enqueueJob, reportUncaught } from './jobs.ts';
 type Resolve<T> = (value: T | PromiseLike<T>) => void;
 type Reject = (reason?: unknown) => void;
 
+/** What is to happen when a promise is settled: its handler runs, or the outcome is passed through, to `derived`. */
 interface Reaction {
-  readonly fulfilled: (value: unknown) => void;
-  readonly rejected: Reject;
+  readonly derived: GuestPromise<unknown>;
+  readonly fulfilled: ((value: unknown) => unknown) | null | undefined;
+  readonly rejected: ((reason: unknown) => unknown) | null | undefined;
 }
+
+/** A generator that stands for an async function, and the promise it returned (see `GuestPromise.async`). */
+interface Suspended {
+  readonly generator: Generator;
+  readonly result: GuestPromise<unknown>;
+}
+
+/** In place of an executor: the promise is settled from inside. A closure costs more than all else here, so there are few. */
+const INSIDE = (): void => {};
+
+/** Runs an async function up to its next `await`, or to its end. */
+let resume: (suspended: Suspended, how: 'next' | 'throw', value: unknown) => void;
 
 export class GuestPromise<T> {
   #state: 'pending' | 'fulfilled' | 'rejected' = 'pending';
   #value: unknown = undefined;
-  #reactions: Reaction[] = [];
+  #reactions: (Reaction | Suspended)[] | undefined = undefined;
   #handled = false;
 
   constructor(executor: (resolve: Resolve<T>, reject: Reject) => void) {
+    if (executor === INSIDE) return;
     const { resolve, reject } = this.#resolvers();
     try {
       executor(resolve, reject);
@@ -36,14 +51,12 @@ export class GuestPromise<T> {
     onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): GuestPromise<A | B> {
+    const derived = new GuestPromise<unknown>(INSIDE);
     this.#handled = true;
-    return new GuestPromise<A | B>((resolve, reject) => {
-      this.#react({
-        fulfilled: (value) =>
-          settleWith(onFulfilled, value as T, resolve, reject, resolve as Resolve<unknown>),
-        rejected: (reason) => settleWith(onRejected, reason, resolve, reject, reject),
-      });
-    });
+    // Proof of the type: `fulfilled` is called with the value alone.
+    const fulfilled = onFulfilled as Reaction['fulfilled'];
+    this.#react({ derived, fulfilled, rejected: onRejected });
+    return derived as GuestPromise<A | B>;
   }
 
   catch<B = never>(
@@ -66,7 +79,48 @@ export class GuestPromise<T> {
   static resolve(): GuestPromise<void>;
   static resolve<V>(value: V): GuestPromise<Awaited<V>>;
   static resolve(value?: unknown): unknown {
-    return value instanceof GuestPromise ? value : new GuestPromise((resolve) => resolve(value));
+    if (value instanceof GuestPromise) return value;
+    const promise = new GuestPromise<unknown>(INSIDE);
+    promise.#adopt(value);
+    return promise;
+  }
+
+  /**
+   * Runs a lowered async function: kit puts this in the place of the bundler's helper, which makes six closures and three promises for
+   * a function and its first `await`. As `await` does, it continues behind the jobs that wait.
+   */
+  static async(
+    self: unknown,
+    args: ArrayLike<unknown>,
+    body: (...args: unknown[]) => Generator,
+  ): GuestPromise<unknown> {
+    const result = new GuestPromise<unknown>(INSIDE);
+    try {
+      const generator = Reflect.apply(body, self, args ?? []);
+      resume({ generator, result }, 'next', undefined);
+    } catch (error) {
+      result.#settle('rejected', error);
+    }
+    return result;
+  }
+
+  static {
+    resume = ({ generator, result }, how, value) => {
+      let step: IteratorResult<unknown, unknown>;
+      try {
+        step = generator[how](value);
+      } catch (error) {
+        result.#settle('rejected', error);
+        return;
+      }
+      if (step.done === true) {
+        result.#adopt(step.value);
+        return;
+      }
+      const awaited: GuestPromise<unknown> = GuestPromise.resolve(step.value);
+      awaited.#handled = true;
+      awaited.#react({ generator, result });
+    };
   }
 
   static reject<V = never>(reason?: unknown): GuestPromise<V> {
@@ -151,6 +205,17 @@ export class GuestPromise<T> {
       this.#settle('fulfilled', value);
       return;
     }
+    if (value instanceof GuestPromise && then === GuestPromise.prototype.then) {
+      enqueueJob(() => {
+        value.#handled = true;
+        value.#react({
+          derived: this as GuestPromise<unknown>,
+          fulfilled: undefined,
+          rejected: undefined,
+        });
+      });
+      return;
+    }
     enqueueJob(() => {
       const { resolve, reject } = this.#resolvers();
       try {
@@ -165,8 +230,10 @@ export class GuestPromise<T> {
     this.#state = state;
     this.#value = value;
     const reactions = this.#reactions;
-    this.#reactions = [];
-    for (const reaction of reactions) this.#schedule(reaction);
+    if (reactions !== undefined) {
+      this.#reactions = undefined;
+      for (const reaction of reactions) this.#schedule(reaction);
+    }
     if (state === 'rejected' && !this.#handled) {
       // Behind every job queued by now, because a handler is often attached in the same turn.
       enqueueJob(() =>
@@ -177,36 +244,36 @@ export class GuestPromise<T> {
     }
   }
 
-  #react(reaction: Reaction): void {
-    if (this.#state === 'pending') this.#reactions.push(reaction);
-    else this.#schedule(reaction);
+  #react(reaction: Reaction | Suspended): void {
+    if (this.#state !== 'pending') this.#schedule(reaction);
+    else if (this.#reactions === undefined) this.#reactions = [reaction];
+    else this.#reactions.push(reaction);
   }
 
-  #schedule(reaction: Reaction): void {
-    const value = this.#value;
-    enqueueJob(
-      this.#state === 'fulfilled'
-        ? () => reaction.fulfilled(value)
-        : () => reaction.rejected(value),
-    );
+  #schedule(reaction: Reaction | Suspended): void {
+    enqueueJob(() => {
+      if ('generator' in reaction) {
+        resume(reaction, this.#state === 'fulfilled' ? 'next' : 'throw', this.#value);
+      } else this.#run(reaction);
+    });
   }
-}
 
-function settleWith<I, O>(
-  handler: ((input: I) => O | PromiseLike<O>) | null | undefined,
-  input: I,
-  resolve: Resolve<O>,
-  reject: Reject,
-  passThrough: (input: unknown) => void,
-): void {
-  if (typeof handler !== 'function') {
-    passThrough(input);
-    return;
-  }
-  try {
-    resolve(handler(input));
-  } catch (error) {
-    reject(error);
+  #run({ derived, fulfilled, rejected }: Reaction): void {
+    const kept = this.#state === 'fulfilled';
+    const handler = kept ? fulfilled : rejected;
+    if (typeof handler !== 'function') {
+      if (kept) derived.#adopt(this.#value);
+      else derived.#settle('rejected', this.#value);
+      return;
+    }
+    let result: unknown;
+    try {
+      result = handler(this.#value);
+    } catch (error) {
+      derived.#settle('rejected', error);
+      return;
+    }
+    derived.#adopt(result);
   }
 }
 
