@@ -15,7 +15,7 @@ import { OpenFiles, type OpenFile } from './open-files.ts';
 import type { VfsPath } from './path.ts';
 import { pathOf } from './path.ts';
 import { Places } from './place.ts';
-import { openFile, readRange, sizeOf } from './read.ts';
+import { openFile, readRange, sizeOf, type Opened } from './read.ts';
 import * as tree from './tree.ts';
 import { replaceFile, sync, writeAt, writeNew } from './write.ts';
 import { membersOf, type Member } from './zip.ts';
@@ -204,9 +204,9 @@ export class Disk {
       if (place.missing > (create & constants.O_CREAT ? 1 : 0)) throw ioFailure('ENOENT');
       const flags = constants.O_RDWR | create;
       if ((create & constants.O_TRUNC) === 0 || place.missing > 0)
-        return this.#open(place.disk, flags, path);
+        return (await this.#open(place.disk, flags, path)).handle;
       const emptied = await tree.sizeAt(place.disk);
-      const handle = await this.#open(place.disk, flags, path);
+      const { handle } = await this.#open(place.disk, flags, path);
       this.#book.add(path.package, -emptied);
       return handle;
     };
@@ -247,13 +247,13 @@ export class Disk {
     file.cursor += BigInt(bytes.length);
   }
 
-  async #open(disk: string, flags: number, path: VfsPath): Promise<FileHandle> {
-    const handle = await openFile(disk, flags);
+  async #open(disk: string, flags: number, path: VfsPath): Promise<Opened> {
+    const opened = await openFile(disk, flags);
     try {
-      await this.places.assertOpened(handle, path.segments);
-      return handle;
+      this.places.assertOpened(opened.handle, path.segments);
+      return opened;
     } catch (error) {
-      await handle.close();
+      await opened.handle.close();
       throw error;
     }
   }
@@ -261,9 +261,10 @@ export class Disk {
   /** The whole file, whatever the cursor. */
   async #readWhole(path: VfsPath, signal: AbortSignal): Promise<Answer> {
     const disk = await this.places.findExisting(path.segments);
-    await using handle = await this.#open(disk, constants.O_RDONLY, path);
+    const { handle, size } = await this.#open(disk, constants.O_RDONLY, path);
+    await using _closed = handle;
     // Awaited here: the handle closes when this function is left.
-    return data(await readRange(handle, 0n, await sizeOf(handle), signal));
+    return data(await readRange(handle, 0n, size, signal));
   }
 
   async #rename(from: VfsPath, to: VfsPath): Promise<Answer> {

@@ -1,5 +1,6 @@
 /**
- * `vfs:distro:sys`: drives of files, by capability (runtime-modules.md §2). Requests of one process take effect in order; equal paths
+ * `vfs:distro:sys`: drives of files, by capability (runtime-modules.md §2). Requests of one process take effect in order wherever that
+ * can be seen (path-order.ts); equal paths
  * are used by one request at a time; nothing holds the kernel's thread.
  */
 import type { Answer, KernelPort, ModuleRequest, RuntimeModule } from '../../kernel/module.ts';
@@ -25,6 +26,7 @@ import { holdsRoot, isKernel, needOf, refusalFor } from './access.ts';
 import { packageFolder, VfsBackup } from './backup.ts';
 import { Disk } from './disk.ts';
 import { BODY_BYTES_MAX, OPERATIONS_MAX } from './limits.ts';
+import { PathOrder } from './path-order.ts';
 import { driveOf, normalise, parsePath, type VfsPath } from './path.ts';
 import { Semaphore } from '../shared/semaphore.ts';
 import * as tree from './tree.ts';
@@ -80,6 +82,7 @@ class Vfs implements VfsModule {
   readonly #operations = new Semaphore(OPERATIONS_MAX);
   readonly #book: Book;
   readonly #gates = new PackageGates();
+  readonly #order = new PathOrder();
   #limitAsked = false;
 
   constructor({ port, accounts }: VfsNeeds, options: VfsOptions) {
@@ -108,10 +111,16 @@ class Vfs implements VfsModule {
     return body.ok ? this.#decide(request, body.value) : refusal({ kind: 'MalformedRequest' });
   }
 
+  /** Requests of one process overlap as far as their paths allow; `handle` sees to their order. */
+  orderKey(): undefined {
+    return undefined;
+  }
+
   async handle(work: VfsWork, signal: AbortSignal): Promise<Answer | undefined> {
     try {
-      return await this.#gated(work, signal).catch((error: unknown) =>
-        this.#retry(error, work, signal),
+      if (work.kind === 'handle-limit') return await this.#perform(work, signal);
+      return await this.#order.run(work.source.process, pathsOf(work), () =>
+        this.#gated(work, signal).catch((error: unknown) => this.#retry(error, work, signal)),
       );
     } catch (error) {
       if (signal.aborted) return undefined;
@@ -225,6 +234,14 @@ class Vfs implements VfsModule {
 }
 
 const NO_BYTES = new Uint8Array();
+
+/** What the work may change or read, as `PathOrder` compares it. */
+function pathsOf(work: Exclude<VfsWork, { kind: 'handle-limit' }>): readonly string[] {
+  if (work.kind === 'root-listing') return [work.segments.join('/')];
+  // Whatever follows the drive has no part in this.
+  if (work.action.kind === 'CreateDrive') return [driveOf(work.path).text];
+  return work.other === undefined ? [work.path.text] : [work.path.text, work.other.text];
+}
 
 /** Whose files the work may change or read. */
 function packagesOf(work: VfsWork): readonly PackageId[] {

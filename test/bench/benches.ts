@@ -7,6 +7,8 @@ import { preempts } from './preempt.ts';
 import { roundtrips } from './roundtrip.ts';
 import type { Bench } from './row.ts';
 import { spawns } from './spawn.ts';
+import { storage } from './storage.ts';
+import { vfsFiles } from './vfs.ts';
 
 export const benches: readonly Bench[] = [
   ...roundtrips,
@@ -16,4 +18,6 @@ export const benches: readonly Bench[] = [
   ...fuels,
   ...harts,
   ...boots,
+  ...storage,
+  ...vfsFiles,
 ];

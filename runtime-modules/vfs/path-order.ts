@@ -1,0 +1,44 @@
+/**
+ * Requests of one process take effect in the order they came in wherever that can be seen: on one path, and between a folder and what
+ * is below it. Requests on other paths overlap; one at a time, a process reading files had a third of the disk's speed.
+ */
+
+interface Turn {
+  readonly paths: readonly string[];
+  readonly done: Promise<void>;
+}
+
+export class PathOrder {
+  readonly #turns = new Map<string, Set<Turn>>();
+
+  /** Runs `work` after all earlier work of `owner` that its paths touch. Normalised paths without a slash at either end; `''`: all. */
+  async run<T>(owner: string, paths: readonly string[], work: () => Promise<T>): Promise<T> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const turn: Turn = { paths, done: promise };
+    let turns = this.#turns.get(owner);
+    if (turns === undefined) {
+      turns = new Set();
+      this.#turns.set(owner, turns);
+    }
+    const before = [...turns].filter((each) => touch(each.paths, paths));
+    turns.add(turn);
+    try {
+      for (const each of before) await each.done;
+      return await work();
+    } finally {
+      turns.delete(turn);
+      if (turns.size === 0 && this.#turns.get(owner) === turns) this.#turns.delete(owner);
+      resolve();
+    }
+  }
+}
+
+function touch(some: readonly string[], others: readonly string[]): boolean {
+  return some.some((one) => others.some((other) => holds(one, other) || holds(other, one)));
+}
+
+/** Whether a path is a folder's own or below it. */
+function holds(folder: string, path: string): boolean {
+  if (folder === '' || folder === path) return true;
+  return path.startsWith(folder) && path[folder.length] === '/';
+}
