@@ -16,7 +16,7 @@ const VALUE = 'x'.repeat(100);
 const KEY = '[6#,6#,6#,6#]';
 /** What a guest's four digits are as a key. */
 const keyOf = (n: number): Buffer =>
-  Buffer.from([...String(n % 10_000).padStart(4, '0')].map((digit) => 60 + Number(digit)));
+  Buffer.from(Array.from(String(n % 10_000).padStart(4, '0'), (digit) => 60 + Number(digit)));
 /** How long the other process's query runs, in steps of its counter. */
 const SLOW_SQL_S = 5;
 
