@@ -35,9 +35,11 @@ export interface RequestOptions {
   readonly blob?: LazyLoadBlob | undefined;
   /** Ends the wait with the signal's reason; a response that comes later is dropped. Without effect while a request blocks. */
   readonly signal?: AbortSignal | undefined;
+  /** May last much longer than the answer to whatever is being handled may take, such as a long sleep. */
+  readonly background?: boolean;
 }
 
-export interface SendOptions extends Omit<RequestOptions, 'timeoutS' | 'signal'> {
+export interface SendOptions extends Omit<RequestOptions, 'timeoutS' | 'signal' | 'background'> {
   /** Hands the current request on: its blob goes along, and the target's response goes to its requester, not to us. */
   readonly forward?: boolean;
 }
@@ -91,7 +93,8 @@ export class Conversation {
     const prompt = this.#current;
     return new Promise((resolve, reject) => {
       if (signal === undefined) {
-        this.#send(target, body, options, { prompt, counts: true, resolve, reject });
+        const counts = options.background !== true;
+        this.#send(target, body, options, { prompt, counts, resolve, reject });
         return;
       }
       const onAbort = (): void => reject(signal.reason);

@@ -100,6 +100,28 @@ test('every repeats until its work says so, or its signal', async () => {
   expect(await process.ask('still')).toBe('here');
 });
 
+test('a handler that leaves a long sleep behind is answered without waiting for it', async () => {
+  let release = (): void => {};
+  const module = defineProcess({
+    onMessage: async (context, process) => {
+      if (context.text === 'release') {
+        release();
+        return 'released';
+      }
+      void every(process, 3_600_000, () => {});
+      await new Promise<void>((resolve) => (release = resolve));
+      return 'began';
+    },
+  });
+  const process = await TestProcess.start(module, { peers });
+  const id = process.host.arrive({ expectsResponse: 60, body: bytes('begin') });
+  await process.run();
+  expect(await process.ask('release')).toBe('released');
+  process.host.advance(1);
+  await process.run();
+  expect(process.answerTo(id)).toBe('began');
+});
+
 test('at runs what is overdue at once, and what is far away in steps', async () => {
   const done: string[] = [];
   const module = defineProcess({

@@ -5,6 +5,9 @@
 import type { Requester } from './client.ts';
 import { NoResponse } from './errors.ts';
 
+/** A handler that waits for something else than a sleep of this length is answered without waiting for its end. */
+const LONG_MS = 1_000;
+
 /** Of `timeout`: the time was up first. */
 export class TimedOut extends Error {
   override readonly name = 'TimedOut';
@@ -26,8 +29,9 @@ export async function sleep(
   const delayMs = Math.max(0, Math.ceil(ms));
   // Whole seconds, above the delay: the module is early by one millisecond, so it answers first (M111).
   const timeoutS = Math.floor(delayMs / 1_000) + 1;
+  const background = delayMs > LONG_MS;
   await process
-    .request('timer:distro:sys', `{"SetTimer":${delayMs}}`, { timeoutS, signal })
+    .request('timer:distro:sys', `{"SetTimer":${delayMs}}`, { timeoutS, signal, background })
     .catch((error: unknown) => {
       // The module may not answer a process that is not public and has not granted it messaging (M113). The time is over all the same.
       if (!(error instanceof NoResponse)) throw error;
