@@ -13,19 +13,22 @@ import { WorkerHartPool } from './kernel/hart/hart-pool.ts';
 import { type BootEntry, Kernel, type StorageUse } from './kernel/kernel.ts';
 import { type PrintSink, renderPrintout } from './kernel/print.ts';
 import { systemClock } from './kernel/clock.ts';
+import type { Answer } from './kernel/module.ts';
 import { serveControl } from './runtime-modules/backup/control.ts';
 import { Staging } from './runtime-modules/backup/staging.ts';
 import { fdManager } from './runtime-modules/fd-manager/index.ts';
 import { readUlimit } from './runtime-modules/fd-manager/ulimit.ts';
-import { kv } from './runtime-modules/kv/index.ts';
-import { sqlite } from './runtime-modules/sqlite/index.ts';
+import { kv, type KvWork } from './runtime-modules/kv/index.ts';
+import { sqlite, type SqliteWork } from './runtime-modules/sqlite/index.ts';
 import {
   developmentIdentity,
   type Identity,
   IdentityError,
 } from './runtime-modules/identity/development.ts';
 import { type Home, HomeError, openHome, wipeHome } from './runtime-modules/identity/home.ts';
-import { Accounts } from './runtime-modules/shared/accounts.ts';
+import { Accounts, type Book } from './runtime-modules/shared/accounts.ts';
+import { bytesOf } from './runtime-modules/shared/bytes-of.ts';
+import { type Charge, metered } from './runtime-modules/shared/metered.ts';
 import type { BackupParticipant } from './runtime-modules/shared/backup.ts';
 import { type Quotas, readQuotas } from './runtime-modules/shared/quotas.ts';
 import {
@@ -290,14 +293,38 @@ function registerModules(
   );
   const files = vfs({ root: join(home.path, 'vfs') })({ port: kernel.port('vfs'), accounts });
   kernel.registerModule(files);
+  const bookOf = (folder: string): Book =>
+    accounts.book((of) => bytesOf(join(home.path, folder, of)));
   const keys = kv({ root: join(home.path, 'kv') })({ port: kernel.port('kv') });
-  kernel.registerModule(keys);
+  kernel.registerModule(metered(keys, bookOf('kv'), kvCharge, noRoom));
   const tables = sqlite({ root: join(home.path, 'sqlite') })({
     port: kernel.port('sqlite'),
     clock: systemClock,
   });
-  kernel.registerModule(tables);
+  kernel.registerModule(metered(tables, bookOf('sqlite'), sqliteCharge, noRoom));
   return [files.backup, keys.backup, tables.backup];
+}
+
+function kvCharge({ package: of, action, value }: KvWork): Charge | undefined {
+  return action.kind === 'Set' ? { package: of, bytes: value.length } : undefined;
+}
+
+/** A statement may write more or less than this; what it did is counted afterwards. What makes room is always let through. */
+function sqliteCharge({ package: of, action, parameters }: SqliteWork): Charge | undefined {
+  if (
+    action.kind !== 'Write' ||
+    /^\s*(DELETE|DROP|VACUUM|ROLLBACK|END)\b/i.test(action.value.statement)
+  )
+    return undefined;
+  return { package: of, bytes: action.value.statement.length + (parameters?.length ?? 0) };
+}
+
+/** As kv and sqlite report what the host refuses. */
+function noRoom(text: string): Answer {
+  return {
+    body: new TextEncoder().encode(JSON.stringify({ Err: { IOError: text } })),
+    send: 'always',
+  };
 }
 
 interface BootParts {

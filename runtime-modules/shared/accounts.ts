@@ -126,6 +126,19 @@ export class Book {
     this.add(pkg, bytes);
   }
 
+  /**
+   * Books what a write may take, for stores whose files grow and shrink in their own time: counted again every few seconds of use, in
+   * the background, and not held back by the first count. @throws OverQuota
+   */
+  charge(pkg: PackageId, bytes: number): void {
+    const entry = this.#entry(pkg);
+    if (this.#nowMs() - entry.countedAtMs >= RECOUNT_MS)
+      void (entry.counting ??= this.#recount(pkg, entry)).catch(() => undefined);
+    const used = this.#accounts.use(pkg).bytes;
+    if (used !== undefined && used + bytes > this.quota(pkg).bytes) throw new OverQuota(pkg);
+    this.add(pkg, bytes);
+  }
+
   /** Books what happened; negative: room was made. */
   add(pkg: PackageId, bytes: number): void {
     const entry = this.#entry(pkg);

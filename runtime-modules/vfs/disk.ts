@@ -6,6 +6,7 @@ import type { Answer } from '../../kernel/module.ts';
 import type { LazyLoadBlob } from '../../wit/types.ts';
 import { dirEntry, vfsResponse, type VfsAction, type VfsResponse } from '../../wit/vfs-api.ts';
 import type { Book } from '../shared/accounts.ts';
+import { bytesOf } from '../shared/bytes-of.ts';
 import { earlyEof, ioFailure, notUtf8 } from '../shared/io-error.ts';
 import { KeyedLock } from '../shared/keyed-lock.ts';
 import { needOf } from './access.ts';
@@ -288,7 +289,7 @@ export class Disk {
     to: VfsPath,
     disk: { readonly from: string; readonly to: string; readonly replaced: number },
   ): Promise<void> {
-    const moved = await tree.bytesOf(disk.from);
+    const moved = await bytesOf(disk.from);
     await this.#book.reserve(to.package, moved - disk.replaced);
     try {
       await tree.move(disk.from, disk.to);

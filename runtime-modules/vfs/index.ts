@@ -16,6 +16,7 @@ import {
   type VfsRequest,
 } from '../../wit/vfs-api.ts';
 import { Accounts, type Book, OverQuota } from '../shared/accounts.ts';
+import { bytesOf } from '../shared/bytes-of.ts';
 import type { BackupParticipant } from '../shared/backup.ts';
 import { driveCapability } from '../shared/drive-capability.ts';
 import { ioErrorText } from '../shared/io-error.ts';
@@ -29,7 +30,6 @@ import { BODY_BYTES_MAX, OPERATIONS_MAX } from './limits.ts';
 import { PathOrder } from './path-order.ts';
 import { driveOf, normalise, parsePath, type VfsPath } from './path.ts';
 import { Semaphore } from '../shared/semaphore.ts';
-import * as tree from './tree.ts';
 import { ZipFailure } from './zip.ts';
 
 export interface VfsNeeds {
@@ -89,7 +89,7 @@ class Vfs implements VfsModule {
     this.#port = port;
     const { root } = options;
     this.#book = (accounts ?? new Accounts(UNLIMITED)).book((pkg) =>
-      tree.bytesOf(packageFolder(root, pkg)),
+      bytesOf(packageFolder(root, pkg)),
     );
     this.backup = new VfsBackup(root, this.#gates);
     this.#disk = Disk.open(root, this.#book, () => this.#onLimitHit());

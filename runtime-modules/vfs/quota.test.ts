@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Accounts, RECOUNT_MS } from '../shared/accounts.ts';
 import { parseQuotas, readQuotas } from '../shared/quotas.ts';
 import { packageId } from '../../wit/address.ts';
-import * as tree from './tree.ts';
+import { bytesOf } from '../shared/bytes-of.ts';
 import { capability, io, VfsBench } from './bench.testing.ts';
 
 const QUOTA = io('Disk quota exceeded (os error 122)');
@@ -39,7 +39,7 @@ afterEach(() => bench[Symbol.asyncDispose]());
 async function expectExact(): Promise<void> {
   for (const pkg of [P, X]) {
     expect(accounts.use(pkg).bytes ?? (await accounts.bytes(pkg))).toBe(
-      await tree.bytesOf(bench.disk(pkg)),
+      await bytesOf(bench.disk(pkg)),
     );
   }
 }

@@ -9,8 +9,6 @@ import type { Place } from './place.ts';
 
 /** Entries fetched from the host at a time. */
 const DIR_BATCH = 256;
-/** Files asked for their size at a time. */
-const STAT_BATCH = 64;
 
 export interface Listed {
   readonly name: string;
@@ -112,26 +110,6 @@ async function firstEntries(disk: string): Promise<Dirent[]> {
 
 /** As rename(2): replaces a file, and an empty directory by a directory. */
 export const move = (from: string, to: string): Promise<void> => rename(from, to);
-
-/** Bytes of all files at and below `disk`; 0 when there is nothing. Links are not followed. */
-export async function bytesOf(disk: string, signal?: AbortSignal): Promise<number> {
-  const stats = await lstat(disk).catch(ignoreMissing);
-  if (stats === undefined || !stats.isDirectory())
-    return stats === undefined ? 0 : fileBytes(stats);
-  let bytes = 0;
-  let batch: Promise<number>[] = [];
-  for await (const entry of await opendir(disk, { bufferSize: DIR_BATCH })) {
-    signal?.throwIfAborted();
-    const path = join(disk, entry.name);
-    if (entry.isDirectory()) bytes += await bytesOf(path, signal);
-    else batch.push(bytesOf(path));
-    if (batch.length < STAT_BATCH) continue;
-    for (const each of await Promise.all(batch)) bytes += each;
-    batch = [];
-  }
-  for (const each of await Promise.all(batch)) bytes += each;
-  return bytes;
-}
 
 /** Bytes of the file at `disk`; 0 for anything else, or nothing. */
 export async function sizeAt(disk: string): Promise<number> {
