@@ -31,6 +31,11 @@ interface Waiting {
   readonly done: PromiseWithResolvers<void>;
 }
 
+interface Wanted {
+  readonly key: Uint8Array;
+  readonly done: PromiseWithResolvers<Uint8Array | undefined>;
+}
+
 interface Pending {
   readonly waiting: Waiting;
   readonly operation: Operation;
@@ -45,6 +50,8 @@ export class Database {
   #writing: Promise<void> | undefined;
   /** The last write asked for, by key, until it is on disk. */
   readonly #pending = new Map<string, Pending>();
+  /** Gets that go out at the end of this turn. */
+  #wanted: Wanted[] = [];
   /** Gets under way, by key: a later write of the key waits for them. */
   readonly #reading = new Map<string, Promise<unknown>>();
 
@@ -79,7 +86,7 @@ export class Database {
         return write.operation.type === 'put' ? write.operation.value : undefined;
       }
     }
-    const reading = this.store.get(key);
+    const reading = this.#fetch(key);
     this.#reading.set(name, reading);
     try {
       return await reading;
@@ -146,6 +153,26 @@ export class Database {
   async close(): Promise<void> {
     await this.#writing;
     await this.store.close();
+  }
+
+  /** Gets of one turn of the event loop share one trip to LevelDB's threads. */
+  #fetch(key: Uint8Array): Promise<Uint8Array | undefined> {
+    const done = Promise.withResolvers<Uint8Array | undefined>();
+    this.#wanted.push({ key, done });
+    if (this.#wanted.length === 1) setImmediate(() => void this.#fetchWanted());
+    return done.promise;
+  }
+
+  /** Never rejects: each get hears of it. */
+  async #fetchWanted(): Promise<void> {
+    const wanted = this.#wanted;
+    this.#wanted = [];
+    try {
+      const values = await this.store.getMany(wanted.map(({ key }) => key));
+      for (const [index, { done }] of wanted.entries()) done.resolve(values[index]);
+    } catch (error) {
+      for (const { done } of wanted) done.reject(error);
+    }
   }
 
   /** Never rejects: each write hears of its own batch. */

@@ -12,7 +12,8 @@ import { storageNode, type StorageNode, type Work } from './storage-guest.ts';
 
 /** The target is at 64 outstanding; the row with 1 is for comparison. */
 const WINDOWS = [1, 64] as const;
-const VALUE = 'x'.repeat(100);
+/** Text with spaces: without them, sqlite's parameters would be a blob in base64. */
+const VALUE = 'some text '.repeat(10);
 const KEY = '[6#,6#,6#,6#]';
 /** What a guest's four digits are as a key. */
 const keyOf = (n: number): Buffer =>
