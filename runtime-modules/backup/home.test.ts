@@ -251,6 +251,19 @@ describe('a home whose node runs', () => {
     expect(await readdir(home)).not.toContain('.backup');
   });
 
+  test('F19 what fails in the node is said by name, leaves nothing behind, and the next backup goes well', async () => {
+    counter.copy = () => Promise.reject(new Error('ENOSPC: no space left on device'));
+    await expect(save()).rejects.toMatchObject({
+      code: 'node',
+      message: expect.stringContaining('no space left') as string,
+    });
+    expect(await names()).toEqual(['home']);
+    expect(await readdir(home)).not.toContain('.backup');
+    // Back to the one of its class.
+    Reflect.deleteProperty(counter, 'copy');
+    await save();
+  });
+
   test('F19 two backups at once: the second is refused by name', async () => {
     const first = connect(join(home, CONTROL));
     first.write('{"command":"backup"}\n{"next":true}\n');
