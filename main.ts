@@ -277,7 +277,7 @@ export function helpText(): string {
 export async function run(args: readonly string[]): Promise<void> {
   enableCompileCache();
   if (args[0] === 'backup' || args[0] === 'restore')
-    return (await import('./backup-command.ts')).runBackupCommand(args);
+    return (await import('./bin/backup.ts')).runBackupCommand(args);
   const command = parseFlags(args, process.cwd());
   if (!command.ok) return fail(EXIT.usage, command.error);
   if (command.value.kind === 'help') return say(helpText());

@@ -3,11 +3,11 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { parseArgs } from 'node:util';
-import { BackupError } from './runtime-modules/backup/backup-error.ts';
-import { restoreHome } from './runtime-modules/backup/restore.ts';
-import { passwordFrom, saveHome } from './runtime-modules/backup/save.ts';
-import { HomeError, openHome } from './runtime-modules/identity/home.ts';
-import { openLevelStore } from './runtime-modules/state/index.ts';
+import { BackupError } from '../runtime-modules/backup/backup-error.ts';
+import { restoreHome } from '../runtime-modules/backup/restore.ts';
+import { passwordFrom, saveHome } from '../runtime-modules/backup/save.ts';
+import { HomeError, openHome } from '../runtime-modules/identity/home.ts';
+import { openLevelStore } from '../runtime-modules/state/index.ts';
 
 /** As of the node itself (docs/operating.md). */
 const EXIT = { usage: 2, homeInUse: 3, failed: 8 } as const;
