@@ -48,7 +48,9 @@ function cellsOf(row: Row): string[] {
 
 function targetText(target: Target | undefined, unit: string): string {
   if (target === undefined) return '-';
-  return target.of === 'ratio' ? `${target.max}x floor` : `${target.max} ${unit}`;
+  return target.of === 'ratio'
+    ? `${Number(target.max.toFixed(2))}x floor`
+    : `${target.max} ${unit}`;
 }
 
 /** Three digits that mean something, more for large values. */

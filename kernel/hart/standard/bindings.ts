@@ -49,6 +49,8 @@ export type CoreFunction = (...args: never[]) => number | symbol | undefined;
 
 /** Fuel of any host call, before bytes: about what it costs beside guest instructions. */
 const HOST_CALL_FUEL = 300;
+/** On top of that for a print, which goes through the console and the log. */
+const PRINT_FUEL = 2_000;
 /** Bytes copied in or out for one unit of fuel. */
 const BYTES_PER_FUEL = 8;
 
@@ -192,9 +194,13 @@ export class StandardBindings {
       return undefined;
     },
     'print-to-terminal': (verbosity: number, at: number, length: number) =>
-      this.#call(() =>
-        this.#host.printToTerminal(verbosity & 0xff, this.#memory.text(at >>> 0, length >>> 0)),
-      ),
+      this.#call(() => {
+        this.#calls.charge(PRINT_FUEL);
+        return this.#host.printToTerminal(
+          verbosity & 0xff,
+          this.#memory.text(at >>> 0, length >>> 0),
+        );
+      }),
     our: (result: number) =>
       this.#call(() =>
         this.#write(result, ADDRESS_SIZE, 4, (at) => this.#lower.address(at, this.#host.our())),
