@@ -2,13 +2,13 @@ import { describe, expect, test } from 'vitest';
 import { type Flags, helpText, parseFlags } from './main.ts';
 
 function flags(...args: string[]): Flags {
-  const parsed = parseFlags(args, '/work');
+  const parsed = parseFlags(args, '/srv');
   if (!parsed.ok || parsed.value.kind !== 'run') throw new Error(JSON.stringify(parsed));
   return parsed.value.flags;
 }
 
 function refusal(...args: string[]): string {
-  const parsed = parseFlags(args, '/work');
+  const parsed = parseFlags(args, '/srv');
   if (parsed.ok) throw new Error('accepted');
   return parsed.error;
 }
@@ -16,13 +16,13 @@ function refusal(...args: string[]): string {
 describe('the command line (runtime-modules.md §13.1)', () => {
   test('M235 the home is positional, --home is its alias, start has one of its own', () => {
     expect(flags('h')).toMatchObject({
-      home: '/work/h',
+      home: '/srv/h',
       development: false,
       fakeNodeName: undefined,
     });
     expect(flags('--home', '/abs')).toMatchObject({ home: '/abs' });
-    expect(flags('start')).toMatchObject({ home: '/work/.hyperloom/dev', development: true });
-    expect(flags('start', 'other', '--fresh')).toMatchObject({ home: '/work/other', fresh: true });
+    expect(flags('start')).toMatchObject({ home: '/srv/.hyperloom/dev', development: true });
+    expect(flags('start', 'other', '--fresh')).toMatchObject({ home: '/srv/other', fresh: true });
     expect(flags('h', '--fake-node-name', 'alice.dev').fakeNodeName).toBe('alice.dev');
   });
 
