@@ -1,13 +1,12 @@
-/** Printing and the event view: K128 - K130, kernel.md §8. */
+/** Printing and the event view: K128, kernel.md §8. */
 import { describe, expect, test } from 'vitest';
 import { processId } from '../wit/address.ts';
-import { renderMessage, renderPrintout, Verbosity, type Printout } from './print.ts';
+import { renderMessage, renderPrintout } from './print.ts';
 import { bytesOf, remoteRequest, settle, TestNode, type GuestCode } from './testing.ts';
 
 const A = processId('a:pkg:pub.os');
 const B = processId('b:pkg:sys');
 const at = (id: string): string => `fake.os@${id}`;
-const line = (verbosity: number, process = A): Printout => ({ verbosity, process, text: 'x' });
 
 test('K128 print-to-terminal shows the package, the publisher and the text', async () => {
   const node = new TestNode();
@@ -40,26 +39,6 @@ test('K128 a sink that is behind makes the guest wait', async () => {
   open();
   await settle();
   expect(printed).toBe(true);
-});
-
-test('K129 level 2 is hidden at verbosity 0 and shown at 2', () => {
-  const verbosity = new Verbosity(0);
-  expect(verbosity.shows(line(0))).toBe(true);
-  expect(verbosity.shows(line(2))).toBe(false);
-  verbosity.level = 2;
-  expect(verbosity.shows(line(2))).toBe(true);
-  expect(verbosity.shows(line(3))).toBe(false);
-});
-
-test('K130 a level of its own overrides the common one; muted shows nothing', () => {
-  const verbosity = new Verbosity(0);
-  verbosity.setProcess(A, 3);
-  expect(verbosity.shows(line(3))).toBe(true);
-  expect(verbosity.shows(line(1, B))).toBe(false);
-  verbosity.setProcess(A, 'muted');
-  expect(verbosity.shows(line(0))).toBe(false);
-  verbosity.setProcess(A, undefined);
-  expect(verbosity.shows(line(0))).toBe(true);
 });
 
 test('events are records; as text, one field a line in braces', () => {

@@ -16,28 +16,6 @@ export interface PrintSink {
   print(printout: Printout): MaybePromise<void>;
 }
 
-/** Which printouts are shown (K129, K130). The log takes all of them. */
-export class Verbosity {
-  /** Shown when a process has no level of its own. */
-  level: number;
-  readonly #levels = new Map<ProcessId, number | 'muted'>();
-
-  constructor(level: number) {
-    this.level = level;
-  }
-
-  /** Gives a process its own level, silences it, or with undefined returns it to the common one. */
-  setProcess(process: ProcessId, level: number | 'muted' | undefined): void {
-    if (level === undefined) this.#levels.delete(process);
-    else this.#levels.set(process, level);
-  }
-
-  shows(printout: Printout): boolean {
-    const level = this.#levels.get(printout.process) ?? this.level;
-    return level !== 'muted' && printout.verbosity <= level;
-  }
-}
-
 /** A printout as text: the line itself, or the message field by field (kernel.md §8.4). */
 export function renderPrintout(printout: Printout): string {
   return 'text' in printout ? printout.text : renderMessage(printout.event);

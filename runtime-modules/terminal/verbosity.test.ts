@@ -19,6 +19,13 @@ test('M225 the cycle and its names', () => {
   expect(nextVerbosity(200)).toBe(0);
 });
 
+test('K129 level 2 is hidden at verbosity 0 and shown at 2, level 3 is not', () => {
+  const verbosity = new Verbosity(0, new Map());
+  expect([0, 1, 2].map((level) => verbosity.shows(a, level))).toEqual([true, false, false]);
+  verbosity.global = 2;
+  expect([0, 2, 3].map((level) => verbosity.shows(a, level))).toEqual([true, true, false]);
+});
+
 test('M226 K130 the level of a process overrides the global one in both directions; muted shows nothing', () => {
   const low = new Verbosity(0, new Map([[a, 2]]));
   expect(low.shows(a, 2)).toBe(true);

@@ -74,3 +74,12 @@ test('medians and percentiles are values that were measured', () => {
   expect(percentile([1, 2, 3, 4], 0.99)).toBe(4);
   expect(() => median([])).toThrow(RangeError);
 });
+
+test('F16 a round trip is set beside two guests through JSPI without a kernel, never beside a port', async () => {
+  const bench = benches.find((one) => one.name.startsWith('kernel.roundtrip'));
+  const rows = await bench!.run(SMOKE);
+  const native = rows.find((row) => row.name === 'kernel.roundtrip.native');
+  expect(native).toMatchObject({ unit: 'us', target: { of: 'ratio', max: 3 } });
+  expect(native?.note).toContain('two WAT guests through JSPI, no kernel');
+  expect(native?.floor).toBeGreaterThan(0);
+}, 120_000);

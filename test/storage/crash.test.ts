@@ -14,6 +14,8 @@ const KILLS = 200;
 const ALIVE_MS_MAX = 60;
 /** sqlite, which starts processes of its own, takes part in each round of this many. */
 const SQL_EVERY = 10;
+/** Each subject must have acknowledged more than this, or the kills came before anything was written. */
+const WRITES_MIN = KILLS / SQL_EVERY / 2;
 /** Writers started ahead. */
 const AHEAD = 2;
 
@@ -81,8 +83,10 @@ function nextWriter(): Writer {
 test(`K80 M11 after ${KILLS} kills at random instants everything acknowledged is there, and nothing is torn`, async () => {
   const acknowledged: Record<string, number> = {};
   const next: Record<string, number> = {};
-  for (let round = 0; round < KILLS; round += 1) {
-    const sql = round % SQL_EVERY === 0;
+  const enough = (): boolean => Object.values(acknowledged).every((count) => count > WRITES_MIN);
+  // A loaded machine writes less between kills: it gets more of them, all with sqlite, which is the slowest.
+  for (let round = 0; round < KILLS || (!enough() && round < 2 * KILLS); round += 1) {
+    const sql = round % SQL_EVERY === 0 || round >= KILLS;
     Object.assign(acknowledged, await nextWriter().run(next, sql));
     const { store } = await openLevelStore(join(home, 'kernel'), { onDamage: 'refuse' });
     await using looking = subjects({ home, store, sql });
@@ -98,5 +102,5 @@ test(`K80 M11 after ${KILLS} kills at random instants everything acknowledged is
   }
   expect(Object.keys(acknowledged)).toHaveLength(6);
   for (const [name, count] of Object.entries(acknowledged))
-    expect(count, name).toBeGreaterThan(KILLS / SQL_EVERY / 8);
+    expect(count, name).toBeGreaterThan(WRITES_MIN);
 }, 240_000);
