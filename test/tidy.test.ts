@@ -59,7 +59,7 @@ const DIRECTION: readonly { from: RegExp; may: RegExp }[] = [
   { from: /^kernel\//, may: /^(wit|kernel)\/|^node:/ },
   {
     from: /^runtime-modules\/([^/]+)\//,
-    may: /^(wit|runtime-modules\/(shared|identity|OWN))\/|^kernel\/(module|print|store|limits|clock|process-host|process-map-codec)\.ts$|^node:|^(level|yauzl|yazl)$/,
+    may: /^(wit|runtime-modules\/(shared|identity|OWN))\/|^kernel\/(module|print|store|limits|clock|process-host|process-map-codec)\.ts$|^node:|^(level|yauzl|yazl|ws|mrmime|prom-client)$/,
   },
   { from: /^processes\/lib\//, may: /^(wit|processes\/lib)\/|^(hyperware|wasi):/ },
   {
