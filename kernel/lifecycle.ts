@@ -273,7 +273,9 @@ export class Lifecycle {
     process.guest = undefined;
     process.exists = false;
     process.state = 'backoff';
-    for (const module of this.#parts.table.modules) module.queue.processGone(process.id);
+    for (const module of this.#parts.table.modules) {
+      module.queue.processGone(process.id, 'restarting');
+    }
     if (process.onExit !== onExit) this.setOnExit(process, onExit);
   }
 
@@ -301,7 +303,7 @@ export class Lifecycle {
     this.#stop(process);
     for (const module of table.modules) {
       module.queue.cancel(process.address, 'its requester was killed');
-      module.queue.processGone(process.id);
+      module.queue.processGone(process.id, 'ended');
     }
   }
 
