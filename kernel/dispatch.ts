@@ -8,11 +8,11 @@ import type { CapabilitySigner } from './capability-signature.ts';
 import { pruneIncoming, type CapabilityStore } from './capability-store.ts';
 import type { EventDebug } from './event-debug.ts';
 import { SUSPENDED_SENDER_S } from './limits.ts';
-import type { SendFailure } from './module.ts';
+import type { Offered, SendFailure } from './module.ts';
 import type { PrintSink } from './print.ts';
 import type { MaybePromise } from './process-host.ts';
 import type { ModuleMember, Party, Process, ProcessTable } from './process-table.ts';
-import { decideRoute, type Refusal } from './route.ts';
+import { decideRoute, type Refusal, type Route } from './route.ts';
 
 /** Takes messages for other nodes. `signatures` is set when capabilities are attached. */
 export interface RemoteTransport {
@@ -62,16 +62,28 @@ export class Dispatcher {
     if (this.#debug.active && !this.#debug.pass(message, () => this.#resume(source, message))) {
       return undefined;
     }
-    switch (route.kind) {
-      case 'process':
-        return this.#toProcess(route, source, message);
-      case 'module':
-        return this.#toModule(route, source, message);
-      case 'kernel':
-        return this.commands(source, message);
-      case 'net':
-        return this.#toNet(source, message);
+    return this.#enter(route, source, message);
+  }
+
+  /** As `send`, for a module that can hold back what it sends: what became of it, later only when the mailbox is full. */
+  offer(source: ModuleMember, message: KernelMessage): MaybePromise<Offered> {
+    const route = decideRoute<Party>(this.#table, source, message.target);
+    if (route.kind === 'refused') {
+      this.#refuse(route, source, message);
+      return 'refused';
     }
+    if (this.#debug.active && !this.#debug.pass(message, () => this.#resume(source, message))) {
+      return 'taken';
+    }
+    if (route.kind !== 'process' || message.message.kind === 'response') {
+      void this.#enter(route, source, message);
+      return 'taken';
+    }
+    if (route.state === 'zombie') return 'refused';
+    this.#noteArrival(route, message.message.request.capabilities);
+    if (route.host.offer(message)) return 'taken';
+    let offered: Offered = 'taken';
+    return route.host.suspend(message, () => (offered = 'full')).then(() => offered);
   }
 
   /** Takes a message that another node sent; its source is what the transport proved. Says nothing to the sender. */
@@ -115,10 +127,24 @@ export class Dispatcher {
   #resume(source: Party, message: KernelMessage): void {
     const route = decideRoute<Party>(this.#table, source, message.target);
     if (route.kind === 'refused') this.#refuse(route, source, message);
-    else if (route.kind === 'process') void this.#toProcess(route, source, message);
-    else if (route.kind === 'module') void this.#toModule(route, source, message);
-    else if (route.kind === 'kernel') this.commands(source, message);
-    else this.#toNet(source, message);
+    else void this.#enter(route, source, message);
+  }
+
+  #enter(
+    route: Exclude<Route<Party>, Refusal>,
+    source: Party,
+    message: KernelMessage,
+  ): MaybePromise<void> {
+    switch (route.kind) {
+      case 'process':
+        return this.#toProcess(route, source, message);
+      case 'module':
+        return this.#toModule(route, source, message);
+      case 'kernel':
+        return this.commands(source, message);
+      case 'net':
+        return this.#toNet(source, message);
+    }
   }
 
   #toProcess(
