@@ -52,7 +52,6 @@ async function resume() {
 function show(text) {
   problem.textContent = text;
   problem.hidden = false;
-  password.setAttribute('aria-invalid', 'true');
 }
 
 function ready() {
@@ -86,6 +85,7 @@ async function refused(answer) {
   }
   if (answer.status === 500) {
     show('That is not the password of this node.');
+    password.setAttribute('aria-invalid', 'true');
     password.select();
   } else show(await textOf(answer));
   ready();
