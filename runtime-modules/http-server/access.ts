@@ -1,6 +1,6 @@
 /**
  * Who may see what a process has bound: the pure decision in front of every request and WebSocket upgrade (runtime-modules.md §6.5 step
- * 2, §6.8). On the hot path: no await, and nothing is allocated for a request that is let through.
+ * 2, §6.8). On the hot path: synchronous, and a token is verified once.
  *
  * A package with a secure path has a subdomain of its own, a label in front of the node's host, and there a session of its own. What
  * keeps it apart from other packages: their documents never run in its origin, and calls that pages of other origins make are refused.

@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { FAILURES_FREE, FORGET_S, LoginAttempts, STOCK_MAX, WAIT_S_MAX } from './login-attempts.ts';
+import {
+  FAILURES_FREE,
+  FORGET_S,
+  LoginAttempts,
+  PEERS_MAX,
+  STOCK_MAX,
+  WAIT_S_MAX,
+} from './login-attempts.ts';
 
 class Watch {
   ms = 5;
@@ -105,5 +112,21 @@ describe('attempts', () => {
     expect(fail('10.0.0.1')).toBe(1);
     for (let n = 0; n < FAILURES_FREE; n += 1) fail(`nonsense ${n}`);
     expect(fail('other nonsense')).toBe(1);
+  });
+
+  test.each([
+    [PEERS_MAX - 1, true],
+    [PEERS_MAX, false],
+  ])('after %d other addresses one that has logged in is still known: %s', (others, known) => {
+    const { watch, attempts, fail } = setUp();
+    const owner = attempts.begin('192.168.1.9');
+    if (owner.ok) owner.value.succeeded();
+    for (let n = 0; n < others; n += 1) {
+      if (fail(peerNumber(n)) === 0) continue;
+      watch.pass(1);
+      expect(fail(peerNumber(n))).toBe(0);
+    }
+    // The stock is used up, and whoever is known needs none.
+    expect(fail('192.168.1.9') === 0).toBe(known);
   });
 });

@@ -123,10 +123,9 @@ function identity(name: string, networkingKey: KeyObject): Identity {
   const jwk = createPublicKey(networkingKey).export({ format: 'jwk' });
   const publicKeyHex = Buffer.from(jwk.x as string, 'base64url').toString('hex');
   const seed = networkingKey.export({ format: 'raw-private' });
-  const sessionSecret = new Secret(
-    createSecretKey(derive(seed, 'session secret', SESSION_SECRET_BYTES)),
-  );
-  seed.fill(0);
+  const secret = derive(seed, 'session secret', SESSION_SECRET_BYTES);
+  const sessionSecret = new Secret(createSecretKey(secret));
+  for (const bytes of [seed, secret]) bytes.fill(0);
   let keyfile: Promise<Uint8Array> | undefined;
   return {
     name,
