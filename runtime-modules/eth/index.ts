@@ -18,7 +18,7 @@ import {
   type EthSubResult,
   type HnsUpdate,
 } from '../../wit/eth-api.ts';
-import { formatJson } from '../../wit/json.ts';
+import { formatJson, type JsonValue } from '../../wit/json.ts';
 import type { Address, KernelMessage, ProcessId, Result, SendError, U64 } from '../../wit/types.ts';
 import type { Clock } from '../shared/clock.ts';
 import { decodeBody } from '../shared/refuse.ts';
@@ -27,7 +27,7 @@ import { Configuration, type ConfigurationOptions } from './configuration.ts';
 import { NodeProvider, Outstanding } from './node-provider.ts';
 import { ProviderList } from './provider-list.ts';
 import { mayAsk, Throttle } from './remote.ts';
-import { paramsText, Requests, rpcError, type Served } from './requests.ts';
+import { Requests, rpcError, type Served } from './requests.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { upstreamSource } from './upstream-source.ts';
 import { UrlProvider } from './url-provider.ts';
@@ -48,8 +48,8 @@ export type EthOptions = ConfigurationOptions;
 
 /** The module, and what the node itself asks of chains. */
 export interface EthModule extends RuntimeModule<EthWork> {
-  /** A read that decides money or identity (F35). `params` is JSON text. */
-  agreed(chainId: U64, method: string, params: string): Promise<Agreed>;
+  /** A read that decides money or identity (F35). */
+  agreed(chainId: U64, method: string, params: JsonValue): Promise<Agreed>;
   /** What net should know to reach the nodes among the providers (networking.md §12). */
   hnsUpdates(): readonly HnsUpdate[];
 }
@@ -145,8 +145,8 @@ class Eth implements EthModule {
         return this.#answerServed(await this.#requests.serve(asked, signal));
       }
       case 'AgreedRequest': {
-        const { chain_id, method } = action.value;
-        return this.#answerServed(await this.agreed(chain_id, method, paramsText(action.value)));
+        const { chain_id, method, params } = action.value;
+        return this.#answerServed(await this.agreed(chain_id, method, params));
       }
       case 'SubscribeLogs':
         return this.#subscribe(action.value, request);
@@ -157,7 +157,7 @@ class Eth implements EthModule {
     }
   }
 
-  agreed(chainId: U64, method: string, params: string): Promise<Agreed> {
+  agreed(chainId: U64, method: string, params: JsonValue): Promise<Agreed> {
     const witnesses = this.#providers
       .of(chainId)
       .filter((provider) => provider.kind === 'url')

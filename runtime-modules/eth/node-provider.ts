@@ -259,15 +259,13 @@ export class NodeProvider {
     const body = utf8.encode(
       `{"Request":{"chain_id":${this.chainId},"method":"eth_blockNumber","params":[]}}`,
     );
-    const outcome = await this.#ask(this.#needs.relayId(), body, HEALTH_CALL_MS);
-    if (outcome.kind !== 'timeout' && outcome.kind !== 'lost') {
-      this.#online = true;
-      this.#usable = true;
-      this.#checkMs = HEALTH_FIRST_MS;
-      return;
-    }
+    // What comes next if this one fails too: asking notes the failure.
     this.#checkMs = Math.min(this.#checkMs * 2, HEALTH_MS_MAX);
-    this.#failed();
+    const outcome = await this.#ask(this.#needs.relayId(), body, HEALTH_CALL_MS);
+    if (outcome.kind === 'timeout' || outcome.kind === 'lost') return;
+    this.#online = true;
+    this.#usable = true;
+    this.#checkMs = HEALTH_FIRST_MS;
   }
 }
 

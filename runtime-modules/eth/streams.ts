@@ -27,14 +27,21 @@ export interface Listener {
 
 /** Reaches a chain on behalf of streams. */
 export interface StreamSource {
-  /** Opens the filter at the first provider that takes it; `why` is for the subscriber. */
-  open(filter: Filter, sink: UpstreamSink): Promise<Opened>;
+  /** Opens the filter at the first provider that takes it, `without` being asked. */
+  open(filter: Filter, sink: UpstreamSink, without?: object): Promise<Opened>;
   /** One call at any provider of the chain. */
   call(chainId: U64, method: string, params: string): Promise<CallOutcome>;
 }
 
 export type Opened =
-  | { readonly ok: true; readonly upstream: Upstream; readonly relay: string | undefined }
+  | {
+      readonly ok: true;
+      readonly upstream: Upstream;
+      /** Who carries it. */
+      readonly provider: object;
+      /** Its name, if it is a node. */
+      readonly relay: string | undefined;
+    }
   | { readonly ok: false; readonly outcome: CallOutcome | undefined };
 
 /** Updates that arrive while missed ones are fetched; past it the stream ends. */
@@ -54,6 +61,7 @@ export class Stream {
   readonly #source: StreamSource;
   readonly #over: () => void;
   #upstream: Upstream | undefined;
+  #provider: object | undefined;
   #window: LogWindow | undefined;
   /** While missed logs are fetched, what comes live waits here. */
   #held: Held;
@@ -93,10 +101,11 @@ export class Stream {
       resumed: () => void this.#catchUp(),
       ended: (reason) => void this.#moveOn(reason),
     };
-    const opened = await this.#source.open(this.filter, sink);
+    const opened = await this.#source.open(this.filter, sink, this.#provider);
     if (!opened.ok) return opened;
     if (this.#ended) opened.upstream.close();
     this.#upstream = opened.upstream;
+    this.#provider = opened.provider;
     this.relay = opened.relay;
     return opened;
   }

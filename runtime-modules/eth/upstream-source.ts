@@ -14,23 +14,27 @@ const CALL_MS = 10_000;
 /** @param messageId a fresh id for a message to a node */
 export function upstreamSource(providers: ProviderList, messageId: () => U64): StreamSource {
   return {
-    open: (filter, sink) => open(providers, messageId, filter, sink),
+    open: (filter, sink, without) => open({ providers, messageId, filter, sink, without }),
     call: (chainId, method, params) => call(providers, chainId, method, params),
   };
 }
 
-async function open(
-  providers: ProviderList,
-  messageId: () => U64,
-  filter: Filter,
-  sink: UpstreamSink,
-): Promise<Opened> {
+interface Opening {
+  readonly providers: ProviderList;
+  readonly messageId: () => U64;
+  readonly filter: Filter;
+  readonly sink: UpstreamSink;
+  readonly without: object | undefined;
+}
+
+async function open({ providers, messageId, filter, sink, without }: Opening): Promise<Opened> {
   let last: CallOutcome | undefined;
   for (const provider of providers.of(filter.chainId)) {
+    if (provider === without) continue;
     if (provider.kind === 'url') {
       const params = formatJson([filter.kind, filter.params]);
       const { outcome, upstream } = await provider.subscribe(params, sink);
-      if (upstream !== undefined) return { ok: true, upstream, relay: undefined };
+      if (upstream !== undefined) return { ok: true, upstream, provider, relay: undefined };
       last = outcome;
       // A filter that one provider cannot read, none can.
       if (outcome.kind === 'error' && faultOf('eth_subscribe', outcome.error) === 'request') break;
@@ -42,7 +46,7 @@ async function open(
       (relayId) => subscribeBody(filter, relayId),
       sink,
     );
-    if (upstream !== undefined) return { ok: true, upstream, relay: provider.name };
+    if (upstream !== undefined) return { ok: true, upstream, provider, relay: provider.name };
     if (outcome.kind !== 'ok' && outcome.kind !== 'refused') last = outcome;
   }
   return { ok: false, outcome: last };
