@@ -28,7 +28,8 @@ export class TestProvider implements AsyncDisposable {
       this.headers.push(request.headers.authorization);
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
-      socket.on('message', (data) => this.#answer(socket, String(data)));
+      // A text message of one client, never in pieces here.
+      socket.on('message', (data) => this.#answer(socket, (data as Buffer).toString()));
     });
   }
 
