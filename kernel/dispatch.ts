@@ -8,6 +8,7 @@ import type { CapabilitySigner } from './capability-signature.ts';
 import { pruneIncoming, type CapabilityStore } from './capability-store.ts';
 import type { EventDebug } from './event-debug.ts';
 import { SUSPENDED_SENDER_S } from './limits.ts';
+import type { SendFailure } from './module.ts';
 import type { PrintSink } from './print.ts';
 import type { MaybePromise } from './process-host.ts';
 import type { ModuleMember, Party, Process, ProcessTable } from './process-table.ts';
@@ -98,7 +99,7 @@ export class Dispatcher {
   /** A message of this node could not be delivered; tells its sender if that awaits a response (kernel.md §1.9). */
   failed(message: KernelMessage, kind: SendErrorKind): void {
     if (message.source.node !== this.#table.our) return;
-    this.#fail(this.#table.get(message.source.process), message, kind);
+    this.#fail(this.#table.get(message.source.process), message, kind, 'unreachable');
   }
 
   /** Level-0 to level-2 lines of the kernel itself, or about one process. */
@@ -126,7 +127,7 @@ export class Dispatcher {
     message: KernelMessage,
   ): MaybePromise<void> {
     const { message: content } = message;
-    if (target.state === 'zombie') return this.#fail(source, message, 'timeout');
+    if (target.state === 'zombie') return this.#fail(source, message, 'timeout', 'gone');
     if (content.kind === 'response') {
       if (target.host.reply(message)) this.#noteArrival(target, content.response.capabilities);
       return undefined;
@@ -159,7 +160,7 @@ export class Dispatcher {
   }
 
   #toNet(source: Party, message: KernelMessage): void {
-    if (this.net === undefined) return this.#fail(source, message, 'offline');
+    if (this.net === undefined) return this.#fail(source, message, 'offline', 'unreachable');
     const { message: content } = message;
     const part = content.kind === 'request' ? content.request : content.response;
     if (part.capabilities.length === 0) return this.net.send(message);
@@ -174,15 +175,21 @@ export class Dispatcher {
     const expects =
       message.message.kind === 'request' && message.message.request.expectsResponse !== undefined;
     this.#say(source === undefined || expects ? 2 : 0, text);
-    this.#fail(source, message, 'timeout');
+    this.#fail(source, message, 'timeout', 'full');
   }
 
-  #fail(source: Party | undefined, message: KernelMessage, kind: SendErrorKind): void {
+  /** `why` is for modules: a guest is told `kind` only. */
+  #fail(
+    source: Party | undefined,
+    message: KernelMessage,
+    kind: SendErrorKind,
+    why: SendFailure,
+  ): void {
     const { message: content } = message;
     if (content.kind !== 'request' || content.request.expectsResponse === undefined) return;
     if (source?.kind === 'process' && source.exists)
       source.host.fail(message.id, kind, message.target);
-    if (source?.kind === 'module') source.queue.failed(message, kind);
+    if (source?.kind === 'module') source.queue.failed(message, kind, why);
   }
 
   #refuse(refusal: Refusal, source: Party, message: KernelMessage): void {
@@ -203,7 +210,8 @@ export class Dispatcher {
         // A killed process's last words (E11).
         return;
     }
-    this.#fail(source, message, 'timeout');
+    const why = refusal.reason === 'unknown-target' ? 'gone' : 'not-permitted';
+    this.#fail(source, message, 'timeout', why);
   }
 
   #refuseRemote(refusal: Refusal, message: KernelMessage): void {

@@ -8,7 +8,14 @@ import { plainResponse } from '../wit/message.ts';
 import type { Address, KernelMessage, PackageId, ProcessId, SendErrorKind } from '../wit/types.ts';
 import { MODULE_JOBS_PER_PACKAGE_MAX, MODULE_JOBS_PER_SOURCE_MAX } from './limits.ts';
 import { SuspendedSenders } from './mailbox.ts';
-import type { Answer, Caller, ModuleRequest, RuntimeModule } from './module.ts';
+import type {
+  Answer,
+  Caller,
+  ModuleRequest,
+  ProcessEnding,
+  RuntimeModule,
+  SendFailure,
+} from './module.ts';
 import type { ModuleMember, Party } from './process-table.ts';
 import type { TimerWheel } from './timer-wheel.ts';
 
@@ -111,12 +118,12 @@ export class ModuleQueue {
   }
 
   /** A request the module sent failed. Told in a later microtask, so that the module knows the id by then. */
-  failed(message: KernelMessage, kind: SendErrorKind): void {
+  failed(message: KernelMessage, kind: SendErrorKind, why: SendFailure): void {
     if (this.#module.onSendError === undefined) return;
     const error = { kind, target: message.target, message: message.message, blob: message.blob };
     queueMicrotask(() => {
       try {
-        this.#module.onSendError?.(error, message.id);
+        this.#module.onSendError?.(error, message.id, why);
       } catch (cause) {
         this.#bug('taking a send error', message, cause);
       }
@@ -133,9 +140,9 @@ export class ModuleQueue {
   }
 
   /** Tells the module that a process has ended, after its work was cancelled or while the rest of it still runs. */
-  processGone(process: ProcessId): void {
+  processGone(process: ProcessId, ending: ProcessEnding): void {
     try {
-      this.#module.onProcessGone?.(process);
+      this.#module.onProcessGone?.(process, ending);
     } catch (error) {
       this.#needs.report(`bug in ${this.#member.id} at the end of ${process}: ${String(error)}`);
     }
@@ -255,6 +262,7 @@ function moduleRequest(
   if (message.message.kind !== 'request') return undefined;
   const { request } = message.message;
   return {
+    id: message.id,
     source: message.source,
     local: sender !== undefined,
     rsvp: message.rsvp,

@@ -10,6 +10,7 @@ import type {
   ProcessId,
   Result,
   SendError,
+  U64,
 } from '../wit/types.ts';
 
 /** What a module returns before it becomes a response. */
@@ -35,7 +36,18 @@ export interface Caller {
   readonly exists: boolean;
 }
 
+/** Whether a process that has ended comes back by its on-exit (`restarting`) or not, being over or killed (`ended`). */
+export type ProcessEnding = 'ended' | 'restarting';
+
+/**
+ * Why a request of a module failed before anybody answered: nobody of that name runs, its mailbox is full, the module may not message
+ * it, or the other node did not take it.
+ */
+export type SendFailure = 'gone' | 'full' | 'not-permitted' | 'unreachable';
+
 export interface ModuleRequest {
+  /** The message's id; what answers it outside the module, such as an extension, needs it. */
+  readonly id: U64;
   readonly source: Address;
   /** True when the source is a process of this node. */
   readonly local: boolean;
@@ -62,12 +74,18 @@ export interface RuntimeModule<Work = unknown> extends AsyncDisposable {
   orderKey?(work: Work): string | undefined;
   /** Does the work. `signal` aborts when the requester is killed or the node shuts down. A throw is a bug: logged, and not answered. */
   handle(work: Work, signal: AbortSignal): Promise<Answer | undefined>;
-  /** A local process has ended, by itself or killed; a restart counts. Frees what the module keeps for it. Must not throw. */
-  onProcessGone?(process: ProcessId): void;
+  /**
+   * A local process has ended, by itself or killed. Frees what the module keeps for it; `restarting`: another instance of it will
+   * come, unless an `ended` follows. Must not throw.
+   */
+  onProcessGone?(process: ProcessId, ending: ProcessEnding): void;
   /** A response to a request this module sent through its port. */
   onResponse?(message: KernelMessage): void;
-  /** A request this module sent failed, under the id `send` returned for it. Never called from within that `send`. */
-  onSendError?(error: SendError, id: KernelMessage['id']): void;
+  /**
+   * A request this module sent failed, under the id `send` returned for it. Never called from within that `send`. Only what keeps a
+   * request from its receiver is told: the time that an answer may take is the module's own to keep.
+   */
+  onSendError?(error: SendError, id: KernelMessage['id'], why: SendFailure): void;
 }
 
 /** For modules that start conversations or change authority; handed to them at construction. */

@@ -10,6 +10,7 @@ import type {
   KernelMessage,
   LazyLoadBlob,
   ProcessId,
+  U64,
 } from '../../wit/types.ts';
 import type { Answer, KernelPort, ModuleRequest, RuntimeModule } from '../../kernel/module.ts';
 import type { Clock } from './clock.ts';
@@ -30,6 +31,8 @@ export interface Asked {
   readonly metadata?: string;
   /** Default true. */
   readonly expectsResponse?: boolean;
+  /** Of the request's message; default 0. */
+  readonly id?: U64;
 }
 
 /** A response as its receiver would see it. */
@@ -105,6 +108,7 @@ export class Bench<Work> {
     const held = [...(asked.capabilities ?? []), ...(this.port.granted.get(source.process) ?? [])];
     const keys = new Set(held.map(capabilityKey));
     return {
+      id: asked.id ?? 0,
       source,
       local: source.node === OUR_NODE || source.node === OUR,
       rsvp: asked.rsvp,
