@@ -8,6 +8,7 @@ import type { CapabilitySigner } from './capability-signature.ts';
 import { pruneIncoming, type CapabilityStore } from './capability-store.ts';
 import type { EventDebug } from './event-debug.ts';
 import { SUSPENDED_SENDER_S } from './limits.ts';
+import type { Offered } from './module.ts';
 import type { PrintSink } from './print.ts';
 import type { MaybePromise } from './process-host.ts';
 import type { ModuleMember, Party, Process, ProcessTable } from './process-table.ts';
@@ -71,6 +72,23 @@ export class Dispatcher {
       case 'net':
         return this.#toNet(source, message);
     }
+  }
+
+  /** As `send`, for a module's request to a process it can wait for; what became of it, later only when the mailbox is full. */
+  offer(source: ModuleMember, message: KernelMessage): MaybePromise<Offered> {
+    const route = decideRoute<Party>(this.#table, source, message.target);
+    if (route.kind !== 'process' || message.message.kind === 'response') {
+      void this.send(source, message);
+      return route.kind === 'refused' ? 'refused' : 'taken';
+    }
+    if (route.state === 'zombie') return 'refused';
+    if (this.#debug.active && !this.#debug.pass(message, () => this.#resume(source, message))) {
+      return 'taken';
+    }
+    this.#noteArrival(route, message.message.request.capabilities);
+    if (route.host.offer(message)) return 'taken';
+    let offered: Offered = 'taken';
+    return route.host.suspend(message, () => (offered = 'full')).then(() => offered);
   }
 
   /** Takes a message that another node sent; its source is what the transport proved. Says nothing to the sender. */

@@ -174,14 +174,20 @@ export class Kernel {
       if (found === undefined) throw new Error(`no runtime module ${address.process}`);
       return found;
     };
+    const complete: (message: Parameters<KernelPort['send']>[0]) => KernelMessage = (message) => ({
+      ...message,
+      id: message.id ?? this.#ids.id53(),
+      source: address,
+      target: this.#dispatcher.resolve(message.target),
+    });
     return {
       our: address,
       send: (message) => {
-        const id = message.id ?? this.#ids.id53();
-        const target = this.#dispatcher.resolve(message.target);
-        void this.#dispatcher.send(member(), { ...message, id, source: address, target });
-        return id;
+        const completed = complete(message);
+        void this.#dispatcher.send(member(), completed);
+        return completed.id;
       },
+      offer: (message) => this.#dispatcher.offer(member(), complete(message)),
       grant: (process, capabilities) => this.grant(process, capabilities),
       print: (verbosity, text) => this.#dispatcher.say(verbosity, text, address.process),
     };
