@@ -69,7 +69,7 @@ test('an offer is refused where nobody is, to a process that did not grant messa
   await node.start(A, idle);
   expect(port.offer(eventTo(node, A, ''))).toBe('refused');
   await node.start('b:pkg:sys', () => new Promise(() => undefined), { public: true });
-  for (let n = 0; n < MAILBOX_MESSAGES_MAX; n += 1) port.offer(eventTo(node, 'b:pkg:sys', ''));
+  for (let n = 0; n < MAILBOX_MESSAGES_MAX; n += 1) void port.offer(eventTo(node, 'b:pkg:sys', ''));
   const waiting = port.offer(eventTo(node, 'b:pkg:sys', 'last'));
   await node.kernel.kill(processId('b:pkg:sys'));
   expect(await waiting).toBe('full');
