@@ -86,7 +86,7 @@ function groups(text: string): number[] {
   const head = halves(left);
   if (right === undefined) return head;
   const tail = halves(right);
-  return [...head, ...new Array<number>(16 - head.length - tail.length).fill(0), ...tail];
+  return [...head, ...Array.from({ length: 16 - head.length - tail.length }, () => 0), ...tail];
 }
 
 function halves(text: string): number[] {
