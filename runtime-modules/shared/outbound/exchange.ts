@@ -160,8 +160,11 @@ class Attempt {
       status: response.statusCode ?? 0,
       headers: pairs(response.rawHeaders),
     };
+    if (this.#options.wantsBody?.(head) === false) {
+      response.on('error', () => undefined);
+      return this.#ignore(response, head);
+    }
     response.on('error', (error) => this.#failed(error));
-    if (this.#options.wantsBody?.(head) === false) return this.#ignore(response, head);
     const collector = new BodyCollector();
     const { bodyBytesMax, charge } = this.#options;
     response.on('data', (piece: Buffer) => {
@@ -178,11 +181,16 @@ class Attempt {
     response.on('close', () => this.#fail('the response was cut off'));
   }
 
+  /** A short body is read, so that the connection can be used again; of a longer one, or one that breaks off, nobody needs more. */
   #ignore(response: IncomingMessage, head: IncomingHead): void {
-    const length = Number(response.headers['content-length'] ?? Number.NaN);
-    if (length <= IGNORED_BODY_BYTES_MAX) response.resume();
-    else this.#request.destroy();
-    this.#settle({ ok: true, value: { ...head, body: new Uint8Array() } });
+    const done = (): void => this.#settle({ ok: true, value: { ...head, body: new Uint8Array() } });
+    let length = 0;
+    response.on('data', (piece: Buffer) => {
+      length += piece.length;
+      if (length > IGNORED_BODY_BYTES_MAX) this.#request.destroy();
+    });
+    response.on('end', done);
+    response.on('close', done);
   }
 
   #failed(error: NodeJS.ErrnoException): void {

@@ -20,7 +20,7 @@ export const IDLE_CONNECTIONS_PER_HOST_MAX = 6;
 export const RESPONSE_HEAD_BYTES_MAX = 64 * 1024;
 /** Interim (1xx) responses before the final one. */
 export const INTERIM_RESPONSES_MAX = 16;
-/** A redirect's own body up to this size is read, so that its connection can be used again; else the connection is closed. */
+/** A redirect's own body is read up to this size, so that its connection can be used again; past it the connection is closed. */
 export const IGNORED_BODY_BYTES_MAX = 16 * 1024;
 /** Times a request is sent again because the kept connection it went to was closed by the server meanwhile. */
 export const STALE_RETRIES_MAX = 8;
