@@ -20,7 +20,9 @@ export interface ClientOptions extends HttpClientOptions {
   /** Default: loopback addresses. */
   readonly allowed?: readonly string[];
   /** Host names and where they lead; `localhost` is there already. A function may change its mind. */
-  readonly hosts?: Readonly<Record<string, readonly string[] | (() => readonly string[])>>;
+  readonly hosts?: Readonly<
+    Record<string, readonly string[] | (() => readonly string[] | Promise<readonly string[]>)>
+  >;
   readonly proxies?: ProxyEnvironment;
   readonly ca?: string;
 }
@@ -194,5 +196,5 @@ function pem(label: string, bytes: Buffer): string {
 }
 
 function pemOf(key: KeyObject): string {
-  return key.export({ type: 'pkcs8', format: 'pem' }).toString();
+  return key.export({ type: 'pkcs8', format: 'pem' });
 }

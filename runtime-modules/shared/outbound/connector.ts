@@ -63,10 +63,17 @@ export class Connector {
     const limit = new AbortController();
     const timer = clock.schedule(() => limit.abort(), CONNECT_MS_MAX);
     const opened: Socket[] = [];
+    const either = AbortSignal.any([signal, limit.signal]);
+    const opening = this.#open(hop, opened, either);
     try {
-      return await this.#open(hop, opened, AbortSignal.any([signal, limit.signal]));
+      // Not every step can be cut short, a look into the hosts file for one; nobody waits for such a step.
+      return await Promise.race([opening, aborted(either)]);
     } catch (cause) {
-      for (const socket of opened) socket.destroy();
+      const close = (): void => {
+        for (const socket of opened) socket.destroy();
+      };
+      close();
+      opening.then(close, close);
       if (limit.signal.aborted)
         throw new ConnectError(
           `no connection to ${hop.target.host} within ${CONNECT_MS_MAX / 1000} s`,
@@ -155,6 +162,15 @@ export class Connector {
     await happened(encrypted, 'secureConnect', signal);
     return encrypted;
   }
+}
+
+/** Rejects when that happens, never resolves. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const abort = (): void => reject(new ConnectError('aborted'));
+    signal.addEventListener('abort', abort, { once: true });
+    if (signal.aborted) abort();
+  });
 }
 
 /** @param addresses permitted ones; tried in order, the next one beside the last after a moment */
