@@ -13,9 +13,11 @@ import type { Offered } from '../../kernel/module.ts';
 import type { HttpClientRequest } from '../../wit/http-client-api.ts';
 import type { WsMessageType } from '../../wit/http-server-api.ts';
 import type { ProcessId } from '../../wit/types.ts';
+import type { Clock } from '../shared/clock.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import type { OpenSocket } from './handshake.ts';
 import {
+  CLOSE_MS_MAX,
   FRAGMENT_BYTES,
   MESSAGE_BYTES_MAX,
   SENDING_BYTES_HIGH,
@@ -45,6 +47,7 @@ export interface ChannelNeeds {
   readonly gone: () => void;
   readonly receiving: ByteBudget;
   readonly sending: ByteBudget;
+  readonly clock: Clock;
 }
 
 export class Channel {
@@ -106,16 +109,14 @@ export class Channel {
       case 'Pong':
         return this.#ws.readyState === this.#ws.OPEN ? this.#ws.pong() : undefined;
       case 'Close':
-        return this.#ws.close();
+        return this.#askToClose();
     }
   }
 
   /** Asks the peer to close; the event comes when it has. */
   close(): void {
     if (this.#state === 'open') this.#state = 'closing';
-    this.#ws.close();
-    // A close frame is only seen when it is read.
-    this.#ws.resume();
+    this.#askToClose();
   }
 
   /** Its process hears nothing more of it. The peer is told, unless the node itself ends. */
@@ -123,8 +124,16 @@ export class Channel {
     this.#state = 'silent';
     this.#forget();
     if (options.atOnce === true) return this.#ws.terminate();
+    this.#askToClose();
+  }
+
+  #askToClose(): void {
+    const { clock } = this.#needs;
     this.#ws.close();
+    // A close frame is only seen when it is read.
     this.#ws.resume();
+    const timer = clock.schedule(() => this.#ws.terminate(), CLOSE_MS_MAX);
+    this.#ws.once('close', () => clock.cancel(timer));
   }
 
   async #send(payload: Uint8Array, binary: boolean, signal: AbortSignal): Promise<void> {
@@ -146,7 +155,7 @@ export class Channel {
       this.#ws.send(part, { binary, fin }, () => undefined);
       await nextTurn();
     }
-    if (this.#ws.bufferedAmount <= SENDING_BYTES_HIGH) return;
+    if (signal.aborted || this.#ws.bufferedAmount <= SENDING_BYTES_HIGH) return;
     signal.addEventListener('abort', () => resolve(), { once: true });
     await promise;
   }

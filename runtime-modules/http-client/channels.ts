@@ -7,6 +7,7 @@ import { httpClientRequest, type HttpClientError } from '../../wit/http-client-a
 import type { WsMessageType } from '../../wit/http-server-api.ts';
 import type { KernelPort } from '../../kernel/module.ts';
 import type { Address, ProcessId, U64 } from '../../wit/types.ts';
+import type { Clock } from '../shared/clock.ts';
 import type { Connector } from '../shared/outbound/connector.ts';
 import { hostPortOf } from '../shared/outbound/host-pattern.ts';
 import type { ByteBudget } from './byte-budget.ts';
@@ -29,6 +30,7 @@ export interface ChannelsNeeds {
   readonly port: Pick<KernelPort, 'offer' | 'print'>;
   readonly receiving: ByteBudget;
   readonly sending: ByteBudget;
+  readonly clock: Clock;
 }
 
 export interface ChannelsLimits {
@@ -155,7 +157,7 @@ export class Channels {
   }
 
   #channel({ reply, id, channelId }: OpenWork, opened: OpenSocket, gone: () => void): Channel {
-    const { port, receiving, sending } = this.#needs;
+    const { port, receiving, sending, clock } = this.#needs;
     return new Channel(opened, {
       process: reply.process,
       channelId,
@@ -163,6 +165,7 @@ export class Channels {
       gone,
       receiving,
       sending,
+      clock,
     });
   }
 

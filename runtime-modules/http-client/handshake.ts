@@ -92,7 +92,8 @@ function start(
     followRedirects: false,
     maxPayload: MESSAGE_BYTES_MAX,
     maxHeaderSize: RESPONSE_HEAD_BYTES_MAX,
-    closeTimeout: CLOSE_MS_MAX,
+    // Channels have a timer of their own, on the node's clock.
+    closeTimeout: 2 * CLOSE_MS_MAX,
     // Proof of the type: node:http also takes connections that come later, by callback.
     createConnection: createConnection as unknown as NonNullable<
       WebSocket.ClientOptions['createConnection']

@@ -110,6 +110,7 @@ class HttpClient implements RuntimeModule<HttpClientWork> {
         port: needs.port,
         receiving: this.#receiving,
         sending: budget(),
+        clock: needs.clock,
       },
       options.channels,
     );
