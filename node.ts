@@ -18,6 +18,7 @@ import { serveControl } from './runtime-modules/backup/control.ts';
 import { Staging } from './runtime-modules/backup/staging.ts';
 import { fdManager } from './runtime-modules/fd-manager/index.ts';
 import { readUlimit } from './runtime-modules/fd-manager/ulimit.ts';
+import { httpClient } from './runtime-modules/http-client/index.ts';
 import { kv, type KvWork } from './runtime-modules/kv/index.ts';
 import { sqlite, type SqliteWork } from './runtime-modules/sqlite/index.ts';
 import {
@@ -30,6 +31,10 @@ import { Accounts, type Book } from './runtime-modules/shared/accounts.ts';
 import { bytesOf } from './runtime-modules/shared/bytes-of.ts';
 import { type Charge, metered } from './runtime-modules/shared/metered.ts';
 import type { BackupParticipant } from './runtime-modules/shared/backup.ts';
+import {
+  type OutboundOptions,
+  systemConnector,
+} from './runtime-modules/shared/outbound/system-connector.ts';
 import { type Quotas, readQuotas } from './runtime-modules/shared/quotas.ts';
 import {
   openLevelStore,
@@ -61,6 +66,8 @@ export interface NodeConfig {
   readonly harts?: number | undefined;
   /** File descriptors to divide among the modules, instead of what the machine allows. */
   readonly softUlimit?: number | undefined;
+  /** What guests reach through http-client, and how: allowed private hosts, proxies, certificate authorities. */
+  readonly outbound?: OutboundOptions | undefined;
   readonly verbosity?: number;
   readonly processVerbosity?: ReadonlyMap<ProcessId, ProcessVerbosity>;
   readonly detached?: boolean;
@@ -302,6 +309,10 @@ function registerModules(
     clock: systemClock,
   });
   kernel.registerModule(metered(tables, bookOf('sqlite'), sqliteCharge, noRoom));
+  const connector = systemConnector(config.outbound ?? {}, systemClock);
+  kernel.registerModule(
+    httpClient()({ port: kernel.port('http-client'), clock: systemClock, connector }),
+  );
   return [files.backup, keys.backup, tables.backup];
 }
 
