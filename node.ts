@@ -18,6 +18,7 @@ import { Staging } from './runtime-modules/backup/staging.ts';
 import { fdManager } from './runtime-modules/fd-manager/index.ts';
 import { readUlimit } from './runtime-modules/fd-manager/ulimit.ts';
 import { ListenError } from './runtime-modules/http-server/index.ts';
+import { httpClient } from './runtime-modules/http-client/index.ts';
 import { kv } from './runtime-modules/kv/index.ts';
 import { sqlite } from './runtime-modules/sqlite/index.ts';
 import {
@@ -30,6 +31,10 @@ import { Accounts, type Book } from './runtime-modules/shared/accounts.ts';
 import { bytesOf } from './runtime-modules/shared/bytes-of.ts';
 import { metered } from './runtime-modules/shared/metered.ts';
 import type { BackupParticipant } from './runtime-modules/shared/backup.ts';
+import {
+  type OutboundOptions,
+  systemConnector,
+} from './runtime-modules/shared/outbound/system-connector.ts';
 import { type Quotas, readQuotas } from './runtime-modules/shared/quotas.ts';
 import {
   openLevelStore,
@@ -63,6 +68,8 @@ export interface NodeConfig {
   readonly harts?: number | undefined;
   /** File descriptors to divide among the modules, instead of what the machine allows. */
   readonly softUlimit?: number | undefined;
+  /** What guests reach through http-client, and how: allowed private hosts, proxies, certificate authorities. */
+  readonly outbound?: OutboundOptions | undefined;
   readonly verbosity?: number;
   readonly processVerbosity?: ReadonlyMap<ProcessId, ProcessVerbosity>;
   readonly detached?: boolean;
@@ -340,6 +347,10 @@ function registerModules(
   });
   kernel.registerModule(metered(tables, bookOf('sqlite'), sqliteCharge, noRoom));
   kernel.registerModule(web.module);
+  const connector = systemConnector(config.outbound ?? {}, systemClock);
+  kernel.registerModule(
+    httpClient()({ port: kernel.port('http-client'), clock: systemClock, connector }),
+  );
   return [files.backup, keys.backup, tables.backup];
 }
 

@@ -32,6 +32,10 @@ const SECTIONS: Readonly<Record<string, Readonly<Record<string, readonly string[
     'runtime-modules/kv/limits.ts': [],
     'runtime-modules/sqlite/limits.ts': [],
   },
+  'http-client': {
+    'runtime-modules/http-client/limits.ts': [],
+    'runtime-modules/shared/outbound/limits.ts': [],
+  },
   'Quotas of packages': {
     'runtime-modules/shared/quotas.ts': [
       'QUOTA_BYTES_DEFAULT',
