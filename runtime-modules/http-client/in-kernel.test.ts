@@ -8,7 +8,8 @@ import type { Capability } from '../../wit/types.ts';
 import { processId } from '../../wit/address.ts';
 import { TestClock } from '../shared/testing.ts';
 import { httpClient } from './index.ts';
-import { connectorOf, listening, serve, type ClientOptions } from './testing.ts';
+import { connectorOf, listening, serve } from '../shared/outbound/testing.ts';
+import { type ClientOptions } from './testing.ts';
 
 const MODULE = 'our@http-client:distro:sys';
 const APP = 'app:p:q';

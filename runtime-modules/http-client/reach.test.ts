@@ -5,15 +5,8 @@ import type { Duplex } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { address } from '../../wit/address.ts';
 import type { Capability } from '../../wit/types.ts';
-import {
-  clientOf,
-  listening,
-  selfSigned,
-  serve,
-  serveTls,
-  type Client,
-  type ClientOptions,
-} from './testing.ts';
+import { listening, selfSigned, serve, serveTls } from '../shared/outbound/testing.ts';
+import { clientOf, type Client, type ClientOptions } from './testing.ts';
 
 const FROM = 'app:pkg:someone.os';
 const scope = (params: unknown): Capability => ({
