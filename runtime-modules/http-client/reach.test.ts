@@ -187,6 +187,12 @@ describe('a process limited to hosts by capabilities', () => {
       capabilities: limits,
     });
     expect(host).toBe('a.b.example.org');
+    await open(client, {
+      url: `ws://${own}/`,
+      headers: { Host: 'evil.example' },
+      capabilities: limits,
+    });
+    expect(host).toBe(own);
     const url = `ws://evil.example:${server.port}/`;
     expect(await open(client, { url, capabilities: limits })).toEqual({
       Err: { WsOpenFailed: { url } },
