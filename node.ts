@@ -27,6 +27,7 @@ import {
   IdentityError,
 } from './runtime-modules/identity/development.ts';
 import { type Home, HomeError, openHome, wipeHome } from './runtime-modules/identity/home.ts';
+import { notifications } from './runtime-modules/notifications/index.ts';
 import { Accounts, type Book } from './runtime-modules/shared/accounts.ts';
 import { bytesOf } from './runtime-modules/shared/bytes-of.ts';
 import { metered } from './runtime-modules/shared/metered.ts';
@@ -350,6 +351,15 @@ function registerModules(
   const connector = systemConnector(config.outbound ?? {}, systemClock);
   kernel.registerModule(
     httpClient()({ port: kernel.port('http-client'), clock: systemClock, connector }),
+  );
+  kernel.registerModule(
+    notifications()({
+      port: kernel.port('notifications'),
+      clock: systemClock,
+      wallMs: () => Date.now(),
+      store,
+      connector,
+    }),
   );
   return [files.backup, keys.backup, tables.backup];
 }

@@ -12,9 +12,10 @@ import type { Connector } from '../shared/outbound/connector.ts';
 import { hostPortOf } from '../shared/outbound/host-pattern.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import { Channel, pushRefusal, type ChannelEvent } from './channel.ts';
+import { sendableInHandshake } from './header-fields.ts';
 import { openSocket, type OpenSocket } from './handshake.ts';
 import { CHANNELS_MAX, CHANNELS_PER_PROCESS_MAX } from './limits.ts';
-import { outside, type Scope } from './scope.ts';
+import { isForeignHost, outside, type Scope } from './scope.ts';
 
 /** Whose channel: what a request says about it. */
 export interface ChannelOf {
@@ -81,7 +82,10 @@ export class Channels {
     this.#entries.get(key)?.channel?.silence();
     const entry: Entry = { opener: work.asker, process: work.reply.process, channel: undefined };
     this.#entries.set(key, entry);
-    const opened = await openSocket(url, work.headers, this.#needs.connector, signal);
+    const fields = sendableInHandshake(work.headers).filter(
+      (field) => !isForeignHost(field, work.scope),
+    );
+    const opened = await openSocket(url, fields, this.#needs.connector, signal);
     if (!opened.ok) {
       this.#forget(key, entry);
       return refuse(opened.error);

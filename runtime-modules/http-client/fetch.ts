@@ -15,7 +15,7 @@ import type { ByteBudget } from './byte-budget.ts';
 import { fieldOf, isToken, sendable } from './header-fields.ts';
 import { REDIRECTS_MAX } from './limits.ts';
 import { redirected } from './redirect.ts';
-import { outside, type Scope } from './scope.ts';
+import { isForeignHost, outside, type Scope } from './scope.ts';
 
 type HttpAction = Extract<HttpClientAction, { kind: 'Http' }>['value'];
 
@@ -43,15 +43,6 @@ export function outgoingOf(
     });
   const headers = sendable(given).filter((field) => !isForeignHost(field, scope));
   return { ok: true, value: { method, url, headers: completed(headers, url), body } };
-}
-
-/** A process limited to some hosts must not name another one to the servers of these. */
-function isForeignHost([name, value]: Field, scope: Scope): boolean {
-  if (scope === undefined || name.toLowerCase() !== 'host') return false;
-  const url = URL.parse(`http://${value}`);
-  if (url === null) return true;
-  const { host, port } = hostPortOf(url);
-  return ![port, 443].some((each) => outside(scope, { host, port: each }) === undefined);
 }
 
 function completed(headers: readonly Field[], url: URL): readonly Field[] {

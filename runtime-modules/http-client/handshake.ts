@@ -4,10 +4,11 @@ import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import type { Result } from '../../wit/types.ts';
 import { ConnectError, type Connector } from '../shared/outbound/connector.ts';
+import type { Field } from '../shared/outbound/exchange.ts';
 import { hostPortOf } from '../shared/outbound/host-pattern.ts';
 import { RESPONSE_HEAD_BYTES_MAX } from '../shared/outbound/limits.ts';
 import { basicAuthorization } from '../shared/outbound/proxy.ts';
-import { fieldOf, sendableInHandshake } from './header-fields.ts';
+import { fieldOf } from './header-fields.ts';
 import { CLOSE_MS_MAX, MESSAGE_BYTES_MAX } from './limits.ts';
 
 /** An open one, paused: nothing of it has been read yet. */
@@ -18,18 +19,19 @@ export interface OpenSocket {
 
 /**
  * @param url ws or wss
+ * @param fields legal ones, none of the handshake's own
  * @returns or in words why there is none
  */
 export async function openSocket(
   url: URL,
-  headers: ReadonlyMap<string, string>,
+  fields: readonly Field[],
   connector: Connector,
   signal: AbortSignal,
 ): Promise<Result<OpenSocket, string>> {
   let transport: Socket | undefined;
   let ws: WebSocket;
   try {
-    ws = start(url, headers, async () => {
+    ws = start(url, fields, async () => {
       const hop = { target: hostPortOf(url), secure: url.protocol === 'wss:', forwardable: false };
       transport = await connector.connect(hop, signal);
       return transport;
@@ -58,12 +60,7 @@ export async function openSocket(
 type Opened = (error: Error | null, socket?: Socket) => void;
 
 /** @throws when a subprotocol is malformed */
-function start(
-  url: URL,
-  given: ReadonlyMap<string, string>,
-  connect: () => Promise<Socket>,
-): WebSocket {
-  const fields = sendableInHandshake(given);
+function start(url: URL, fields: readonly Field[], connect: () => Promise<Socket>): WebSocket {
   const protocols = (fieldOf(fields, 'sec-websocket-protocol') ?? '')
     .split(',')
     .map((protocol) => protocol.trim())

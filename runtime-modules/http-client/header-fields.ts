@@ -3,7 +3,6 @@ import type { Field } from '../shared/outbound/exchange.ts';
 
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 // What http accepts in a value: tab, visible ASCII and space, and bytes above.
-// eslint-disable-next-line no-control-regex
 const VALUE = /^[\t\u0020-\u007e\u0080-\u00ff]*$/;
 
 /** How a message is framed and its connection used: decided here, since a guest that lies about it could smuggle a request. */

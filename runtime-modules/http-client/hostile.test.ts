@@ -8,7 +8,8 @@ import {
 } from '../shared/outbound/limits.ts';
 import type { Reply } from '../shared/testing.ts';
 import { UNAWAITED_S_MAX } from './limits.ts';
-import { clientOf, serve, serveRaw, type Client, type ClientOptions } from './testing.ts';
+import { serve, serveRaw } from '../shared/outbound/testing.ts';
+import { clientOf, type Client, type ClientOptions } from './testing.ts';
 
 const FROM = 'app:pkg:someone.os';
 

@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Reply } from '../shared/testing.ts';
 import { REDIRECTS_MAX } from './limits.ts';
-import { clientOf, serve, serveRaw, type Client, type ClientOptions } from './testing.ts';
+import { serve, serveRaw } from '../shared/outbound/testing.ts';
+import { clientOf, type Client, type ClientOptions } from './testing.ts';
 
 const FROM = 'app:pkg:someone.os';
 

@@ -8,7 +8,8 @@ import type { Capability } from '../../wit/types.ts';
 import { processId } from '../../wit/address.ts';
 import { TestClock } from '../shared/testing.ts';
 import { httpClient } from './index.ts';
-import { connectorOf, listening, serve, type ClientOptions } from './testing.ts';
+import { connectorOf, listening, serve } from '../shared/outbound/testing.ts';
+import { type ClientOptions } from './testing.ts';
 
 const MODULE = 'our@http-client:distro:sys';
 const APP = 'app:p:q';
@@ -162,6 +163,29 @@ test('killing a process closes its sockets and ends its transfers', async () => 
   await node.kernel.kill(processId(APP));
   await until(() => ends.length === 2);
   expect(ends.toSorted()).toEqual(['socket', 'transfer']);
+});
+
+test('a process that ends by itself ends its transfers, though it is started again', async () => {
+  const ends: string[] = [];
+  let begun = 0;
+  await using server = await serve((request) => {
+    begun += 1;
+    request.socket.on('close', () => ends.push(request.url ?? ''));
+  });
+  await using node = nodeWith();
+  let runs = 0;
+  await node.start(
+    APP,
+    async (guest) => {
+      runs += 1;
+      if (runs > 1) return;
+      await guest.send(MODULE, { body: get(`${server.origin}/first`), expectsResponse: 1000 });
+      await until(() => begun === 1);
+    },
+    { holds: HOLDS, public: true, onExit: { kind: 'restart' } },
+  );
+  await until(() => ends.length === 1);
+  expect(ends).toEqual(['/first']);
 });
 
 test('a process limited to hosts cannot drop its limit', async () => {

@@ -87,6 +87,7 @@ class HttpClient implements RuntimeModule<HttpClientWork> {
   readonly #slots: Slots;
   readonly #receiving: ByteBudget;
   readonly #channels: Channels;
+  readonly #running = new Map<ProcessId, Set<AbortController>>();
 
   constructor(needs: HttpClientNeeds, options: HttpClientOptions) {
     this.#needs = needs;
@@ -152,7 +153,8 @@ class HttpClient implements RuntimeModule<HttpClientWork> {
 
   async handle(work: HttpClientWork, signal: AbortSignal): Promise<Answer | undefined> {
     const { clock } = this.#needs;
-    const deadline = new AbortController();
+    const asker = work.kind === 'http' ? work.process : work.asker;
+    const deadline = this.#begin(asker);
     const leftMs = work.deadlineMs - clock.nowMs();
     const timer = clock.schedule(
       () => deadline.abort(),
@@ -163,10 +165,14 @@ class HttpClient implements RuntimeModule<HttpClientWork> {
       return await (work.kind === 'http' ? this.#fetch(work, either) : this.#socket(work, either));
     } finally {
       clock.cancel(timer);
+      this.#running.get(asker)?.delete(deadline);
     }
   }
 
   onProcessGone(process: ProcessId): void {
+    // The kernel's signal is for kills; one that ended by itself, to be started again, waits no more either.
+    for (const work of this.#running.get(process) ?? []) work.abort();
+    this.#running.delete(process);
     this.#channels.processGone(process);
   }
 
@@ -207,6 +213,15 @@ class HttpClient implements RuntimeModule<HttpClientWork> {
       case 'WebSocketClose':
         return { ok: true, value: { kind: 'close', ...of } };
     }
+  }
+
+  /** What ends a piece of work when nobody waits for it any more. */
+  #begin(asker: ProcessId): AbortController {
+    const end = new AbortController();
+    const works = this.#running.get(asker);
+    if (works === undefined) this.#running.set(asker, new Set([end]));
+    else works.add(end);
+    return end;
   }
 
   #deadline(timeoutS: number): number {

@@ -5,15 +5,8 @@ import type { Duplex } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { address } from '../../wit/address.ts';
 import type { Capability } from '../../wit/types.ts';
-import {
-  clientOf,
-  listening,
-  selfSigned,
-  serve,
-  serveTls,
-  type Client,
-  type ClientOptions,
-} from './testing.ts';
+import { listening, selfSigned, serve, serveTls } from '../shared/outbound/testing.ts';
+import { clientOf, type Client, type ClientOptions } from './testing.ts';
 
 const FROM = 'app:pkg:someone.os';
 const scope = (params: unknown): Capability => ({
@@ -194,6 +187,12 @@ describe('a process limited to hosts by capabilities', () => {
       capabilities: limits,
     });
     expect(host).toBe('a.b.example.org');
+    await open(client, {
+      url: `ws://${own}/`,
+      headers: { Host: 'evil.example' },
+      capabilities: limits,
+    });
+    expect(host).toBe(own);
     const url = `ws://evil.example:${server.port}/`;
     expect(await open(client, { url, capabilities: limits })).toEqual({
       Err: { WsOpenFailed: { url } },

@@ -4,7 +4,9 @@
  */
 import { isJsonObject, parseJson } from '../../wit/json.ts';
 import type { Capability } from '../../wit/types.ts';
+import type { Field } from '../shared/outbound/exchange.ts';
 import {
+  hostPortOf,
   meansHost,
   parseHostPattern,
   type HostPattern,
@@ -33,6 +35,15 @@ export function outside(scope: Scope, target: HostPort): string | undefined {
     `${target.host}:${target.port} is not among the hosts this process is limited to ` +
     `(${hosts === '' ? 'none' : hosts}); its package's manifest lists them`
   );
+}
+
+/** Whether a field is the name of another host: a process must not reach that one through the servers of those it is limited to. */
+export function isForeignHost([name, value]: Field, scope: Scope): boolean {
+  if (scope === undefined || name.toLowerCase() !== 'host') return false;
+  const url = URL.parse(`http://${value}`);
+  if (url === null) return true;
+  const { host, port } = hostPortOf(url);
+  return ![port, 443].some((each) => outside(scope, { host, port: each }) === undefined);
 }
 
 function hostsOf({ params }: Capability): readonly HostPattern[] {

@@ -8,7 +8,8 @@ import type { KernelPort, Offered } from '../../kernel/module.ts';
 import { address } from '../../wit/address.ts';
 import type { Reply } from '../shared/testing.ts';
 import { CLOSE_MS_MAX } from './limits.ts';
-import { clientOf, listening, serveRaw, type Client } from './testing.ts';
+import { listening, serveRaw } from '../shared/outbound/testing.ts';
+import { clientOf, type Client } from './testing.ts';
 
 const FROM = 'app:pkg:someone.os';
 const ACK = { Ok: 'WebSocketAck' };
