@@ -23,6 +23,8 @@ export type ContractAbi<C extends BaseContract> = readonly JsonFragment[] & {
 
 /** Code of a contract. */
 export interface Code {
+  /** In Solidity. */
+  readonly name: string;
   /** What a deployment runs, before its constructor's arguments. `0x` and hex. */
   readonly creation: string;
   /** What stands at the address, with zeros where immutables go. `0x` and hex. */

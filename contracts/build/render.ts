@@ -36,6 +36,7 @@ export function renderModule(contract: Compiled): string {
     '];',
     '',
     `export const ${prefix}Code: Code = {`,
+    `  name: '${contract.name}',`,
     `  creation: '${contract.creation}',`,
     `  runtime: '${contract.runtime}',`,
     `  immutables: ${JSON.stringify(contract.immutables)},`,

@@ -4,12 +4,16 @@ pragma solidity 0.8.37;
 /// @title The end of a token-bound account's code
 /// @notice ERC-6551: 45 bytes of an ERC-1167 clone, then salt, chain id, token contract and token id, 32 bytes each.
 library TokenFooter {
-    /// @notice The token that the code of `account` names; zeros where it is shorter.
+    /// @dev Bytes of such code.
+    uint256 private constant CODE_BYTES = 0xad;
+
+    /// @notice The token that the code of `account` names; zeros where it is no such code.
     function tokenOf(address account)
         internal
         view
         returns (uint256 chainId, address tokenContract, uint256 tokenId)
     {
+        if (account.code.length != CODE_BYTES) return (0, address(0), 0);
         bytes memory footer = new bytes(0x60);
         assembly ("memory-safe") {
             extcodecopy(account, add(footer, 0x20), 0x4d, 0x60)
