@@ -65,7 +65,7 @@ const ZONES: Readonly<Record<Profile, readonly (readonly [label: string, minter:
 /** ERC-1967: keccak256("eip1967.proxy.implementation") - 1. */
 const IMPLEMENTATION_SLOT = '0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc';
 /** OpenZeppelin's Initializable, ERC-7201. */
-const INITIALIZABLE_SLOT = '0xf0c57e16840df040f15088dc2f81fe391c3923bec73e23a9662efc9c199c6a00';
+const INITIALIZABLE_SLOT = '0xf0c57e16840df040f15088dc2f81fe391c3923bec73e23a9662efc9c229c6a00';
 /** What `_disableInitializers` writes there; code that is placed had no constructor to do so. */
 const INITIALIZERS_DISABLED = word((1n << 64n) - 1n);
 

@@ -108,7 +108,7 @@ async function runForge(): Promise<Readonly<Record<string, Suite>>> {
     },
     // A test that fails makes forge fail too, with the same output.
     (error, stdout, stderr) =>
-      stdout.startsWith('{') ? resolve(stdout) : reject(new Error(stderr || String(error))),
+      stdout.startsWith('{') ? resolve(stdout) : reject(new Error(stderr || error?.message)),
   );
   return JSON.parse(await promise) as Readonly<Record<string, Suite>>;
 }
