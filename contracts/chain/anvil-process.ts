@@ -5,10 +5,12 @@
  * is detached, so that Ctrl-C in the terminal reaches the node only, which saves the chain's state and then ends it. A parent that is
  * killed with -9 ends nothing any more, so a leash does: before the shell becomes anvil (`exec` keeps the process id), it forks a copy
  * that reads a pipe whose other end only this process holds. The kernel closes that end however this process dies, and the copy kills
- * anvil. This needs a POSIX shell; on Windows anvil is started without a leash.
+ * anvil and removes its files. This needs a POSIX shell; on Windows anvil is started without a leash.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { ChainError } from './chain-error.ts';
 
@@ -18,8 +20,9 @@ export const START_TIMEOUT_MS = 30_000;
 export const END_TIMEOUT_MS = 2_000;
 const STDERR_CHARS_MAX = 4_096;
 
+// $1 is the folder for anvil's own files, which nobody needs once it has ended.
 const LEASH =
-  '( while read -r _; do :; done <&3; kill -9 $$ ) >/dev/null 2>&1 & exec "$@" 3<&- </dev/null';
+  '( while read -r _; do :; done <&3; kill -9 $$; rm -rf -- "$1" ) >/dev/null 2>&1 & shift; exec "$@" 3<&- </dev/null';
 
 /**
  * The binary of this platform.
@@ -66,16 +69,18 @@ export interface AnvilOptions {
 /** Starts it on 127.0.0.1 and waits until it listens. */
 export async function startAnvil({ binary, port, chainId }: AnvilOptions): Promise<AnvilProcess> {
   const args = ['--host', '127.0.0.1', '--port', String(port), '--chain-id', String(chainId)];
-  args.push('--no-cors', '--no-request-size-limit', '--color', 'never');
+  // Old states go to disk when there are many: to a folder of this chain, not to the user's home.
+  const cache = await mkdtemp(join(tmpdir(), 'hyperloom-chain-'));
+  args.push('--no-cors', '--no-request-size-limit', '--color', 'never', '--cache-path', cache);
   const child =
     process.platform === 'win32'
       ? spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'], windowsHide: true })
-      : spawn('/bin/sh', ['-c', LEASH, 'leash', binary, ...args], {
+      : spawn('/bin/sh', ['-c', LEASH, 'leash', cache, binary, ...args], {
           // The fourth is the leash.
           stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
           detached: true,
         });
-  const ended = endOf(child);
+  const ended = endOf(child).finally(() => rm(cache, { recursive: true, force: true }));
   try {
     const listening = await listeningPort(child, ended, port);
     // Anvil tells of every request; nobody reads that, but it must not fill the pipe.

@@ -9,6 +9,7 @@ export class ChainError extends Error {
     | 'damaged-state'
     | 'other-profile'
     | 'unreadable-state'
+    | 'unwritable-state'
     | 'rpc';
   constructor(code: ChainError['code'], message: string, options?: ErrorOptions) {
     super(message, options);

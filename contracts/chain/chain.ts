@@ -44,7 +44,8 @@ export interface Chain extends AsyncDisposable {
 
 /**
  * Starts a chain on 127.0.0.1 with everything deployed, or the one in the state file as it was left.
- * @throws ChainError `no-binary`, `port-taken`, `not-ready`, `damaged-state`, `other-profile`, `unreadable-state`
+ * @throws ChainError `no-binary`, `port-taken`, `not-ready`, `damaged-state`, `other-profile`, `unreadable-state`,
+ *   `unwritable-state`
  */
 export async function startChain(options: ChainOptions = {}): Promise<Chain> {
   const profile = options.profile ?? 'fake';

@@ -35,11 +35,26 @@ export async function readState(path: string): Promise<SavedChain | undefined> {
   return { profile, state: state! };
 }
 
-/** Replaces what was saved; it is on disk when this returns. */
-export async function writeState(path: string, { profile, state }: SavedChain): Promise<void> {
+/**
+ * Replaces what was saved; it is on disk when this returns.
+ * @throws ChainError `unwritable-state`; what was saved before is still there
+ */
+export async function writeState(path: string, saved: SavedChain): Promise<void> {
+  try {
+    await replace(path, `${FORMAT}\n${saved.profile}\n${saved.state}\n`);
+  } catch (error) {
+    throw new ChainError(
+      'unwritable-state',
+      `the embedded chain cannot be saved to ${path}: ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
+}
+
+async function replace(path: string, text: string): Promise<void> {
   const file = await open(`${path}.new`, 'w', 0o600);
   try {
-    await file.writeFile(`${FORMAT}\n${profile}\n${state}\n`);
+    await file.writeFile(text);
     await file.sync();
   } finally {
     await file.close();

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {HyperAccount} from "../src/namespace/HyperAccount.sol";
+import {IERC6551Registry} from "../src/namespace/IERC6551Registry.sol";
 import {IHypermap} from "../src/namespace/IHypermap.sol";
 import {Fixture} from "./Fixture.sol";
 
@@ -157,10 +158,12 @@ contract NamespaceHandler is Fixture {
 contract NamespaceInvariantsTest is Fixture {
     NamespaceHandler private handler;
     address[4] private people;
+    bytes32 private initHash;
 
     function setUp() public override {
         super.setUp();
         people = [owner, alice, bob, vm.addr(103)];
+        initHash = keccak256(abi.encodePacked(creationOf("HyperAccountProxy"), abi.encode(HYPERMAP)));
         handler = new NamespaceHandler();
         handler.begin(owner, people);
     }
@@ -199,6 +202,7 @@ contract NamespaceInvariantsTest is Fixture {
             // N3: its account never changes, and is at the predicted address; code it was made with runs in it.
             (address tbaNow, address geneNow, bytes memory data) = hypermap.map(id);
             eq(tbaNow, tba);
+            eq(tba, predicted(id));
             eq(tba.code.length, 173);
             eq(implementationOf(tba), code);
             // N4: a gene is for ever, and its children have it. N5: names hold no data.
@@ -230,6 +234,11 @@ contract NamespaceInvariantsTest is Fixture {
             string memory line = string.concat(labels[i], "=", vm.toString(handler.reached(i)));
             vm.writeLine("contracts/target/reached-namespace", line);
         }
+    }
+
+    function predicted(bytes32 id) private view returns (address) {
+        address proxy = address(uint160(uint256(keccak256(abi.encodePacked(hex"ff", HYPERMAP, id, initHash)))));
+        return IERC6551Registry(REGISTRY).account(proxy, id, block.chainid, HYPERMAP, uint256(id));
     }
 
     function implementationOf(address tba) private view returns (address) {

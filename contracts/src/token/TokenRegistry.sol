@@ -257,13 +257,16 @@ contract TokenRegistry is ITokenRegistry {
 
         uint256 total = uint256(bind.amount) + amount;
         require(total != 0, NothingToDo());
-        _binds[account][dst] = Holding(uint128(total), uint64(endTime));
-        extended = endTime > bind.endTime;
-        if (bind.amount == 0) {
+        bool fresh = bind.amount == 0;
+        if (fresh) {
             require(hypermap.tbaOf(dst) != address(0), NotAName(dst));
             require(_namesOf[account].length() < BINDS_MAX, TooManyBinds());
             _namesOf[account].add(dst);
             _accountsOn[dst].add(account);
+        }
+        _binds[account][dst] = Holding(uint128(total), uint64(endTime));
+        extended = endTime > bind.endTime;
+        if (fresh) {
             emit BindCreated(account, dst, total, endTime);
             return extended;
         }
