@@ -11,7 +11,7 @@ import { SUSPENDED_SENDER_S } from './limits.ts';
 import type { PrintSink } from './print.ts';
 import type { MaybePromise } from './process-host.ts';
 import type { ModuleMember, Party, Process, ProcessTable } from './process-table.ts';
-import { decideRoute, type Refusal } from './route.ts';
+import { decideRoute, type Refusal, type Route } from './route.ts';
 
 /** Takes messages for other nodes. `signatures` is set when capabilities are attached. */
 export interface RemoteTransport {
@@ -61,16 +61,32 @@ export class Dispatcher {
     if (this.#debug.active && !this.#debug.pass(message, () => this.#resume(source, message))) {
       return undefined;
     }
-    switch (route.kind) {
-      case 'process':
-        return this.#toProcess(route, source, message);
-      case 'module':
-        return this.#toModule(route, source, message);
-      case 'kernel':
-        return this.commands(source, message);
-      case 'net':
-        return this.#toNet(source, message);
+    return this.#enter(route, source, message);
+  }
+
+  /**
+   * As `send`, for a sender that keeps what cannot be delivered (`KernelPort.offer`): true when the message is on its way, false
+   * when it never will be; a promise while a full mailbox keeps it waiting, false when it was given up.
+   */
+  offer(source: Party, message: KernelMessage): MaybePromise<boolean> {
+    const route = decideRoute<Party>(this.#table, source, message.target);
+    if (route.kind === 'refused') {
+      this.#refuse(route, source, message);
+      return false;
     }
+    if (this.#debug.active && !this.#debug.pass(message, () => this.#resume(source, message))) {
+      return true;
+    }
+    if (route.kind !== 'process' || message.message.kind === 'response') {
+      void this.#enter(route, source, message);
+      return true;
+    }
+    if (route.state === 'zombie') return false;
+    this.#noteArrival(route, message.message.request.capabilities);
+    if (route.host.offer(message)) return true;
+    let taken = true;
+    const waits = route.host.suspend(message, () => (taken = false));
+    return waits.then(() => taken);
   }
 
   /** Takes a message that another node sent; its source is what the transport proved. Says nothing to the sender. */
@@ -114,10 +130,24 @@ export class Dispatcher {
   #resume(source: Party, message: KernelMessage): void {
     const route = decideRoute<Party>(this.#table, source, message.target);
     if (route.kind === 'refused') this.#refuse(route, source, message);
-    else if (route.kind === 'process') void this.#toProcess(route, source, message);
-    else if (route.kind === 'module') void this.#toModule(route, source, message);
-    else if (route.kind === 'kernel') this.commands(source, message);
-    else this.#toNet(source, message);
+    else void this.#enter(route, source, message);
+  }
+
+  #enter(
+    route: Exclude<Route<Party>, Refusal>,
+    source: Party,
+    message: KernelMessage,
+  ): MaybePromise<void> {
+    switch (route.kind) {
+      case 'process':
+        return this.#toProcess(route, source, message);
+      case 'module':
+        return this.#toModule(route, source, message);
+      case 'kernel':
+        return this.commands(source, message);
+      case 'net':
+        return this.#toNet(source, message);
+    }
   }
 
   #toProcess(

@@ -182,6 +182,11 @@ export class Kernel {
         void this.#dispatcher.send(member(), { ...message, id, source: address, target });
         return id;
       },
+      offer: (message) => {
+        const id = message.id ?? this.#ids.id53();
+        const target = this.#dispatcher.resolve(message.target);
+        return this.#dispatcher.offer(member(), { ...message, id, source: address, target });
+      },
       grant: (process, capabilities) => this.grant(process, capabilities),
       print: (verbosity, text) => this.#dispatcher.say(verbosity, text, address.process),
     };

@@ -1,7 +1,8 @@
 /** How the kernel runs runtime modules: answers, order, cancellation, quotas (style guide §3.1, runtime-modules.md §1.2). */
 import { describe, expect, test } from 'vitest';
 import { processId } from '../wit/address.ts';
-import { MODULE_JOBS_PER_SOURCE_MAX } from './limits.ts';
+import { plainRequest } from '../wit/message.ts';
+import { MAILBOX_MESSAGES_MAX, MODULE_JOBS_PER_SOURCE_MAX, SUSPENDED_SENDER_S } from './limits.ts';
 import type { Answer, KernelPort, ModuleRequest, RuntimeModule } from './module.ts';
 import { bytesOf, settle, TestNode, textOf, type GuestApi } from './testing.ts';
 
@@ -338,6 +339,111 @@ test('a module that asks gets its response or its send error, with the id send r
   await settle();
   expect(seen).toEqual(['sent', 'sent', 'offline 1', 'response 0']);
   await expect(port.grant(processId('no:such:process'), [])).resolves.toBe(false);
+});
+
+describe('a module that can hold back what it sends', () => {
+  const message = (id: string, text: string): Parameters<KernelPort['offer']>[0] => ({
+    target: { node: 'our', process: processId(id) },
+    rsvp: undefined,
+    message: { kind: 'request', request: plainRequest(bytesOf(text)) },
+    blob: undefined,
+  });
+  /** A node with a module and a process that takes one request for each `next`. */
+  async function full(): Promise<{
+    node: TestNode;
+    port: KernelPort;
+    seen: string[];
+    next: () => void;
+  }> {
+    const node = new TestNode();
+    const port = node.kernel.registerModule(new SlowModule());
+    const seen: string[] = [];
+    let next = (): void => undefined;
+    await node.start(
+      A,
+      async (guest) => {
+        for (;;) {
+          await new Promise<void>((resolve) => (next = resolve));
+          seen.push((await guest.request()).body);
+        }
+      },
+      { public: true },
+    );
+    for (let n = 0; n < MAILBOX_MESSAGES_MAX; n++)
+      expect(port.offer(message(A, String(n)))).toBe(true);
+    return { node, port, seen, next: () => next() };
+  }
+
+  test('is told at once what is on its way and what never will be', async () => {
+    const node = new TestNode();
+    const port = node.kernel.registerModule(new SlowModule());
+    const seen: string[] = [];
+    await node.start(
+      A,
+      async (guest) => {
+        for (;;) seen.push((await guest.request()).body);
+      },
+      { public: true },
+    );
+    await node.start(B, idle);
+    expect(port.offer(message(A, 'hello'))).toBe(true);
+    expect(port.offer(message('no:such:process', ''))).toBe(false);
+    expect(port.offer(message(B, ''))).toBe(false);
+    await settle();
+    expect(seen).toEqual(['hello']);
+    expect(node.sink.at(0)).toEqual([
+      `fake.os@store:distro:sys has no messaging capability for fake.os@${B}`,
+    ]);
+  });
+
+  test('waits in line for room, and nothing is printed or lost', async () => {
+    const { node, port, seen, next } = await full();
+    const told: boolean[] = [];
+    const waits = port.offer(message(A, 'last'));
+    void Promise.resolve(waits).then((taken) => told.push(taken));
+    await settle();
+    expect([waits instanceof Promise, told]).toEqual([true, []]);
+    next();
+    await settle();
+    expect([seen, told]).toEqual([['0'], [true]]);
+    for (let n = 1; n <= MAILBOX_MESSAGES_MAX; n++) {
+      next();
+      await settle();
+    }
+    expect(seen.at(-1)).toBe('last');
+    expect([node.sink.at(0), node.sink.at(2)]).toEqual([[], []]);
+  });
+
+  test('gets it back after 5 s, and when the process ends', async () => {
+    const { node, port } = await full();
+    const told: boolean[] = [];
+    const offer = (): void => {
+      void Promise.resolve(port.offer(message(A, 'last'))).then((taken) => told.push(taken));
+    };
+    offer();
+    await node.clock.advance(SUSPENDED_SENDER_S * 1000 + 100);
+    expect(told).toEqual([false]);
+    offer();
+    await node.kernel.kill(processId(A));
+    await settle();
+    expect([told, node.sink.at(0)]).toEqual([[false, false], []]);
+    expect(port.offer(message(A, 'last'))).toBe(false);
+  });
+});
+
+test('a module learns that a process has ended, and whether it comes again', async () => {
+  const node = new TestNode();
+  const gone: string[] = [];
+  const module = new SlowModule();
+  node.kernel.registerModule(
+    Object.assign(module, {
+      onProcessGone: (process: string, restarts: boolean) => gone.push(`${process} ${restarts}`),
+    }),
+  );
+  await node.start(A, () => Promise.resolve(), { onExit: { kind: 'restart' } });
+  await node.start(B, () => Promise.resolve());
+  await settle();
+  expect(gone.slice(0, 2)).toEqual([`${A} true`, `${B} false`]);
 });
 
 test('two modules of one name are a mistake of the composition root', () => {

@@ -133,9 +133,9 @@ export class ModuleQueue {
   }
 
   /** Tells the module that a process has ended, after its work was cancelled or while the rest of it still runs. */
-  processGone(process: ProcessId): void {
+  processGone(process: ProcessId, restarts: boolean): void {
     try {
-      this.#module.onProcessGone?.(process);
+      this.#module.onProcessGone?.(process, restarts);
     } catch (error) {
       this.#needs.report(`bug in ${this.#member.id} at the end of ${process}: ${String(error)}`);
     }
@@ -255,6 +255,7 @@ function moduleRequest(
   if (message.message.kind !== 'request') return undefined;
   const { request } = message.message;
   return {
+    id: message.id,
     source: message.source,
     local: sender !== undefined,
     rsvp: message.rsvp,
@@ -262,6 +263,7 @@ function moduleRequest(
     blob: message.blob,
     metadata: request.metadata,
     expectsResponse: request.expectsResponse !== undefined,
+    timeoutS: request.expectsResponse,
     capabilities: request.capabilities,
     caller: sender === undefined ? STRANGER : callerOf(sender),
   };

@@ -10,6 +10,7 @@ import type {
   ProcessId,
   Result,
   SendError,
+  U64,
 } from '../wit/types.ts';
 
 /** What a module returns before it becomes a response. */
@@ -36,6 +37,8 @@ export interface Caller {
 }
 
 export interface ModuleRequest {
+  /** Of the kernel message; for modules in whose place somebody else answers. */
+  readonly id: U64;
   readonly source: Address;
   /** True when the source is a process of this node. */
   readonly local: boolean;
@@ -44,6 +47,8 @@ export interface ModuleRequest {
   readonly blob: LazyLoadBlob | undefined;
   readonly metadata: string | undefined;
   readonly expectsResponse: boolean;
+  /** How long its sender awaits a response, in seconds; undefined when it expects none. */
+  readonly timeoutS: U64 | undefined;
   readonly capabilities: readonly Capability[];
   readonly caller: Caller;
 }
@@ -62,8 +67,11 @@ export interface RuntimeModule<Work = unknown> extends AsyncDisposable {
   orderKey?(work: Work): string | undefined;
   /** Does the work. `signal` aborts when the requester is killed or the node shuts down. A throw is a bug: logged, and not answered. */
   handle(work: Work, signal: AbortSignal): Promise<Answer | undefined>;
-  /** A local process has ended, by itself or killed; a restart counts. Frees what the module keeps for it. Must not throw. */
-  onProcessGone?(process: ProcessId): void;
+  /**
+   * A local process has ended, by itself or killed; a restart counts, and then `restarts` is true. Frees what the module keeps for
+   * it. Must not throw.
+   */
+  onProcessGone?(process: ProcessId, restarts: boolean): void;
   /** A response to a request this module sent through its port. */
   onResponse?(message: KernelMessage): void;
   /** A request this module sent failed, under the id `send` returned for it. Never called from within that `send`. */
@@ -77,6 +85,13 @@ export interface KernelPort {
   send(
     message: Omit<KernelMessage, 'source' | 'id'> & { readonly id?: KernelMessage['id'] },
   ): KernelMessage['id'];
+  /**
+   * `send` for what must not be lost and whose origin can be held back, such as frames of a socket. True: it was sent. False: it was
+   * not, because it may not be or because the receiver is gone. A promise: a process that has no room keeps it waiting in line with
+   * other senders, for SUSPENDED_SENDER_S at most, and then or when the process ends says false; nothing is printed for that, and
+   * the message may be offered again.
+   */
+  offer(message: Parameters<KernelPort['send']>[0]): boolean | Promise<boolean>;
   /** Adds capabilities to a process's store; resolves when they are persisted. False: no such process. */
   grant(process: ProcessId, capabilities: readonly Capability[]): Promise<boolean>;
   /** One printout (kernel.md §8.3), as this module. */

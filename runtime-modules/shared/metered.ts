@@ -37,7 +37,7 @@ export function metered<Work>(
     },
     onResponse: (message) => module.onResponse?.(message),
     onSendError: (error, id) => module.onSendError?.(error, id),
-    onProcessGone: (process) => module.onProcessGone?.(process),
+    onProcessGone: (process, restarts) => module.onProcessGone?.(process, restarts),
     [Symbol.asyncDispose]: () => module[Symbol.asyncDispose](),
   };
 }

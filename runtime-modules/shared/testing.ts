@@ -30,6 +30,8 @@ export interface Asked {
   readonly metadata?: string;
   /** Default true. */
   readonly expectsResponse?: boolean;
+  /** Of the kernel message; default 1. */
+  readonly id?: KernelMessage['id'];
 }
 
 /** A response as its receiver would see it. */
@@ -57,6 +59,13 @@ export class TestPort implements KernelPort {
   send(message: Parameters<KernelPort['send']>[0]): KernelMessage['id'] {
     this.sent.push(message);
     return message.id ?? this.sent.length;
+  }
+
+  /** False for processes that the kernel does not know; no mailbox is full here. */
+  offer(message: Parameters<KernelPort['send']>[0]): boolean {
+    if (this.unknown.has(message.target.process)) return false;
+    this.send(message);
+    return true;
   }
 
   grant(process: ProcessId, capabilities: readonly Capability[]): Promise<boolean> {
@@ -104,7 +113,9 @@ export class Bench<Work> {
     const source = address(asked.from.includes('@') ? asked.from : `${OUR_NODE}@${asked.from}`);
     const held = [...(asked.capabilities ?? []), ...(this.port.granted.get(source.process) ?? [])];
     const keys = new Set(held.map(capabilityKey));
+    const expectsResponse = asked.expectsResponse ?? true;
     return {
+      id: asked.id ?? 1,
       source,
       local: source.node === OUR_NODE || source.node === OUR,
       rsvp: asked.rsvp,
@@ -117,7 +128,8 @@ export class Bench<Work> {
               bytes: typeof asked.blob === 'string' ? bytesOf(asked.blob) : asked.blob,
             },
       metadata: asked.metadata,
-      expectsResponse: asked.expectsResponse ?? true,
+      expectsResponse,
+      timeoutS: expectsResponse ? 5 : undefined,
       capabilities: [],
       caller: {
         exists: !this.port.unknown.has(source.process),
