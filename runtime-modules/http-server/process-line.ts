@@ -1,0 +1,120 @@
+/**
+ * The line of messages from channels to one process. A full mailbox loses nothing: what it has no room for waits here in order, and
+ * whoever brings more is told to hold back (findings.md §5: modules never wait; here it is the sockets that do).
+ */
+import type { LazyLoadBlob, ProcessId, U64 } from '../../wit/types.ts';
+
+/**
+ * Sends a request to a process: true or nothing when it is on its way, false when it cannot be reached; a promise while its mailbox
+ * is full, false when the message was not taken after all and may be offered again (`KernelPort.offer`).
+ */
+export type SendToProcess = (
+  target: ProcessId,
+  body: Uint8Array,
+  blob: LazyLoadBlob | undefined,
+  options?: { readonly id?: U64; readonly response?: boolean },
+) => void | boolean | Promise<boolean>;
+
+/** Where a message came from. */
+export interface Origin {
+  /** A message of his waits in line; he should bring no more until `line.flows`. */
+  waits(bytes: number): void;
+  /** It waits no longer. */
+  moved(bytes: number): void;
+}
+
+export interface LineEvents {
+  /** Nobody waits any more. */
+  flows(line: ProcessLine): void;
+  /** The process is gone or may not be sent to; the line has ended. */
+  unreachable(line: ProcessLine): void;
+}
+
+interface Waiting {
+  readonly origin: Origin;
+  readonly body: Uint8Array;
+  readonly blob: LazyLoadBlob | undefined;
+  readonly id: U64 | undefined;
+}
+
+export class ProcessLine {
+  readonly process: ProcessId;
+  readonly #send: SendToProcess;
+  readonly #events: LineEvents;
+  #waiting: Waiting[] = [];
+  #ended = false;
+
+  constructor(process: ProcessId, send: SendToProcess, events: LineEvents) {
+    this.process = process;
+    this.#send = send;
+    this.#events = events;
+  }
+
+  /** Messages that wait for room. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** Sends a request, or keeps it in order behind those that wait. `id`: of the message; undefined draws one. */
+  deliver(origin: Origin, body: Uint8Array, blob: LazyLoadBlob | undefined, id?: U64): void {
+    if (this.#ended) return;
+    if (this.#waiting.length > 0) {
+      this.#wait({ origin, body, blob, id });
+      return;
+    }
+    const sent = this.#offer(body, blob, id);
+    if (sent === false) this.#unreachable();
+    else if (sent instanceof Promise) {
+      this.#wait({ origin, body, blob, id });
+      void this.#flush(sent);
+    }
+  }
+
+  /** Forgets what waits; nothing is sent any more. */
+  end(): void {
+    this.#ended = true;
+    for (const { origin, body, blob } of this.#waiting.splice(0)) origin.moved(bytesOf(body, blob));
+  }
+
+  #offer(
+    body: Uint8Array,
+    blob: LazyLoadBlob | undefined,
+    id: U64 | undefined,
+  ): ReturnType<SendToProcess> {
+    return id === undefined
+      ? this.#send(this.process, body, blob)
+      : this.#send(this.process, body, blob, { id });
+  }
+
+  #wait(message: Waiting): void {
+    this.#waiting.push(message);
+    message.origin.waits(bytesOf(message.body, message.blob));
+  }
+
+  /** Ends when nobody waits: each round either moves a message on, or waits in the mailbox's own line for at most some seconds. */
+  async #flush(offered: Promise<boolean>): Promise<void> {
+    let sent: Awaited<ReturnType<SendToProcess>> = await offered;
+    while (!this.#ended) {
+      if (sent !== false) this.#moved();
+      const next = this.#waiting[0];
+      if (next === undefined) return this.#events.flows(this);
+      const again = this.#offer(next.body, next.blob, next.id);
+      if (again === false) return this.#unreachable();
+      sent = again instanceof Promise ? await again : again;
+    }
+  }
+
+  #moved(): void {
+    const message = this.#waiting.shift();
+    if (message !== undefined) message.origin.moved(bytesOf(message.body, message.blob));
+  }
+
+  #unreachable(): void {
+    this.end();
+    this.#events.unreachable(this);
+  }
+}
+
+function bytesOf(body: Uint8Array, blob: LazyLoadBlob | undefined): number {
+  return body.length + (blob?.bytes.length ?? 0);
+}
