@@ -377,7 +377,7 @@ test('a client that does not read is closed with 1013 and a line; others are not
   expect(await owner.lines(2)).toEqual([pushed(slow, 'Close', ''), closed(slow)]);
 });
 
-test('F5 a full mailbox loses nothing: the sockets of its process are read no further, others are', async () => {
+test('a full mailbox loses nothing: the sockets of its process are read no further, others are', async () => {
   const { owner, client, id } = await chat();
   const other = await scene.owner(OTHER);
   const quick = await scene.channel(other);
@@ -404,7 +404,7 @@ test('F5 a full mailbox loses nothing: the sockets of its process are read no fu
   expect(await owner.lines(2)).toEqual([pushed(id, 'Close', 'done'), closed(id)]);
 });
 
-test('F5 a mailbox that stays full for longer than a sender waits loses nothing either', async () => {
+test('a mailbox that stays full for longer than a sender waits loses nothing either', async () => {
   const { owner, client, id } = await chat();
   owner.read(false);
   client.ws.send('first');
@@ -424,7 +424,7 @@ test('F5 a mailbox that stays full for longer than a sender waits loses nothing 
   ]);
 });
 
-test('F5 a process that ends while frames wait takes them with it', async () => {
+test('a process that ends while frames wait takes them with it', async () => {
   const { owner, client } = await chat();
   owner.read(false);
   client.ws.send('first');

@@ -255,6 +255,8 @@ export class Raw {
 
   constructor(socket: Socket) {
     this.socket = socket;
+    // Frames in two writes would wait for each other's acknowledgement.
+    socket.setNoDelay();
     socket.on('data', (chunk: Buffer) => void this.#chunks.push(chunk));
     socket.on('error', () => undefined);
     socket.on('close', () => (this.ended = true));

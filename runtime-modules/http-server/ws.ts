@@ -112,8 +112,9 @@ export class WsSocket {
   readonly #ws: WebSocket;
   readonly #options: WsOptions;
   #events!: WsEvents;
-  /** Bytes read since the last whole message, about. */
+  /** Bytes read since the last whole message, about; and the reads since the last whole frame that shows. */
   #unfinishedBytes = 0;
+  #pieces = 0;
   /** Set by what completes within the read that is being parsed. */
   #completed: 'nothing' | 'control' | 'message' = 'nothing';
   /** Bytes of frames that wait for their process. */
@@ -217,9 +218,10 @@ export class WsSocket {
     if (this.#failed) return;
     if (this.#completed === 'message') this.#unfinishedBytes = 0;
     this.#unfinishedBytes += bytes;
-    if (this.#completed === 'nothing') this.#unfinishedBytes += HELD_OVERHEAD_BYTES;
+    this.#pieces = this.#completed === 'nothing' ? this.#pieces + 1 : 0;
     this.#completed = 'nothing';
-    if (this.#unfinishedBytes > READ_BYTES || this.#toldBytes > 0) this.#count();
+    if (this.#unfinishedBytes > READ_BYTES || this.#pieces > 1 || this.#toldBytes > 0)
+      this.#count();
   }
 
   message(data: Buffer, binary: boolean): void {
@@ -236,12 +238,12 @@ export class WsSocket {
 
   broke(error: Error): void {
     this.#failed = true;
-    this.#unfinishedBytes = 0;
+    this.#unfinishedBytes = this.#pieces = 0;
     this.#events.failed(error.message);
   }
 
   gone(code: number, reason: Buffer): void {
-    this.#unfinishedBytes = 0;
+    this.#unfinishedBytes = this.#pieces = 0;
     this.#count();
     this.#events.closed(code === NO_CLOSE_FRAME ? undefined : ownBytes(reason));
   }
@@ -264,7 +266,8 @@ export class WsSocket {
   }
 
   #count(): void {
-    const unfinished = Math.max(0, this.#unfinishedBytes - READ_BYTES);
+    const read = this.#unfinishedBytes + this.#pieces * HELD_OVERHEAD_BYTES;
+    const unfinished = Math.max(0, read - READ_BYTES);
     const gone = this.#ws.readyState === WebSocket.CLOSED;
     const queued = gone ? 0 : this.#ws.bufferedAmount;
     const heldBytes = unfinished + queued + this.#waitingBytes;
@@ -302,7 +305,8 @@ function validText(bytes: Uint8Array): Uint8Array {
 
 /** The payload itself when it is most of the read it came in, else a copy: a small one must not keep 64 KiB alive, or travel with it. */
 function ownBytes(data: Buffer): Uint8Array {
-  return 2 * data.length >= data.buffer.byteLength ? data : new Uint8Array(data);
+  if (2 * data.length < data.buffer.byteLength) return new Uint8Array(data);
+  return new Uint8Array(data.buffer, data.byteOffset, data.length);
 }
 
 function onData(this: Duplex, chunk: Buffer): void {
