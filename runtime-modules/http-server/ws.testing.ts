@@ -62,6 +62,11 @@ export class WsModule implements RuntimeModule<Work> {
     return (this.server.address() as AddressInfo).port;
   }
 
+  /** Whether a process has bound this path, its own id included. */
+  binds(path: string): boolean {
+    return this.#bound.has(path);
+  }
+
   decode(request: ModuleRequest): Result<Work, Answer> {
     const push = decodePush(request.body);
     if (push !== undefined) {

@@ -9,6 +9,7 @@ import type { Bench } from './row.ts';
 import { spawns } from './spawn.ts';
 import { storage } from './storage.ts';
 import { vfsFiles } from './vfs.ts';
+import { webSockets } from './ws.ts';
 
 export const benches: readonly Bench[] = [
   ...roundtrips,
@@ -20,4 +21,5 @@ export const benches: readonly Bench[] = [
   ...boots,
   ...storage,
   ...vfsFiles,
+  ...webSockets,
 ];
