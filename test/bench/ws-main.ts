@@ -48,11 +48,12 @@ async function plain(): Promise<Server> {
 }
 
 async function node(): Promise<Server> {
-  const { kernel, start } = await testNode();
+  const test = await testNode();
+  const { kernel } = test;
   const parts = { port: kernel.port('http-server'), clock: systemClock };
   const module = new WsModule({ channelsMax: CHANNELS_MAX }, parts);
   kernel.registerModule(module);
-  await start(ECHO, await guest('ws-echo.wat'));
+  await test.start(ECHO, await guest('ws-echo.wat'));
   while (!module.binds(`/${ECHO}`)) await new Promise((resolve) => setImmediate(resolve));
   await module.listen();
   return module.server;

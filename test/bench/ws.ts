@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { WebSocket } from 'ws';
 import { alternate } from './measure.ts';
-import { count, type Bench, type Scale } from './row.ts';
+import { count, type Bench } from './row.ts';
 import type { Used } from './ws-main.ts';
 
 const ECHO_PATH = '/echo:bench:sys';
