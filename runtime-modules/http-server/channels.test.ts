@@ -4,7 +4,7 @@ import { WebSocket } from 'ws';
 import { MAILBOX_MESSAGES_MAX } from '../../kernel/limits.ts';
 import { processId } from '../../wit/address.ts';
 import { forwardedFor, type ChannelsOptions } from './channels.ts';
-import { handshake, Owner, Scene, until, type Client } from './scene.testing.ts';
+import { handshake, Owner, Scene, until, type Client } from './testing/scene.ts';
 
 const CHAT = 'chat:pkg:sys';
 const OTHER = 'other:pkg:sys';

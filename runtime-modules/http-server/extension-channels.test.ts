@@ -9,7 +9,7 @@ import {
   encodeExtensionFrame,
   type ExtensionFrame,
 } from './extension-frame.ts';
-import { Scene, SERVER, until, type Client, type Owner } from './scene.testing.ts';
+import { Scene, SERVER, until, type Client, type Owner } from './testing/scene.ts';
 import { EXTENSION_ANSWERS_MAX, EXTENSION_WAITING_FRAMES_MAX } from './ws-limits.ts';
 
 const GPU = 'gpu:pkg:sys';

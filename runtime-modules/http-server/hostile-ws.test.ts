@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ChannelsOptions } from './channels.ts';
-import { frameHead, Scene, until, type Client, type Owner, type Raw } from './scene.testing.ts';
+import { frameHead, Scene, until, type Client, type Owner, type Raw } from './testing/scene.ts';
 import { FRAGMENTS_MAX, HELD_OVERHEAD_BYTES, READ_BYTES } from './ws-limits.ts';
 import { overruns } from './ws.ts';
 

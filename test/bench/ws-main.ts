@@ -6,7 +6,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
 import { systemClock } from '../../kernel/clock.ts';
-import { WsModule } from '../../runtime-modules/http-server/ws.testing.ts';
+import { WsModule } from '../../runtime-modules/http-server/testing/ws-module.ts';
 import { testNode } from '../support/node.ts';
 import { settle } from './child.ts';
 import { guest } from './guests.ts';

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { idIn, Scene } from '../../runtime-modules/http-server/scene.testing.ts';
+import { idIn, Scene } from '../../runtime-modules/http-server/testing/scene.ts';
 
 const docs = fileURLToPath(new URL('../../docs', import.meta.url));
 const PROCESS = 'gpu:my-package:me.os';

@@ -1,11 +1,11 @@
 /** A kernel with scripted guests around channels on real sockets, and clients of them. */
 import { connect, type Socket } from 'node:net';
 import { WebSocket, type ClientOptions } from 'ws';
-import { bytesOf, settle, TestNode, textOf, type GuestApi } from '../../kernel/testing.ts';
-import { processId } from '../../wit/address.ts';
-import type { OnExit, Request } from '../../wit/types.ts';
-import type { ChannelsOptions } from './channels.ts';
-import { WsModule } from './ws.testing.ts';
+import { bytesOf, settle, TestNode, textOf, type GuestApi } from '../../../kernel/testing.ts';
+import { processId } from '../../../wit/address.ts';
+import type { OnExit, Request } from '../../../wit/types.ts';
+import type { ChannelsOptions } from '../channels.ts';
+import { WsModule } from './ws-module.ts';
 
 export const SERVER = 'fake.os@http-server:distro:sys';
 /** How long a test may wait for sockets of this machine, in milliseconds: only a failing one does. */

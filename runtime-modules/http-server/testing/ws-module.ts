@@ -4,16 +4,16 @@
  */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Answer, KernelPort, ModuleRequest, RuntimeModule } from '../../kernel/module.ts';
+import type { Answer, KernelPort, ModuleRequest, RuntimeModule } from '../../../kernel/module.ts';
 import {
   httpServerAction,
   type HttpServerAction,
   type HttpServerError,
-} from '../../wit/http-server-api.ts';
-import type { ProcessId, Result } from '../../wit/types.ts';
-import type { Clock } from '../shared/clock.ts';
-import { decodePush } from './channel-bodies.ts';
-import { Channels, channelsNeeds, forwardedFor, type ChannelsOptions } from './channels.ts';
+} from '../../../wit/http-server-api.ts';
+import type { ProcessId, Result } from '../../../wit/types.ts';
+import type { Clock } from '../../shared/clock.ts';
+import { decodePush } from '../channel-bodies.ts';
+import { Channels, channelsNeeds, forwardedFor, type ChannelsOptions } from '../channels.ts';
 
 interface Work {
   readonly action: HttpServerAction;
