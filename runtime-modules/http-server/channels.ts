@@ -243,7 +243,7 @@ export class Channels implements ChannelHost {
       1,
       `websocket ${most.id} of ${most.line.process} ended: it kept ${most.socket.heldBytes} bytes of the ${this.#heldBytes} that all keep in memory`,
     );
-    most.socket.terminate();
+    most.end();
   }
 
   ended(channel: Channel): void {

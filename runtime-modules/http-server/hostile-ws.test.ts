@@ -2,6 +2,8 @@
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ChannelsOptions } from './channels.ts';
+import { MAILBOX_MESSAGES_MAX } from '../../kernel/limits.ts';
+import { processId } from '../../wit/address.ts';
 import { frameHead, Scene, until, type Client, type Owner, type Raw } from './testing/scene.ts';
 import { FRAGMENTS_MAX, HELD_OVERHEAD_BYTES, READ_BYTES } from './ws-limits.ts';
 import { overruns } from './ws.ts';
@@ -23,6 +25,11 @@ async function open(options: ChannelsOptions = {}): Promise<void> {
 }
 beforeEach(() => open());
 afterEach(() => scene[Symbol.asyncDispose]());
+
+/** Requests that wait in the process's mailbox. */
+function mailbox(): number {
+  return scene.node.kernel.usage().get(processId(CHAT))?.mailbox ?? 0;
+}
 
 const closeFrame = (code: number): Buffer => Buffer.of(0x88, 2, code >> 8, code & 255);
 
@@ -192,6 +199,26 @@ test('unfinished messages of all channels together are bounded; the connection w
   );
   second.socket.destroy();
   await until('nothing is held', () => scene.module.channels.heldBytes === 0);
+});
+
+test('frames that wait for their process count too, and go with their connection', async () => {
+  await scene[Symbol.asyncDispose]();
+  await open({ heldBytesMax: 2 * MIB });
+  owner.read(false);
+  bystander.client.ws.send('first');
+  await owner.lines(1);
+  for (let n = 0; n < MAILBOX_MESSAGES_MAX; n++) raw.frame(1, '');
+  await until('the mailbox is full', () => mailbox() === MAILBOX_MESSAGES_MAX);
+  // The first to wait is the kernel's already; what waits behind it is the line's.
+  bystander.client.ws.send('offered');
+  await until('it waits', () => scene.module.channels.heldBytes > 0);
+  raw.frame(2, Buffer.alloc(3 * MIB));
+  await until('it has ended', () => raw.ended);
+  await until('little is held', () => scene.module.channels.heldBytes < READ_BYTES);
+  owner.read(true);
+  await until('its process knows', () => owner.log.includes(`{"WebSocketClose":${id}}`));
+  expect(owner.log.filter((line) => line.includes('Binary'))).toEqual([]);
+  await bystanderIsFine();
 });
 
 test('what pings within an unfinished message do not hide, and pings alone do not add up', async () => {

@@ -41,7 +41,9 @@ export class ProcessLine {
   readonly process: ProcessId;
   readonly #send: SendToProcess;
   readonly #events: LineEvents;
-  #waiting: Waiting[] = [];
+  /** From #head on; those before it have moved, and are undefined. */
+  #waiting: (Waiting | undefined)[] = [];
+  #head = 0;
   #ended = false;
 
   constructor(process: ProcessId, send: SendToProcess, events: LineEvents) {
@@ -52,16 +54,13 @@ export class ProcessLine {
 
   /** Messages that wait for room. */
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#waiting.length - this.#head;
   }
 
   /** Sends a request, or keeps it in order behind those that wait. `id`: of the message; undefined draws one. */
   deliver(origin: Origin, body: Uint8Array, blob: LazyLoadBlob | undefined, id?: U64): void {
     if (this.#ended) return;
-    if (this.#waiting.length > 0) {
-      this.#wait({ origin, body, blob, id });
-      return;
-    }
+    if (this.waiting > 0) return this.#wait({ origin, body, blob, id });
     const sent = this.#offer(body, blob, id);
     if (sent === false) this.#unreachable();
     else if (sent instanceof Promise) {
@@ -70,10 +69,26 @@ export class ProcessLine {
     }
   }
 
+  /** Forgets what waits from there, but for what is being offered already. */
+  discard(origin: Origin): void {
+    const [offered, ...others] = this.#take();
+    if (offered === undefined) return;
+    this.#waiting = [offered, ...others.filter((message) => message.origin !== origin)];
+    for (const message of others) if (message.origin === origin) tellMoved(message);
+  }
+
   /** Forgets what waits; nothing is sent any more. */
   end(): void {
     this.#ended = true;
-    for (const { origin, body, blob } of this.#waiting.splice(0)) origin.moved(bytesOf(body, blob));
+    for (const message of this.#take()) tellMoved(message);
+  }
+
+  /** All that waits, out of the line. */
+  #take(): Waiting[] {
+    const taken = this.#waiting.slice(this.#head).filter((message) => message !== undefined);
+    this.#waiting = [];
+    this.#head = 0;
+    return taken;
   }
 
   #offer(
@@ -88,15 +103,15 @@ export class ProcessLine {
 
   #wait(message: Waiting): void {
     this.#waiting.push(message);
-    message.origin.waits(bytesOf(message.body, message.blob));
+    message.origin.waits(bytesOf(message));
   }
 
   /** Ends when nobody waits: each round either moves a message on, or waits in the mailbox's own line for at most some seconds. */
   async #flush(offered: Promise<boolean>): Promise<void> {
     let sent: Awaited<ReturnType<SendToProcess>> = await offered;
     while (!this.#ended) {
-      if (sent !== false) this.#moved();
-      const next = this.#waiting[0];
+      if (sent !== false) this.#move();
+      const next = this.#waiting[this.#head];
       if (next === undefined) return this.#events.flows(this);
       const again = this.#offer(next.body, next.blob, next.id);
       if (again === false) return this.#unreachable();
@@ -104,9 +119,16 @@ export class ProcessLine {
     }
   }
 
-  #moved(): void {
-    const message = this.#waiting.shift();
-    if (message !== undefined) message.origin.moved(bytesOf(message.body, message.blob));
+  #move(): void {
+    const message = this.#waiting[this.#head];
+    if (message === undefined) return;
+    this.#waiting[this.#head++] = undefined;
+    // Cut off when they are half of it: each time would copy all the others.
+    if (2 * this.#head >= this.#waiting.length) {
+      this.#waiting = this.#waiting.slice(this.#head);
+      this.#head = 0;
+    }
+    tellMoved(message);
   }
 
   #unreachable(): void {
@@ -115,6 +137,10 @@ export class ProcessLine {
   }
 }
 
-function bytesOf(body: Uint8Array, blob: LazyLoadBlob | undefined): number {
+function tellMoved(message: Waiting): void {
+  message.origin.moved(bytesOf(message));
+}
+
+function bytesOf({ body, blob }: Waiting): number {
   return body.length + (blob?.bytes.length ?? 0);
 }

@@ -126,7 +126,8 @@ export class WsSocket {
   #reported = 0;
   #written: (() => void) | undefined = undefined;
   #missedPongs = 0;
-  #failed = false;
+  /** Broken, or being ended: what is in memory goes soon, and what arrives is thrown away. */
+  #over = false;
 
   constructor(ws: WebSocket, stream: Duplex, options: WsOptions) {
     this.#ws = ws;
@@ -180,9 +181,12 @@ export class WsSocket {
     this.#ws.close(code);
   }
 
-  /** Ends the connection. */
+  /** Ends the connection; what it kept in memory counts no more. */
   terminate(): void {
     this.#ws.terminate();
+    this.#over = true;
+    this.#unfinishedBytes = this.#pieces = 0;
+    this.#count();
   }
 
   /** Reads no further. What has been read already still arrives. */
@@ -215,7 +219,7 @@ export class WsSocket {
 
   arrived(bytes: number): void {
     this.#missedPongs = 0;
-    if (this.#failed) return;
+    if (this.#over) return;
     if (this.#completed === 'message') this.#unfinishedBytes = 0;
     this.#unfinishedBytes += bytes;
     this.#pieces = this.#completed === 'nothing' ? this.#pieces + 1 : 0;
@@ -237,7 +241,7 @@ export class WsSocket {
   }
 
   broke(error: Error): void {
-    this.#failed = true;
+    this.#over = true;
     this.#unfinishedBytes = this.#pieces = 0;
     this.#events.failed(error.message);
   }
@@ -268,7 +272,7 @@ export class WsSocket {
   #count(): void {
     const read = this.#unfinishedBytes + this.#pieces * HELD_OVERHEAD_BYTES;
     const unfinished = Math.max(0, read - READ_BYTES);
-    const gone = this.#ws.readyState === WebSocket.CLOSED;
+    const gone = this.#over || this.#ws.readyState === WebSocket.CLOSED;
     const queued = gone ? 0 : this.#ws.bufferedAmount;
     const heldBytes = unfinished + queued + this.#waitingBytes;
     const changeBytes = heldBytes - this.#toldBytes;
