@@ -39,6 +39,11 @@ const SECTIONS: Readonly<Record<string, Readonly<Record<string, readonly string[
     'runtime-modules/kv/limits.ts': [],
     'runtime-modules/sqlite/limits.ts': [],
   },
+  'http-server': {
+    'runtime-modules/http-server/limits.ts': [],
+    'runtime-modules/http-server/ws-limits.ts': [],
+    'runtime-modules/http-server/login-paths.ts': ['LOGIN_BYTES_MAX'],
+  },
   'http-client': {
     'runtime-modules/http-client/limits.ts': [],
     'runtime-modules/shared/outbound/limits.ts': [],

@@ -10,6 +10,7 @@ import type { Bench } from './row.ts';
 import { spawns } from './spawn.ts';
 import { storage } from './storage.ts';
 import { vfsFiles } from './vfs.ts';
+import { webSockets } from './ws.ts';
 
 export const benches: readonly Bench[] = [
   ...roundtrips,
@@ -22,4 +23,5 @@ export const benches: readonly Bench[] = [
   ...storage,
   ...vfsFiles,
   ...chains,
+  ...webSockets,
 ];
