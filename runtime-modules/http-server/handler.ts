@@ -52,6 +52,12 @@ const DEVELOPMENT_ONLY =
   'This is a development node. It answers only under localhost or 127.0.0.1, so that no page of another site can reach it by a name of its own.';
 const NO_LOGIN = 'this page needs a login, and this node has none';
 const FOREIGN = 'secure subdomain can only serve its associated package';
+/** By Node's code for what is wrong. */
+const PARSE_STATUS: ReadonlyMap<string, string> = new Map([
+  ['HPE_HEADER_OVERFLOW', '431 Request Header Fields Too Large'],
+  ['HPE_CHUNK_EXTENSIONS_OVERFLOW', '413 Payload Too Large'],
+  ['ERR_HTTP_REQUEST_TIMEOUT', '408 Request Timeout'],
+]);
 /** Sniffed as HTML: the page comes without a type (§6.5). It must not be kept in place of the content. */
 const LOGIN_IN_PLACE = ['Cache-Control', 'no-store', 'Vary', 'Cookie'];
 /** HEAD and what else a process takes is its own business; without it, these are what a path with static content has. */
@@ -104,6 +110,25 @@ export class Handler {
     this.#general(visit, request, reply);
   }
 
+  /**
+   * What came is no request, or not all of one. It is answered only when no other is waiting: a client, or a proxy before several of
+   * them, would take the answer for that of an earlier request.
+   */
+  malformed(error: NodeJS.ErrnoException, socket: Duplex): void {
+    const peer = this.#peers.get(socket);
+    if (!socket.writable || peer === undefined || peer.ended || othersWait(peer)) {
+      socket.destroy();
+      return;
+    }
+    peer.ended = true;
+    peer.gone();
+    const status = PARSE_STATUS.get(error.code ?? '') ?? '400 Bad Request';
+    this.#parts.bodies.counters.answered(Number(status.slice(0, 3)), 0);
+    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () =>
+      socket.destroy(),
+    );
+  }
+
   /** Whether a request for an upgrade is granted; if not, it is answered as an ordinary request (M175). */
   grants(request: IncomingMessage): boolean {
     const opening = this.#openingFor(request);
@@ -134,6 +159,7 @@ export class Handler {
     const peer = this.#peerOf(request);
     reply.peer = peer;
     reply.counters = this.#parts.bodies.counters;
+    if (peer.ended) return undefined;
     if (this.#draining) reply.last = true;
     const visit = visitOf(request, peer);
     if (typeof visit === 'string') {
@@ -281,6 +307,12 @@ export class Handler {
   #mayExtend(visit: Visit): boolean {
     return this.#options.extensions && isLocal(visit) && visit.headers.origin === undefined;
   }
+}
+
+/** Whether requests that arrived whole wait for their answers. */
+function othersWait({ held }: Peer): boolean {
+  const [first] = held;
+  return held.size > 1 || first?.req.complete === true;
 }
 
 function nobody(): boolean {

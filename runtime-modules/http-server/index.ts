@@ -112,6 +112,10 @@ export interface HttpServerModule extends RuntimeModule<HttpWork> {
   listen(): Promise<Listening>;
   /** Takes no new connections and lets requests under way finish, for at most DRAIN_MS_MAX; then ends the rest. Safe to call twice. */
   drain(): Promise<void>;
+  /** Requests that wait for somebody's answer. */
+  readonly waiting: number;
+  /** Bytes of bodies that requests under way hold. */
+  readonly heldBytes: number;
   /** Resolves when all static content bound so far has its ETag and compressed forms. */
   prepared(): Promise<void>;
 }
@@ -175,6 +179,14 @@ class HttpServer implements HttpServerModule {
     );
   }
 
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  get heldBytes(): number {
+    return this.#counters.heldBytes;
+  }
+
   async listen(): Promise<Listening> {
     const handler = this.#handler;
     const { tls, port, connectionsMax, headersMs, requestMs, metrics } = this.#options;
@@ -185,6 +197,7 @@ class HttpServer implements HttpServerModule {
       handler.connection(socket),
     );
     server.on('request', (request, reply) => handler.request(request, reply));
+    server.on('clientError', (error, socket) => handler.malformed(error, socket));
     // The body is asked for when somebody wants it.
     server.on('checkContinue', (request, reply) => handler.request(request, reply));
     server.on('upgrade', (request, socket, head) => handler.upgrade(request, socket, head));

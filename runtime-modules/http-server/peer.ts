@@ -30,6 +30,8 @@ export class Peer {
   /** A proxy whose word on the client counts: on this machine, or named by the owner (F22). */
   readonly trustedProxy: boolean;
   readonly encrypted: boolean;
+  /** It ends with the answer that was given; what it still sends is not looked at. */
+  ended = false;
   /** Answers of this connection that somebody works on. */
   readonly held = new Set<Reply>();
 

@@ -101,6 +101,7 @@ export class Reply extends ServerResponse {
   /** The connection closes after this answer: the rest of the request was not read. */
   answerLast(status: number, text: string): void {
     this.last = true;
+    if (this.peer !== undefined) this.peer.ended = true;
     this.answerText(status, text);
   }
 
