@@ -3,6 +3,7 @@ import { boots } from './boot.ts';
 import { densities } from './density.ts';
 import { fuels } from './fuel.ts';
 import { harts } from './harts.ts';
+import { https } from './http.ts';
 import { preempts } from './preempt.ts';
 import { roundtrips } from './roundtrip.ts';
 import type { Bench } from './row.ts';
@@ -20,4 +21,5 @@ export const benches: readonly Bench[] = [
   ...boots,
   ...storage,
   ...vfsFiles,
+  ...https,
 ];
