@@ -36,6 +36,8 @@ export interface HandlerOptions {
   readonly extensions: boolean;
   readonly answerS: number;
   readonly trustedProxies: BlockList;
+  /** How long a client may take nothing of its answer. */
+  readonly stalledMs: number;
 }
 
 export interface HandlerParts {
@@ -52,6 +54,8 @@ const DEVELOPMENT_ONLY =
   'This is a development node. It answers only under localhost or 127.0.0.1, so that no page of another site can reach it by a name of its own.';
 const NO_LOGIN = 'this page needs a login, and this node has none';
 const FOREIGN = 'secure subdomain can only serve its associated package';
+/** What Node would not take for a header would end the node. */
+const LOCATION = /^[!-~]+$/;
 /** By Node's code for what is wrong. */
 const PARSE_STATUS: ReadonlyMap<string, string> = new Map([
   ['HPE_HEADER_OVERFLOW', '431 Request Header Fields Too Large'],
@@ -79,6 +83,11 @@ export class Handler {
   /** Open ones. */
   get connections(): number {
     return this.#connected.size;
+  }
+
+  /** To be called every few seconds. */
+  watch(): void {
+    for (const peer of this.#connected) peer.watch(this.#options.stalledMs);
   }
 
   /** From now on every connection ends with the answer it waits for. */
@@ -141,6 +150,8 @@ export class Handler {
     const { channels } = this.#parts;
     if (opening !== undefined && channels?.accept(request, socket, head, opening) === true) {
       this.#parts.bodies.counters.webSocketsOpened++;
+      // The channels' from now on.
+      this.#connected.delete(this.#peerOf(request));
       return;
     }
     const reply = new Reply(request);
@@ -247,7 +258,9 @@ export class Handler {
     const access = this.#access(visit, binding, this.#parts.bindings.isSecureLabel);
     if (access?.kind === 'open') return true;
     const { login } = this.#parts;
-    if (access?.kind === 'redirect') {
+    if (access?.kind === 'redirect' && !LOCATION.test(access.location)) {
+      reply.answerText(400, 'the address has characters that a redirect cannot have');
+    } else if (access?.kind === 'redirect') {
       reply.answer(307, ['Location', access.location]);
     } else if (access?.kind === 'foreign') {
       reply.answerText(403, FOREIGN);

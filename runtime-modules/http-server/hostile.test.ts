@@ -9,6 +9,7 @@ import {
   PATH_CHARS_MAX,
   PATTERN_PARTS_MAX,
   PATTERNS_PER_PROCESS_MAX,
+  REQUEST_CHECK_MS,
   REQUESTS_PER_CONNECTION_MAX,
 } from './limits.ts';
 import { answer, bind, bindStatic, echo, readAll, readUntil, WebNode } from './testing.ts';
@@ -271,6 +272,40 @@ describe('too much', () => {
     expect(web.sent).toHaveLength(REQUESTS_PER_CONNECTION_MAX);
     socket.destroy();
     await once(socket, 'close');
+  });
+
+  test('a client that takes nothing of its answer is let go, one that waits for it is not', async () => {
+    web = await WebNode.start({ stalledMs: 30 });
+    const large = new Uint8Array(32 * 1024 * 1024);
+    const release = Promise.withResolvers<void>();
+    await web.app(APP, [bindStatic('/', large, 'x/y'), bind('/d')], () => answer(200, {}, large));
+    await web.app('slow:pkg:me.os', [bind('/')], async () => {
+      await release.promise;
+      return answer(200, {}, 'patience');
+    });
+    const slow = web.get('/slow:pkg:me.os', {
+      headers: { 'X-Hyperware-Http-Server-Timeout': '80000' },
+    });
+    await web.forwarded(1);
+    for (const path of [AT, `${AT}/d`]) {
+      const socket = await web.connect();
+      socket.pause();
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+      const closed = once(socket, 'close');
+      socket.on('error', () => undefined);
+      // What the system holds for it arrives; the rest never does.
+      await expect
+        .poll(async () => {
+          await web.node.clock.advance(REQUEST_CHECK_MS);
+          return web.web.connections;
+        })
+        .toBe(1);
+      socket.resume();
+      await closed;
+      expect(socket.bytesRead).toBeLessThan(large.length);
+    }
+    release.resolve();
+    expect((await slow).text).toBe('patience');
   });
 
   test('connections over the limit are closed', async () => {
