@@ -32,6 +32,10 @@ const SECTIONS: Readonly<Record<string, Readonly<Record<string, readonly string[
     'runtime-modules/kv/limits.ts': [],
     'runtime-modules/sqlite/limits.ts': [],
   },
+  'Web server': {
+    'runtime-modules/http-server/limits.ts': [],
+    'runtime-modules/http-server/login-paths.ts': ['LOGIN_BYTES_MAX'],
+  },
   'Quotas of packages': {
     'runtime-modules/shared/quotas.ts': [
       'QUOTA_BYTES_DEFAULT',
