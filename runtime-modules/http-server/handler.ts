@@ -7,8 +7,8 @@ import { BlockList, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { NodeId } from '../../wit/types.ts';
 import { type Bindings, type HttpBinding, HOMEPAGE } from './bindings.ts';
-import { takeBody, type BodyLimits } from './body.ts';
-import { forward } from './forward.ts';
+import { hasBody, NO_BYTES, takeBody, type BodyLimits } from './body.ts';
+import { forward, type ForwardParts } from './forward.ts';
 import { REQUESTS_PER_CONNECTION_MAX, RPC_BYTES_MAX } from './limits.ts';
 import { answeredLogin } from './login-paths.ts';
 import { firstSegment, type Found } from './match.ts';
@@ -73,11 +73,15 @@ export class Handler {
   readonly #peers = new WeakMap<object, Peer>();
   readonly #connected = new Set<Peer>();
   readonly #openings = new WeakMap<IncomingMessage, Opening>();
+  readonly #forwarding: ForwardParts;
   #draining = false;
 
   constructor(options: HandlerOptions, parts: HandlerParts) {
     this.#options = options;
     this.#parts = parts;
+    const { our, answerS } = options;
+    const { waiting, print } = parts;
+    this.#forwarding = { our, answerS, waiting, print };
   }
 
   /** Open ones. */
@@ -226,22 +230,20 @@ export class Handler {
   ): void {
     this.#parts.print(2, `http-server: request for ${visit.path}`);
     reply.hold();
-    const parts = { ...this.#options, waiting: this.#parts.waiting };
-    const send = (bytes: Uint8Array): void =>
-      forward(parts, request, { visit, found, reply, body: bytes });
-    if (body !== undefined) send(body);
-    else takeBody(request, reply, this.#parts.bodies, send);
+    if (body !== undefined || !hasBody(request)) {
+      forward(this.#forwarding, request, { visit, found, reply, body: body ?? NO_BYTES });
+      return;
+    }
+    takeBody(request, reply, this.#parts.bodies, (bytes) =>
+      forward(this.#forwarding, request, { visit, found, reply, body: bytes }),
+    );
   }
 
   #rpc(visit: Visit, request: IncomingMessage, reply: Reply): void {
     if (!this.#options.exposeLocal || !isLocal(visit)) return reply.answerEmpty(403);
-    const { our, answerS } = this.#options;
-    const { waiting, bodies, print } = this.#parts;
     reply.hold();
-    takeBody(request, reply, { ...bodies, bytesMax: RPC_BYTES_MAX }, (bytes) => {
-      print(2, 'http-server: passing on RPC message');
-      rpc({ our, waiting, answerS }, visit, reply, bytes);
-    });
+    const limits = { ...this.#parts.bodies, bytesMax: RPC_BYTES_MAX };
+    takeBody(request, reply, limits, (bytes) => rpc(this.#forwarding, visit, reply, bytes));
   }
 
   /** The path's own binding, else that of its first segment: what its process bound at its root. The site's root is nobody's. */
