@@ -39,7 +39,7 @@ const SECTIONS: Readonly<Record<string, Readonly<Record<string, readonly string[
     'runtime-modules/kv/limits.ts': [],
     'runtime-modules/sqlite/limits.ts': [],
   },
-  'http-server': {
+  'Web server': {
     'runtime-modules/http-server/limits.ts': [],
     'runtime-modules/http-server/ws-limits.ts': [],
     'runtime-modules/http-server/login-paths.ts': ['LOGIN_BYTES_MAX'],

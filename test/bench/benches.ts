@@ -4,6 +4,7 @@ import { chains } from './chain.ts';
 import { densities } from './density.ts';
 import { fuels } from './fuel.ts';
 import { harts } from './harts.ts';
+import { https } from './http.ts';
 import { preempts } from './preempt.ts';
 import { roundtrips } from './roundtrip.ts';
 import type { Bench } from './row.ts';
@@ -24,4 +25,5 @@ export const benches: readonly Bench[] = [
   ...vfsFiles,
   ...chains,
   ...webSockets,
+  ...https,
 ];
