@@ -264,11 +264,7 @@ export class FakeSocket {
 
   #push(message_type: WsMessageType, bytes: Uint8Array): void {
     const value = { channel_id: this.channelId, message_type: { kind: message_type } };
-    arrive(
-      this.#process,
-      httpServerRequest.encode({ kind: 'WebSocketPush', value: value as never }),
-      bytes,
-    );
+    arrive(this.#process, httpServerRequest.encode({ kind: 'WebSocketPush', value }), bytes);
   }
 }
 

@@ -52,7 +52,7 @@ http.get('/forbidden', () => {
   throw new Refusal('Forbidden', 'not for you');
 });
 http.get('/broken', async () => {
-  await null;
+  await Promise.resolve();
   throw new TypeError('a secret of the inside');
 });
 http.get('/unbinds', async () => {
