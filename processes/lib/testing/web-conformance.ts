@@ -179,16 +179,23 @@ export function webConformance(open: () => Promise<WebWorld>): void {
 
   page('M127 a folder is served with its index, names as browsers write them', async (world) => {
     const root = await world.request('/');
-    expect(root).toMatchObject({ status: 200, text: '<h1>here</h1>' });
+    expect(root).toMatchObject({
+      status: 200,
+      text: '<head><base href="/web:lib:me.os/"></head>here',
+    });
     expect(root.headers.get('content-type')).toBe('text/html; charset=utf-8');
-    expect((await world.request('/index.html')).text).toBe('<h1>here</h1>');
+    expect(await world.request('/index.html')).toMatchObject({ text: root.text });
+    expect((await world.request('/page.html')).text).toBe('<head></head>a page');
     expect((await world.request('/a%20b.css')).text).toBe('b {}');
     expect((await world.request('/deep/@x.js')).text).toBe('x()');
     expect((await world.request('/deep/%40x.js')).text).toBe('x()');
-    const guarded = await world.request('/guarded/deep/@x.js');
-    expect(guarded.text).toBe('x()');
+  });
+
+  page('pages of a folder have the headers that are asked for', async (world) => {
+    const guarded = await world.request('/guarded');
+    expect(guarded.text).toBe('<head><base href="/web:lib:me.os/guarded/"></head>here');
     expect(guarded.headers.get('content-security-policy')).toContain("default-src 'self'");
-    expect((await world.request('/guarded')).text).toBe('<h1>here</h1>');
+    expect((await world.request('/guarded/deep/@x.js')).text).toBe('x()');
   });
 
   page('M123 what is bound to nothing is the root to the module, and 404 here', async (world) => {

@@ -111,7 +111,8 @@ export default defineProcess({
   state: stateOf(counter, (): Counter => ({ count: 0 })),
   setup: async (process) => {
     const files = await drive(process, 'pkg');
-    await files.write('ui/index.html', '<h1>here</h1>', { mkdirs: true });
+    await files.write('ui/index.html', '<head></head>here', { mkdirs: true });
+    await files.write('ui/page.html', '<head></head>a page');
     await files.write('ui/a b.css', 'b {}');
     await files.write('ui/deep/@x.js', 'x()', { mkdirs: true });
   },
