@@ -117,9 +117,10 @@ class Page {
 
   /** The connection breaks; the process is told. */
   async cut(): Promise<void> {
-    await this.socket?.drop();
+    const { socket } = this;
     this.socket = undefined;
     this.#events?.closed();
+    await socket?.drop();
   }
 
   /** Time passes for the page. */
