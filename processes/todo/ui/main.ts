@@ -3,6 +3,7 @@ import { render } from 'preact';
 import { App } from './parts/app.ts';
 import { html } from './parts/html.ts';
 import { newId } from './parts/new-id.ts';
+import { followTheme } from './parts/theme.ts';
 import { Store } from './parts/store.ts';
 import { Widget } from './parts/widget.ts';
 
@@ -33,6 +34,7 @@ addEventListener('beforeunload', (event) => {
   if (store.snapshot.undecided > 0) event.preventDefault();
 });
 
+followTheme();
 store.start();
 const view = document.body.dataset['view'] === 'widget' ? Widget : App;
 render(html`<${view} store=${store} />`, document.body);

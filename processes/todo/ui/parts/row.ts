@@ -1,5 +1,5 @@
 /** One item: done or not, its text, which can be edited in place, its handle, and its end. */
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { VNode } from 'preact';
 import { type Change, type Item, TEXT_CHARS_MAX } from '../../shared/list.ts';
 import { html } from './html.ts';
@@ -17,21 +17,28 @@ export function Row({ item, dragged, change, remove, step, grab }: RowProps): VN
   const [draft, setDraft] = useState<string | undefined>();
   const input = useRef<HTMLInputElement>(null);
   const editing = draft !== undefined;
-  useEffect(() => {
-    if (editing) input.current?.select();
+  useLayoutEffect(() => {
+    if (!editing) return;
+    input.current?.focus();
+    input.current?.select();
   }, [editing]);
 
-  const save = (): void => {
-    if (draft === undefined) return;
+  /** Ends the editing once: the input that goes away loses the focus too. */
+  const end = (keep: boolean): void => {
+    if (input.current === null || draft === undefined) return;
+    const hadFocus = input.current === document.activeElement;
+    input.current = null;
     setDraft(undefined);
+    if (hadFocus) requestAnimationFrame(() => document.getElementById(`done-${item.id}`)?.focus());
     const text = draft.trim();
+    if (!keep) return;
     if (text === '') remove();
     else if (text !== item.text) change({ kind: 'Edit', value: { id: item.id, text } });
   };
   const onDraftKey = (event: KeyboardEvent): void => {
     // Not the Enter that ends a composition.
-    if (event.key === 'Enter' && !event.isComposing) save();
-    if (event.key === 'Escape') setDraft(undefined);
+    if (event.key === 'Enter' && !event.isComposing) end(true);
+    if (event.key === 'Escape') end(false);
   };
   const onHandleKey = (event: KeyboardEvent): void => {
     if (event.key !== 'ArrowUp' && event.key !== 'ArrowDown') return;
@@ -77,7 +84,7 @@ export function Row({ item, dragged, change, remove, step, grab }: RowProps): VN
               aria-label="Text"
               onInput=${(event: InputEvent) => setDraft((event.target as HTMLInputElement).value)}
               onKeyDown=${onDraftKey}
-              onBlur=${save}
+              onBlur=${() => end(true)}
             />`
           : html`<label
               class="text"
