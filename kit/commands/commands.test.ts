@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -46,6 +46,23 @@ test('kit new, kit build, kit run: a TypeScript echo, from nothing to an answer'
   expect(ran).toMatchObject({ code: 0, err: '' });
   expect(ran.out).toContain('< {"Echo":"hi"}');
   expect(ran.out).toMatch(/fuel \d+.*1 messages in, 1 out/);
+});
+
+test('KT11 kit build --no-ui --ui-only is refused; each alone leaves out what it says', async () => {
+  const target = join(folder, 'hello');
+  await createPackage(target, { template: 'echo', language: 'ts' });
+  await mkdir(join(target, 'ui'));
+  await writeFile(join(target, 'ui/main.ts'), 'document.title = "hello";');
+  expect(await kit('build', target, '--no-ui', '--ui-only')).toMatchObject({
+    code: 1,
+    err: 'kit: Cannot set both --no-ui and --ui-only\n',
+  });
+  await kit('build', target, '--no-ui');
+  expect(await readdir(join(target, 'pkg'))).toEqual(['echo.wasm', 'manifest.json']);
+  await rm(join(target, 'pkg/echo.wasm'));
+  const only = await kit('build', target, '--ui-only');
+  expect(only.err).toContain('Missing a .wasm file');
+  expect(await readdir(join(target, 'pkg/ui'))).toEqual(['main.js']);
 });
 
 test('kit new writes the chat package under new names, without products and tests', async () => {
