@@ -216,6 +216,9 @@ export class HttpServer<S = unknown> implements Part<S> {
   /** Binds what has been added since the last time. The process loop calls it once. @throws HttpServerError */
   async bind(): Promise<void> {
     const process = this.#running();
+    const fresh = [...this.#routes.values()].filter((route) => !route.bound);
+    await Promise.all([...fresh.map((route) => this.#bind(route)), this.#sockets.bind(process)]);
+    // Last: once a page is bound to the root, whatever is not bound yet shows that page.
     for (const source of this.#sources.splice(0)) {
       for await (const file of source(process)) {
         const route = this.#serve(file);
@@ -223,8 +226,6 @@ export class HttpServer<S = unknown> implements Part<S> {
         await this.#bind(route);
       }
     }
-    const fresh = [...this.#routes.values()].filter((route) => !route.bound);
-    await Promise.all([...fresh.map((route) => this.#bind(route)), this.#sockets.bind(process)]);
   }
 
   /** The path answers 404 from now on. @throws HttpServerError */
