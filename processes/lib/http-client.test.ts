@@ -4,7 +4,48 @@ import { fetch } from './http-client.ts';
 import { defineProcess, NoResponse, type Process, t } from './index.ts';
 import { FakeHttpClient, type FakeServer } from './testing/fake-http-client.ts';
 import { TestProcess } from './testing/test-process.ts';
+import { type ClientWorld, webClientConformance } from './testing/web-client-conformance.ts';
+import webClientGuest from './testing/web-client-guest.ts';
 import { connect, type WebSocket } from './web-socket.ts';
+
+const HOST = 'server.example';
+
+webClientConformance(async (): Promise<ClientWorld> => {
+  const client = new FakeHttpClient(({ method, url, headers, text }) => {
+    switch (url.split('?')[0]) {
+      case `http://${HOST}/echo`:
+        return {
+          headers: { 'content-type': 'application/json', 'x-seen': 'yes' },
+          body: JSON.stringify({ method, own: headers.get('x-own'), body: text }),
+        };
+      case `http://${HOST}/teapot`:
+        return { status: 418, body: 'short' };
+      case `http://${HOST}/number`:
+        return { body: '{"n":7}' };
+      case `http://${HOST}/nonsense`:
+        return { body: 'nonsense' };
+      default:
+        return { kind: 'ExecuteRequestFailed', value: 'the connection broke' };
+    }
+  });
+  client.accepts = (url, headers) => url === `ws://${HOST}/live` && headers.get('X-Own') === 'mine';
+  client.opened = (socket) => {
+    socket.send('welcome');
+    socket.onFrame = (frame) => (frame === 'bye' ? socket.close() : socket.send(frame));
+  };
+  const process = await TestProcess.start(webClientGuest, {
+    peers: { 'http-client:distro:sys': client.peer },
+  });
+  return {
+    host: HOST,
+    ask: async (name, args) => {
+      const answer = await process.ask(JSON.stringify({ [name]: args }));
+      const value = JSON.parse(answer ?? 'null') as string | Record<string, unknown>;
+      return typeof value === 'string' ? undefined : value[name];
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+});
 
 /** A process that does `work` with that client. */
 async function start(

@@ -40,6 +40,8 @@ export class FakeHttpClient {
   readonly #server: FakeServer;
   /** Decides about sockets; default: every one is accepted. */
   accepts: (url: string, headers: ReadonlyMap<string, string>) => boolean = () => true;
+  /** Told of every socket that was accepted. */
+  opened: (socket: FakeRemoteSocket) => void = () => undefined;
 
   constructor(server: FakeServer = () => ({ status: 404 })) {
     this.#server = server;
@@ -57,9 +59,14 @@ export class FakeHttpClient {
         return this.#ask(action.value, sent.blob?.bytes ?? new Uint8Array());
       case 'WebSocketOpen': {
         const { url, headers, channel_id } = action.value;
+        if (!isUrl(url)) return failed({ kind: 'BadUrl', value: { url } });
         if (!this.accepts(url, headers)) return failed({ kind: 'WsOpenFailed', value: { url } });
-        this.sockets.set(channel_id, new FakeRemoteSocket(this, host, channel_id));
-        return ACK;
+        const socket = new FakeRemoteSocket(this, host, channel_id);
+        this.sockets.set(channel_id, socket);
+        // What it says comes after the answer to the opening.
+        host.answer(sent, ACK);
+        this.opened(socket);
+        return undefined;
       }
       case 'WebSocketPush': {
         const { channel_id, message_type } = action.value;
@@ -85,7 +92,7 @@ export class FakeHttpClient {
     { method, url, headers }: Extract<HttpClientAction, { kind: 'Http' }>['value'],
     body: Uint8Array,
   ): PeerAnswer | undefined {
-    if (!/^[a-z][a-z0-9+.-]*:/i.test(url)) return failed({ kind: 'BadUrl', value: { url } });
+    if (!isUrl(url)) return failed({ kind: 'BadUrl', value: { url } });
     const received = { method, url, headers, body, text: new TextDecoder().decode(body) };
     this.requests.push(received);
     const answer = this.#server(received);
@@ -107,6 +114,8 @@ export class FakeHttpClient {
 export class FakeRemoteSocket {
   readonly received: (string | Uint8Array)[] = [];
   readonly channelId: number;
+  /** Told of every frame that the process sends. */
+  onFrame: (frame: string | Uint8Array) => void = () => undefined;
   readonly #client: FakeHttpClient;
   readonly #host: MemoryHost;
 
@@ -143,8 +152,10 @@ export class FakeRemoteSocket {
 
   /** For the client: the process has sent something. */
   took({ kind }: { readonly kind: WsMessageType }, bytes: Uint8Array): void {
-    if (kind === 'Text') this.received.push(new TextDecoder().decode(bytes));
-    if (kind === 'Binary') this.received.push(bytes);
+    if (kind !== 'Text' && kind !== 'Binary') return;
+    const frame = kind === 'Text' ? new TextDecoder().decode(bytes) : bytes;
+    this.received.push(frame);
+    this.onFrame(frame);
   }
 
   #tell(
@@ -163,6 +174,10 @@ const ACK = httpClientResponse.encode({ kind: 'Ok', value: { kind: 'WebSocketAck
 
 function failed(error: HttpClientError): PeerAnswer {
   return httpClientResponse.encode({ kind: 'Err', value: error });
+}
+
+function isUrl(text: string): boolean {
+  return /^[a-z][a-z0-9+.-]*:/i.test(text);
 }
 
 /** `content-type` to `Content-Type`, as the module gives them (M204). */
