@@ -5,7 +5,7 @@
 import { contentType, HTML } from './content-types.ts';
 import { encodePath, encodePathFully, normalPath, prefixOf } from './http-paths.ts';
 import { escapeHtml, type HttpHeaders } from './http-reply.ts';
-import type { BindOptions, StaticFile, StaticFiles } from './http-server.ts';
+import type { BindOptions, StaticFile, StaticFiles } from './http-routes.ts';
 import { bytesOf, type Process } from './process.ts';
 import { drive as driveOf } from './vfs.ts';
 

@@ -2,6 +2,7 @@
 import type { Codec } from '../../wit/codec.ts';
 import { BYTES, HTML, JSON_TYPE, TEXT } from './content-types.ts';
 import { INTERNAL, Refusal, RemoteError } from './errors.ts';
+import { bytesOf, type PartAnswer } from './process.ts';
 
 /** Names in any case; a name that is no legal HTTP header is left out by the module. */
 export type HttpHeaders = Readonly<Record<string, string>>;
@@ -111,6 +112,45 @@ export function replyTo(reason: unknown): HttpReply | undefined {
   if (!(reason instanceof Refusal) && !(reason instanceof RemoteError)) return undefined;
   if (reason.kind === INTERNAL) return undefined;
   return reply.error(STATUSES.get(reason.kind) ?? 400, reason.kind, reason.message);
+}
+
+/** Heads of answers that are remembered. An ordinary process has a handful; types that callers choose must not fill its memory. */
+const HEADS_MAX = 64;
+
+/** Answers as the module takes them: a head as body, the content as blob. */
+export class ReplyEncoder {
+  readonly #always: HttpHeaders | undefined;
+  /** By status and content type, for building one costs as much as a handler. */
+  readonly #heads = new Map<string, Uint8Array>();
+
+  /** @param always of every answer; names in lower case */
+  constructor(always: HttpHeaders | undefined) {
+    this.#always = always;
+  }
+
+  encode({ status, type, headers, body }: HttpReply): PartAnswer {
+    const head =
+      headers === undefined ? this.#head(status, type) : this.#build(status, type, headers);
+    if (body === undefined) return { body: head };
+    return { body: head, blob: { mime: undefined, bytes: bytesOf(body) } };
+  }
+
+  #head(status: number, type: string | undefined): Uint8Array {
+    const key = `${status} ${type}`;
+    const known = this.#heads.get(key);
+    if (known !== undefined) return known;
+    const head = this.#build(status, type, undefined);
+    if (this.#heads.size >= HEADS_MAX) this.#heads.clear();
+    this.#heads.set(key, head);
+    return head;
+  }
+
+  #build(status: number, type: string | undefined, own: HttpHeaders | undefined): Uint8Array {
+    const headers: Record<string, string> = { ...this.#always };
+    if (type !== undefined) headers['content-type'] = type;
+    for (const [name, value] of Object.entries(own ?? {})) headers[name.toLowerCase()] = value;
+    return bytesOf(JSON.stringify({ status, headers }));
+  }
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {

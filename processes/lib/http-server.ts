@@ -9,32 +9,29 @@ import { contentType } from './content-types.ts';
 import type { Contract, Methods, ArgsOf, ResultOf } from './contract.ts';
 import { describe } from './engine/console.ts';
 import { NoResponse } from './errors.ts';
-import { type HttpHeaders, HttpReply, reply, replyTo } from './http-reply.ts';
+import { type HttpHeaders, HttpReply, reply, ReplyEncoder, replyTo } from './http-reply.ts';
 import { HttpRequest, type WireRequest } from './http-request.ts';
+import {
+  ANY,
+  type BindOptions,
+  handlerFor,
+  type HttpHandler,
+  type Route,
+  Routes,
+  type StaticFiles,
+  withoutHandler,
+} from './http-routes.ts';
 import { callHttpServer, HTTP_SERVER } from './http-server-calls.ts';
 import type { Context } from './context.ts';
 import { bytesOf, type Part, type PartAnswer, type Process } from './process.ts';
-import {
-  type SocketHandlers,
-  SocketTable,
-  type WebSockets,
-  type WireSocketEvent,
-} from './web-sockets.ts';
+import { SocketTable, type WireSocketEvent } from './socket-table.ts';
+import type { SocketHandlers, WebSockets } from './web-sockets.ts';
 
 export { escapeHtml, HttpError, HttpReply, reply, strictHeaders } from './http-reply.ts';
 export { Fields, HttpRequest, wholeNumber } from './http-request.ts';
 export { HttpServerError } from './http-server-calls.ts';
+export type { BindOptions, HttpHandler, StaticFile, StaticFiles } from './http-routes.ts';
 export type { Channel, SocketHandlers, WebSockets } from './web-sockets.ts';
-
-/** Who may ask. Of one path, whatever the method. */
-export interface BindOptions {
-  /** Only the node's owner, logged in. Default true. */
-  readonly authenticated?: boolean;
-  /** Only from this machine, and only if the operator exposes it there. Default false. */
-  readonly localOnly?: boolean;
-  /** On the package's own subdomain, where no page of another package can reach it with the owner's cookie. Default false. */
-  readonly secure?: boolean;
-}
 
 export interface HttpServerOptions extends BindOptions {
   /** Of every answer that this process gives, unless the answer says otherwise. Names in lower case. See `strictHeaders`. */
@@ -42,11 +39,6 @@ export interface HttpServerOptions extends BindOptions {
 }
 
 type Awaitable<T> = T | Promise<T>;
-
-export type HttpHandler<P extends string, S> = (
-  request: HttpRequest<P>,
-  process: Process<S>,
-) => Awaitable<HttpReply>;
 
 /** One handler for every method of a contract, as `on` of `defineProcess` has them, with the HTTP request in the place of the context. */
 export type HttpContractHandlers<M extends Methods, S> = {
@@ -57,62 +49,26 @@ export type HttpContractHandlers<M extends Methods, S> = {
   ) => Awaitable<[ResultOf<M[K]>] extends [undefined] ? ResultOf<M[K]> | void : ResultOf<M[K]>>;
 };
 
-/** A file to be served as it is. */
-export interface StaticFile {
-  /** Percent-encoded, as browsers ask for it. */
-  readonly path: string;
-  readonly type: string;
-  readonly read: () => Awaitable<Uint8Array>;
-  /** Given with each answer; the file is then read anew for each request, for the module adds no headers to what it keeps. */
-  readonly headers?: HttpHeaders | undefined;
-  readonly options?: BindOptions | undefined;
-}
-
-/** Where static files come from: see `folder` in `hyperware/http-folder`. */
-export type StaticFiles = (process: Process<unknown>) => AsyncIterable<StaticFile>;
-
-interface StaticContent {
-  readonly type: string;
-  /** Forgotten once it is with the module. */
-  bytes: (() => Awaitable<Uint8Array>) | undefined;
-  length: number;
-}
-
-interface Route<S> {
-  /** Without a trailing slash; the root is empty. */
-  readonly path: string;
-  options: Required<BindOptions>;
-  readonly methods: Map<string, HttpHandler<string, S>>;
-  content: StaticContent | undefined;
-  bound: boolean;
-}
-
-/** Stands for every method that has no handler of its own. */
-const ANY = '*';
-
 /** A process of its own has one, at its module's top level. `S`: the type of the process's state. */
 export class HttpServer<S = unknown> implements Part<S> {
   readonly #defaults: Required<BindOptions>;
-  readonly #headers: HttpHeaders | undefined;
-  #routes = new Map<string, Route<S>>();
+  readonly #routes: Routes<S>;
+  readonly #replies: ReplyEncoder;
   #sources: StaticFiles[] = [];
   readonly #sockets = new SocketTable<S>();
-  /** The first part of an answer by status and content type: there are few, and building one costs as much as a handler. */
-  readonly #heads = new Map<string, Uint8Array>();
   /** By the name that the module gives a path. */
   #byBoundPath = new Map<string, Route<S>>();
   #fallback: HttpHandler<string, S> | undefined;
   #process: Process<S> | undefined;
   #prefix = '';
-  /** What the module declares at its top level; every run of a process begins with that. */
-  #declared:
-    | { readonly routes: readonly Route<S>[]; readonly sources: readonly StaticFiles[] }
-    | undefined;
+  /** Of the module's top level. */
+  #declaredSources: readonly StaticFiles[] | undefined;
 
   constructor(options: HttpServerOptions = {}) {
     const { authenticated = true, localOnly = false, secure = false, headers } = options;
     this.#defaults = { authenticated, localOnly, secure };
-    this.#headers = headers;
+    this.#routes = new Routes(this.#defaults);
+    this.#replies = new ReplyEncoder(headers);
   }
 
   // ---- what is served
@@ -145,14 +101,8 @@ export class HttpServer<S = unknown> implements Part<S> {
     handler: HttpHandler<P, S>,
     options?: BindOptions,
   ): void {
-    const route = this.#route(path, options);
-    if (route.methods.has(method)) throw new Error(`${method} ${path} has a handler already`);
     // Proof of the type: a request of this path has the parameters of this path.
-    route.methods.set(method, handler as unknown as HttpHandler<string, S>);
-    if (method === 'GET' && route.content !== undefined) {
-      route.content = undefined;
-      route.bound = false;
-    }
+    this.#routes.on(method, path, handler as unknown as HttpHandler<string, S>, options);
   }
 
   /**
@@ -187,7 +137,7 @@ export class HttpServer<S = unknown> implements Part<S> {
     content: Uint8Array | string,
     { type = contentType(path), ...options }: BindOptions & { readonly type?: string } = {},
   ): void {
-    this.#serve({ path, type, read: () => bytesOf(content), options });
+    this.#routes.serve({ path, type, read: () => bytesOf(content), options });
   }
 
   /** Files read when the process starts: `http.files(folder('ui'))`. */
@@ -216,12 +166,12 @@ export class HttpServer<S = unknown> implements Part<S> {
   /** Binds what has been added since the last time. The process loop calls it once. @throws HttpServerError */
   async bind(): Promise<void> {
     const process = this.#running();
-    const fresh = [...this.#routes.values()].filter((route) => !route.bound);
+    const fresh = this.#routes.unbound();
     await Promise.all([...fresh.map((route) => this.#bind(route)), this.#sockets.bind(process)]);
     // Last: once a page is bound to the root, whatever is not bound yet shows that page.
     for (const source of this.#sources.splice(0)) {
       for await (const file of source(process)) {
-        const route = this.#serve(file);
+        const route = this.#routes.serve(file);
         // One at a time, so that no more than one file is held here.
         await this.#bind(route);
       }
@@ -232,7 +182,7 @@ export class HttpServer<S = unknown> implements Part<S> {
   async unbind(path: string): Promise<void> {
     const process = this.#running();
     const normal = normalPath(path);
-    this.#routes.delete(normal);
+    this.#routes.remove(normal);
     this.#byBoundPath.delete(this.#prefix + normal);
     await callHttpServer(process, { Unbind: { path: normal === '' ? '/' : normal } });
   }
@@ -242,10 +192,9 @@ export class HttpServer<S = unknown> implements Part<S> {
     this.#process = process;
     this.#prefix = prefixOf(process.our.process);
     this.#byBoundPath = new Map();
-    this.#declared ??= { routes: [...this.#routes.values()], sources: [...this.#sources] };
-    const { routes, sources } = this.#declared;
-    this.#routes = new Map(routes.map((route) => [route.path, copyOf(route)]));
-    this.#sources = [...sources];
+    this.#declaredSources ??= [...this.#sources];
+    this.#sources = [...this.#declaredSources];
+    this.#routes.reset();
     this.#sockets.reset(process);
     process.take(HTTP_SERVER, (context) => this.#take(context));
     await this.bind();
@@ -258,37 +207,6 @@ export class HttpServer<S = unknown> implements Part<S> {
       throw new Error('the server has not started: pass it to defineProcess as `http`');
     }
     return this.#process;
-  }
-
-  #route(path: string, options: BindOptions | undefined): Route<S> {
-    const normal = normalPath(path);
-    const known = this.#routes.get(normal);
-    const wanted = { ...this.#defaults, ...options };
-    if (known === undefined) {
-      const methods = new Map<string, HttpHandler<string, S>>();
-      const route = { path: normal, options: wanted, methods, content: undefined, bound: false };
-      this.#routes.set(normal, route);
-      return route;
-    }
-    // A handler without options joins whatever the path has.
-    if (options !== undefined && !sameOptions(known.options, wanted)) {
-      throw new Error(`${path} is bound with other options already`);
-    }
-    return known;
-  }
-
-  #serve(file: StaticFile): Route<S> {
-    const { path, type, read, headers } = file;
-    const route = this.#route(path, file.options);
-    route.bound = false;
-    route.methods.delete('GET');
-    if (headers === undefined) {
-      route.content = { type, bytes: read, length: 0 };
-      return route;
-    }
-    route.content = undefined;
-    route.methods.set('GET', async () => reply.bytes(await read(), { type, headers }));
-    return route;
   }
 
   async #bind(route: Route<S>): Promise<void> {
@@ -326,17 +244,18 @@ export class HttpServer<S = unknown> implements Part<S> {
     // What matches nothing comes as if it were for the root (M123).
     const lost = route === undefined || (route.path === '' && this.#isBelow(wire.url));
     const handler = lost ? this.#fallback : handlerFor(route, wire.method);
-    if (handler === undefined) return this.#encode(lost ? NOT_FOUND : withoutHandler(route, wire));
+    if (handler === undefined)
+      return this.#replies.encode(lost ? NOT_FOUND : withoutHandler(route, wire.method));
     let result: Awaitable<HttpReply>;
     try {
       result = handler(request, process);
     } catch (error) {
-      return this.#encode(this.#failure(error, wire));
+      return this.#replies.encode(this.#failure(error, wire));
     }
     if (!(result instanceof Promise)) return this.#finish(result, wire);
     return result.then(
       (answer) => this.#finish(answer, wire),
-      (error: unknown) => this.#encode(this.#failure(error, wire)),
+      (error: unknown) => this.#replies.encode(this.#failure(error, wire)),
     );
   }
 
@@ -346,9 +265,9 @@ export class HttpServer<S = unknown> implements Part<S> {
   }
 
   #finish(answer: HttpReply, wire: WireRequest): PartAnswer {
-    if (answer instanceof HttpReply) return this.#encode(answer);
+    if (answer instanceof HttpReply) return this.#replies.encode(answer);
     const fault = new TypeError(`the handler returned ${typeof answer}, not a reply`);
-    return this.#encode(this.#failure(fault, wire));
+    return this.#replies.encode(this.#failure(fault, wire));
   }
 
   /** The client learns of a fault that there was one, the owner which. */
@@ -361,63 +280,6 @@ export class HttpServer<S = unknown> implements Part<S> {
     }
     return reply.error(500, 'Internal', 'the server failed to answer this');
   }
-
-  #encode({ status, type, headers, body }: HttpReply): PartAnswer {
-    const head =
-      headers === undefined ? this.#head(status, type) : this.#build(status, type, headers);
-    if (body === undefined) return { body: head };
-    return { body: head, blob: { mime: undefined, bytes: bytesOf(body) } };
-  }
-
-  #head(status: number, type: string | undefined): Uint8Array {
-    const key = `${status} ${type}`;
-    const known = this.#heads.get(key);
-    if (known !== undefined) return known;
-    const head = this.#build(status, type, undefined);
-    this.#heads.set(key, head);
-    return head;
-  }
-
-  #build(status: number, type: string | undefined, own: HttpHeaders | undefined): Uint8Array {
-    const headers: Record<string, string> = { ...this.#headers };
-    if (type !== undefined) headers['content-type'] = type;
-    for (const [name, value] of Object.entries(own ?? {})) headers[name.toLowerCase()] = value;
-    return bytesOf(JSON.stringify({ status, headers }));
-  }
 }
 
 const NOT_FOUND = reply.error(404, 'NotFound', 'there is nothing here');
-
-function handlerFor<S>(route: Route<S>, method: string): HttpHandler<string, S> | undefined {
-  const { methods } = route;
-  const own = methods.get(method);
-  if (own !== undefined) return own;
-  // The body of an answer to HEAD is left out by the module, which needs it for the length.
-  return (method === 'HEAD' ? methods.get('GET') : undefined) ?? methods.get(ANY);
-}
-
-/** The answer for a method that the path has no handler for. */
-function withoutHandler<S>({ methods, content }: Route<S>, { method }: WireRequest): HttpReply {
-  if (method === 'HEAD' && content !== undefined) {
-    const headers = { 'content-length': String(content.length) };
-    return new HttpReply(undefined, content.type, { headers });
-  }
-  const names = new Set(methods.keys());
-  if (content !== undefined) names.add('GET');
-  if (names.has('GET')) names.add('HEAD');
-  names.add('OPTIONS');
-  const headers = { allow: [...names].join(', ') };
-  if (method === 'OPTIONS') return reply.empty({ headers });
-  return reply.error(405, 'MethodNotAllowed', `not ${method}: ${headers.allow}`, headers);
-}
-
-function copyOf<S>(route: Route<S>): Route<S> {
-  const { methods, content } = route;
-  return { ...route, methods: new Map(methods), content: content && { ...content } };
-}
-
-function sameOptions(a: Required<BindOptions>, b: Required<BindOptions>): boolean {
-  return (
-    a.authenticated === b.authenticated && a.localOnly === b.localOnly && a.secure === b.secure
-  );
-}
