@@ -6,7 +6,7 @@ import { TestProcess } from '../lib/testing/test-process.ts';
 import { changed, type Change, type Items, ITEMS_MAX, TEXT_CHARS_MAX } from './shared/list.ts';
 import { CHANGES_MAX, decide, emptyBoard, PAGES_MAX } from './todo/board.ts';
 import module from './todo/index.ts';
-import { PING_MS, RETRY_MS_MAX, RETRY_MS_MIN, Store } from './ui/parts/store.ts';
+import { PING_MS, PONG_MS, RETRY_MS_MAX, RETRY_MS_MIN, Store } from './ui/parts/store.ts';
 
 const OUR = 'alice.os@todo:todo:sys';
 
@@ -278,14 +278,24 @@ test('a refused change is taken back, and its page told why', async () => {
 
 test('a connection that has silently died is noticed and replaced', async () => {
   const [one] = (await pages('one')) as [Page];
-  await one.wait(PING_MS);
+  for (const ms of [PING_MS, PONG_MS, PING_MS, PONG_MS]) await one.wait(ms);
   expect(one.store.snapshot.connected).toBe(true);
   one.online = false;
   await one.wait(PING_MS);
-  await one.wait(PING_MS);
+  expect(one.store.snapshot.connected).toBe(true);
+  await one.wait(PONG_MS);
   expect(one.store.snapshot.connected).toBe(false);
   one.online = true;
   await one.wait(RETRY_MS_MAX);
+  expect(one.store.snapshot.connected).toBe(true);
+  // Who looks at the page again learns it sooner.
+  one.online = false;
+  one.store.hurry();
+  await one.wait(PONG_MS);
+  expect(one.store.snapshot.connected).toBe(false);
+  one.online = true;
+  one.store.hurry();
+  await one.settle();
   expect(one.store.snapshot.connected).toBe(true);
 });
 

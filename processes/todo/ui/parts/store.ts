@@ -8,8 +8,10 @@ import { heard, type Heard, type Made, said, type Said } from '../../shared/wire
 /** First wait before connecting again, in milliseconds; doubled each time, up to the longest. */
 export const RETRY_MS_MIN = 500;
 export const RETRY_MS_MAX = 10_000;
-/** How often the process is asked whether it is there, in milliseconds. A connection that says nothing for twice as long is dead. */
+/** How often the process is asked whether it is there, in milliseconds. */
 export const PING_MS = 15_000;
+/** A connection that says nothing for so long after it was asked is dead, in milliseconds. */
+export const PONG_MS = 4_000;
 
 /** What is used of the browser's WebSocket. */
 export interface Socket {
@@ -207,14 +209,17 @@ export class Store {
   #ping(): void {
     const socket = this.#socket;
     if (socket === undefined) return;
-    if (!this.#heardSincePing) {
-      this.#lost(socket);
-      socket.close();
-      return;
-    }
     this.#heardSincePing = false;
     if (this.#greeted) this.#say({ kind: 'Ping' });
-    this.#schedulePing();
+    this.#cancelPing();
+    this.#cancelPing = this.#needs.after(PONG_MS, () => {
+      if (this.#heardSincePing) {
+        this.#schedulePing();
+        return;
+      }
+      this.#lost(socket);
+      socket.close();
+    });
   }
 
   #say(message: Said): void {
