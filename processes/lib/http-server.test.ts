@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { address } from '../../wit/address.ts';
+import { folder } from './http-folder.ts';
 import { type HttpReply, HttpServer, reply, strictHeaders } from './http-server.ts';
-import { defineProcess, stateOf, t } from './index.ts';
+import { defineProcess, sleep, stateOf, t } from './index.ts';
 import { type Binding, FakeHttpServer, type FakeSocket } from './testing/fake-http-server.ts';
 import { fakeTimer } from './testing/fake-timer.ts';
 import { FakeVfs } from './testing/fake-vfs.ts';
@@ -334,4 +335,121 @@ test('state that a socket changes is stored', async () => {
   });
   await (await server.connect(process, '/web:lib:me.os'))?.send('x');
   expect(new TextDecoder().decode(process.host.state)).toBe('{"seen":1}');
+});
+
+// ---- within a process
+
+test('the type of the parameters is that of the pattern', () => {
+  const http = new HttpServer();
+  http.get('/lists/:list/items/:item.json', ({ params }) => {
+    const { list, item }: { list: string; item: string } = params;
+    // @ts-expect-error -- there is no such parameter
+    return reply.json([list, item, params.itme]);
+  });
+  http.get('/files/*rest', ({ params }) => reply.text(params.rest));
+  expect(http).toBeInstanceOf(HttpServer);
+});
+
+test('requests that come before setup is done are answered when it is', async () => {
+  const server = new FakeHttpServer();
+  const http = new HttpServer();
+  let ready = false;
+  http.get('/', (request) => reply.text(`${ready} ${request.text()}`));
+  const module = defineProcess({
+    setup: async (process) => {
+      await sleep(process, 500);
+      ready = true;
+    },
+    http,
+  });
+  const process = await TestProcess.start(module, {
+    our: 'alice.os@web:lib:me.os',
+    peers: { 'http-server:distro:sys': server.peer, 'timer:distro:sys': fakeTimer() },
+  });
+  // Bound by an earlier run of the process.
+  const before = { authenticated: true, localOnly: false, secure: false, content: undefined };
+  server.bindings.set('/web:lib:me.os', before);
+  const answer = await server.request(process, '/web:lib:me.os', { body: 'early' });
+  expect(answer).toMatchObject({ status: 200, text: 'true early' });
+});
+
+test('a serial process serves too, one request after another', async () => {
+  const server = new FakeHttpServer();
+  const http = new HttpServer();
+  const live = http.sockets('/', {});
+  http.get('/', async (_request, process) => {
+    await sleep(process, 5);
+    await live.broadcast('asked');
+    return reply.empty();
+  });
+  const module = defineProcess({ concurrency: 'serial', http });
+  const process = await TestProcess.start(module, {
+    our: 'alice.os@web:lib:me.os',
+    peers: { 'http-server:distro:sys': server.peer, 'timer:distro:sys': fakeTimer() },
+  });
+  const socket = await server.connect(process, '/web:lib:me.os');
+  const both = [0, 1].map(() => server.request(process, '/web:lib:me.os'));
+  expect((await Promise.all(both)).map(({ status }) => status)).toEqual([204, 204]);
+  expect([socket?.next(), socket?.next()]).toEqual(['asked', 'asked']);
+});
+
+test('the state is stored before an answer leaves', async () => {
+  const http = new HttpServer<{ readonly seen: number }>();
+  http.post('/', (_request, process) => {
+    process.state = { seen: process.state.seen + 1 };
+    return reply.empty();
+  });
+  const module = defineProcess({
+    state: stateOf(t.record({ seen: t.u32 }), () => ({ seen: 0 })),
+    http,
+  });
+  const server = new FakeHttpServer();
+  const process = await TestProcess.start(module, {
+    our: 'alice.os@web:lib:me.os',
+    peers: { 'http-server:distro:sys': server.peer },
+  });
+  const stored: unknown[] = [];
+  const respond = process.host.sendResponse.bind(process.host);
+  process.host.sendResponse = (response, blob) => {
+    stored.push(new TextDecoder().decode(process.host.state));
+    respond(response, blob);
+  };
+  await server.request(process, '/web:lib:me.os', { method: 'POST' });
+  expect(stored).toEqual(['{"seen":1}']);
+});
+
+test('a folder may be of another drive, elsewhere, and for everybody', async () => {
+  const vfs = new FakeVfs();
+  vfs.put('lib:me.os/site/help/start.htm', '<html><head><base href="/x/"></head>help');
+  vfs.put('lib:me.os/site/help/#1 100%.txt', 'odd');
+  vfs.put('lib:me.os/site/secret', 'not served');
+  const http = new HttpServer();
+  const options = { drive: 'site', at: '/docs/', index: 'start.htm', authenticated: false };
+  http.files(folder('help', options));
+  const server = new FakeHttpServer();
+  const process = await TestProcess.start(defineProcess({ http }), {
+    our: 'alice.os@web:lib:me.os',
+    peers: { 'http-server:distro:sys': server.peer, 'vfs:distro:sys': vfs.peer },
+  });
+  const stranger = { loggedIn: false };
+  const get = async (path: string): Promise<string> =>
+    (await server.request(process, `/web:lib:me.os/docs${path}`, stranger)).text;
+  // A base of its own is left alone.
+  expect(await get('/')).toBe('<html><head><base href="/x/"></head>help');
+  expect(await get('/start.htm')).toContain('help');
+  expect(await get('/%231%20100%25.txt')).toBe('odd');
+  expect([...server.bindings.keys()].some((path) => path.includes('secret'))).toBe(false);
+});
+
+test('a folder that is not there ends the process, by its name', async () => {
+  const http = new HttpServer();
+  http.files(folder('ui'));
+  const started = TestProcess.start(defineProcess({ http }), {
+    our: 'alice.os@web:lib:me.os',
+    peers: {
+      'http-server:distro:sys': new FakeHttpServer().peer,
+      'vfs:distro:sys': new FakeVfs().peer,
+    },
+  });
+  await expect(started).rejects.toThrow('/lib:me.os/pkg/ui');
 });
