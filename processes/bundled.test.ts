@@ -63,6 +63,24 @@ test('K125 packages are built once, and again when a source or a product changed
   expect(await readFile(join(folder, 'target', 'app:sys.zip'))).toEqual(first?.zip);
 });
 
+test('K125 the ui of a package is built at the first start, and again when it changed', async () => {
+  const folder = await addPackage('app');
+  await mkdir(join(folder, 'ui'));
+  await writeFile(join(folder, 'ui', 'main.ts'), "document.title = 'one';");
+  const paths = (await load())[0]?.files.map(({ path }) => path);
+  expect(paths).toEqual(['main.wasm', 'manifest.json', 'ui/main.js']);
+  expect(builds()).toBe(1);
+  await load();
+  expect(builds()).toBe(0);
+  await writeFile(join(folder, 'ui', 'main.ts'), "document.title = 'other';");
+  const [changed] = await load();
+  expect(builds()).toBe(1);
+  expect(String(changed?.files[2]?.bytes)).toContain('other');
+  await rm(join(folder, 'pkg', 'ui'), { recursive: true });
+  await load();
+  expect(builds()).toBe(1);
+});
+
 test('K120 a package that cannot be built is told and left out; the others are there', async () => {
   await addPackage('good');
   await writeFile(join(await addPackage('bad'), 'main', 'main.wat'), '(module');

@@ -45,7 +45,7 @@ export async function bundledPackages(
     const folder = join(root, name);
     const metadata = await readFile(join(folder, 'metadata.json'), 'utf8').catch(() => undefined);
     if (metadata === undefined || !isBundled(metadata)) continue;
-    shared ??= await fingerprint(SHARED_SOURCES, { products: false });
+    shared ??= await fingerprint(SHARED_SOURCES, isComponent);
     try {
       packages.push(await load(name, folder, metadata, shared, tell));
     } catch (error) {
@@ -63,19 +63,20 @@ async function load(
   shared: string,
   tell: (line: string) => void,
 ): Promise<BundledPackage> {
-  const sources = `${shared} ${await fingerprint([folder], { products: false })}`;
+  const pkg = join(folder, 'pkg');
+  const hasUi = (await stat(join(folder, 'ui')).catch(() => undefined)) !== undefined;
+  const isProduct = (path: string): boolean =>
+    isComponent(path) || (hasUi && path === join(pkg, 'ui'));
+  const sources = `${shared} ${await fingerprint([folder], isProduct)}`;
   const stamp = await readStamp(folder);
   const target = join(folder, 'target');
-  const pkg = join(folder, 'pkg');
   let zip = join(target, stamp?.zip ?? '');
-  const fresh =
-    stamp?.sources === sources &&
-    stamp.products === (await fingerprint([pkg, zip], { products: true }));
+  const fresh = stamp?.sources === sources && stamp.products === (await fingerprint([pkg, zip]));
   if (!fresh) {
     tell(`building package ${name} (first start, or its sources changed)`);
     zip = await build(name, folder, tell);
     // The fingerprint of the sources as they were before the build: an edit made meanwhile is seen at the next start.
-    const products = await fingerprint([pkg, zip], { products: true });
+    const products = await fingerprint([pkg, zip]);
     const made: Stamp = { sources, products, zip: zip.slice(target.length + 1) };
     await writeWhole(stampPath(folder), JSON.stringify(made));
   }
@@ -86,6 +87,9 @@ async function build(name: string, folder: string, tell: (line: string) => void)
   const { buildPackage } = await import('../kit/build/package.ts');
   try {
     const { zip } = await buildPackage(folder, {
+      onUi: (ui) => {
+        if (!ui.cached) tell(`built ${name}/ui`);
+      },
       onProcess: (process) => {
         if (!process.cached) tell(`built ${name}/${process.name}`);
       },
@@ -124,17 +128,21 @@ async function readFiles(folder: string): Promise<{ path: string; bytes: Uint8Ar
   );
 }
 
-/** Of every file's path, size and time; with `products`, components count too. */
+/** Of every file's path, size and time, below all `roots`, but for what `isProduct` says is made by a build. */
 async function fingerprint(
   roots: readonly string[],
-  options: { readonly products: boolean },
+  isProduct: (path: string) => boolean = () => false,
 ): Promise<string> {
   const lines: string[] = [];
-  for (const root of roots) await listFiles(root, lines, options.products);
+  for (const root of roots) await listFiles(root, lines, isProduct);
   return createHash('sha256').update(lines.join('\n')).digest('hex');
 }
 
-async function listFiles(path: string, lines: string[], products: boolean): Promise<void> {
+async function listFiles(
+  path: string,
+  lines: string[],
+  isProduct: (path: string) => boolean,
+): Promise<void> {
   const found = await stat(path).catch(() => undefined);
   if (found === undefined) return;
   if (!found.isDirectory()) {
@@ -143,9 +151,13 @@ async function listFiles(path: string, lines: string[], products: boolean): Prom
   }
   for (const name of (await readdir(path)).sort()) {
     if (name === 'target' || name === 'node_modules' || name.endsWith('.test.ts')) continue;
-    if (!products && name.endsWith('.wasm')) continue;
-    await listFiles(join(path, name), lines, products);
+    const below = join(path, name);
+    if (!isProduct(below)) await listFiles(below, lines, isProduct);
   }
+}
+
+function isComponent(path: string): boolean {
+  return path.endsWith('.wasm');
 }
 
 async function readStamp(folder: string): Promise<Stamp | undefined> {

@@ -85,6 +85,11 @@ const DIRECTION: readonly { from: RegExp; may: RegExp }[] = [
     from: /^processes\/bundled\.ts$/,
     may: /^(kit\/build|processes|wit)\/|^kernel\/boot\.ts$|^node:/,
   },
+  // Pages run in a browser: they meet their process over HTTP only.
+  {
+    from: /^processes\/([^/]+)\/ui\//,
+    may: /^(wit|processes\/OWN)\/|^(preact(\/hooks)?|htm|uplot)$/,
+  },
   { from: /^processes\/([^/]+)\//, may: /^(wit|processes\/(lib|OWN))\/|^hyperware:/ },
 ];
 

@@ -8,7 +8,8 @@ export class BuildError extends Error {
     | 'toolchain-missing'
     | 'source'
     | 'componentize'
-    | 'missing-wasm';
+    | 'missing-wasm'
+    | 'bad-flags';
   constructor(code: BuildError['code'], message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;

@@ -17,6 +17,7 @@ import { buildSource, type ComponentBuild, type Language } from './component.ts'
 import { checkManifest, readPackageId } from './manifest.ts';
 import { buildScriptsTogether } from './scripts-together.ts';
 import { findProcesses, type ProcessSource } from './sources.ts';
+import { buildUi, type UiReport } from './ui.ts';
 import { zipFolder } from './zip.ts';
 
 export interface BuildOptions {
@@ -26,10 +27,16 @@ export interface BuildOptions {
   readonly include?: readonly string[];
   /** All processes but these. */
   readonly exclude?: readonly string[];
+  /** Build the `ui` folder. Default: true. */
+  readonly ui?: boolean;
+  /** Build the processes. Default: true. */
+  readonly processes?: boolean;
   /** How many components to build at once. Default: the number of cores. */
   readonly parallel?: number;
   /** Told of each process when it is done. */
   readonly onProcess?: (report: ProcessReport) => void;
+  /** Told of the `ui` folder when it is done. */
+  readonly onUi?: (report: UiReport) => void;
 }
 
 export interface ProcessReport {
@@ -47,6 +54,8 @@ export interface BuildReport {
   /** `package:publisher`. */
   readonly packageId: string;
   readonly processes: readonly ProcessReport[];
+  /** Undefined when there is no `ui` folder, or it was not to be built. */
+  readonly ui: UiReport | undefined;
   /** Absolute path of the zip. */
   readonly zip: string;
   /** Lower-case hex SHA-256 of the zip: the version hash. */
@@ -57,7 +66,7 @@ export interface BuildReport {
 }
 
 /**
- * Builds what changed of the package in `folder` into `pkg/<process>.wasm` and zips `pkg/` to `target/<package>:<publisher>.zip`.
+ * Builds what changed of the package in `folder` into `pkg/ui` and `pkg/<process>.wasm`, and zips `pkg/` to `target/<package>:<publisher>.zip`.
  * @throws BuildError; what was built before the failure is kept
  */
 export async function buildPackage(
@@ -74,11 +83,9 @@ export async function buildPackage(
     );
   }
   const packageId = await readPackageId(root);
-  const sources = (await findProcesses(root)).filter(
-    ({ name }) =>
-      (options.include === undefined || options.include.includes(name)) &&
-      !options.exclude?.includes(name),
-  );
+  const ui = options.ui === false ? undefined : await buildUi(root, options);
+  if (ui !== undefined) options.onUi?.(ui);
+  const sources = await chosenSources(root, options);
   const record = { ...(await readRecord(root)) };
   const processes: ProcessReport[] = [];
   const jobs = groups(sources).map((group) => async () => {
@@ -101,10 +108,20 @@ export async function buildPackage(
     packageId,
     processes: processes.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     zip,
+    ui,
     zipHash: hash,
-    upToDate: processes.every((process) => process.cached),
+    upToDate: ui?.cached !== false && processes.every((process) => process.cached),
     wallMs: performance.now() - started,
   };
+}
+
+async function chosenSources(root: string, options: BuildOptions): Promise<ProcessSource[]> {
+  if (options.processes === false) return [];
+  return (await findProcesses(root)).filter(
+    ({ name }) =>
+      (options.include === undefined || options.include.includes(name)) &&
+      !options.exclude?.includes(name),
+  );
 }
 
 /** What is built in one go: the scripts in QuickJS together, everything else by itself. */

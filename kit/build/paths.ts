@@ -15,3 +15,5 @@ export const WIT_FOLDER = fromHere('../../wit');
 export const GLUE = fromHere('../templates/glue');
 /** Templates of `kit new`. */
 export const TEMPLATES = fromHere('../templates');
+/** What a package outside this repository may import without installing it: preact, htm, uplot. */
+export const NODE_MODULES = fromHere('../../node_modules');

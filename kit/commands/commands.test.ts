@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -48,6 +48,23 @@ test('kit new, kit build, kit run: a TypeScript echo, from nothing to an answer'
   expect(ran.out).toMatch(/fuel \d+.*1 messages in, 1 out/);
 });
 
+test('KT11 kit build --no-ui --ui-only is refused; each alone leaves out what it says', async () => {
+  const target = join(folder, 'hello');
+  await createPackage(target, { template: 'echo', language: 'ts' });
+  await mkdir(join(target, 'ui'));
+  await writeFile(join(target, 'ui/main.ts'), 'document.title = "hello";');
+  expect(await kit('build', target, '--no-ui', '--ui-only')).toMatchObject({
+    code: 1,
+    err: 'kit: Cannot set both --no-ui and --ui-only\n',
+  });
+  await kit('build', target, '--no-ui');
+  expect(await readdir(join(target, 'pkg'))).toEqual(['echo.wasm', 'manifest.json']);
+  await rm(join(target, 'pkg/echo.wasm'));
+  const only = await kit('build', target, '--ui-only');
+  expect(only.err).toContain('Missing a .wasm file');
+  expect(await readdir(join(target, 'pkg/ui'))).toEqual(['main.js']);
+});
+
 test('kit new writes the chat package under new names, without products and tests', async () => {
   const target = join(folder, 'talk');
   await createPackage(target, { template: 'chat', language: 'ts', publisher: 'bob.os' });
@@ -65,6 +82,16 @@ test('kit new writes the chat package under new names, without products and test
   expect(await readFile(join(target, 'chat/index.ts'), 'utf8')).toContain("from 'hyperware'");
 });
 
+test('kit new, kit build: a web app with its page', async () => {
+  const target = join(folder, 'visits');
+  const made = await kit('new', target, '--template', 'web', '-u', 'bob.os');
+  expect(made).toMatchObject({ code: 0, err: '' });
+  expect(await readFile(join(target, 'ui', 'index.html'), 'utf8')).toContain('<h1>visits</h1>');
+  expect(await kit('build', target)).toMatchObject({ code: 0, err: '' });
+  expect(await readdir(join(target, 'pkg', 'ui'))).toEqual(['index.html', 'main.css', 'main.js']);
+  expect(await readdir(join(target, 'pkg'))).toContain('web.wasm');
+});
+
 test('kit new refuses existing folders, unusable names and templates it lacks', async () => {
   const echo = { template: 'echo', language: 'ts' };
   await expect(createPackage(folder, echo)).rejects.toThrow('exists already');
@@ -74,7 +101,7 @@ test('kit new refuses existing folders, unusable names and templates it lacks', 
     'publisher',
   );
   await expect(createPackage(join(folder, 'x'), { ...echo, language: 'rust' })).rejects.toThrow(
-    'there are echo-c, echo-ts, chat-ts',
+    'there are echo-c, echo-ts, web-ts, chat-ts',
   );
   await expect(createPackage(join(folder, 'x'), { ...echo, template: '../..' })).rejects.toThrow(
     'no template',
