@@ -62,8 +62,8 @@ function document(body: Uint8Array | string, policy: string): WebAnswer {
 /** The time, in the widget that the homepage brings itself. */
 export const CLOCK = `
 <style>
-  body { display: grid; place-content: center; text-align: center; height: 100vh; }
-  time { font-size: clamp(2.25rem, 22vw, 4rem); font-weight: 300; letter-spacing: -0.03em; line-height: 1; font-variant-numeric: tabular-nums; }
+  body { display: grid; place-content: center; text-align: center; min-height: calc(100vh - 2rem); }
+  time { font-size: clamp(2rem, 17vw, 4rem); font-weight: 300; letter-spacing: -0.03em; line-height: 1; font-variant-numeric: tabular-nums; }
   p { margin: 0.6rem 0 0; color: var(--hw-text-muted, gray); }
 </style>
 <time id="time"></time>

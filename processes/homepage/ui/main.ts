@@ -1,6 +1,6 @@
 /** The page of the node: one document, three pages, and the apps that are opened in place. */
 import { render, type VNode } from 'preact';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { Frames, inTabs } from './app/frames.ts';
 import { Home } from './app/home.ts';
 import { html } from './app/html.ts';
@@ -18,8 +18,15 @@ const TITLES = { home: 'Home', processes: 'Processes', logs: 'Logs' } as const;
 
 function Page(): VNode {
   const { page, open } = useStore(place);
+  const seen = useRef<string>(undefined);
   useEffect(() => {
     document.title = `${TITLES[page]} · ${ourNode()}`;
+    // Whoever came by key or by ear goes on reading at the new page; at first the focus is the browser's.
+    if (seen.current !== undefined && seen.current !== page) {
+      document.getElementById('main')?.focus();
+      scrollTo(0, 0);
+    }
+    seen.current = page;
   }, [page]);
   useKeys({
     h: () => goTo('home'),

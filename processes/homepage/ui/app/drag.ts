@@ -29,16 +29,22 @@ interface Start {
   readonly hold: ReturnType<typeof setTimeout> | undefined;
 }
 
+export interface DragHandlers {
+  readonly onDrop: (after: readonly App[], id: string) => void;
+  /** A finger rested on a tile and went nowhere. */
+  readonly onHold: (id: string) => void;
+}
+
 /** Makes the tiles in `grid` (`[data-tile]` in `[data-section]`) movable; the drag under way, if any. */
 export function useDrag(
   grid: RefObject<HTMLElement | null>,
   apps: readonly App[],
-  onDrop: (after: readonly App[], id: string) => void,
+  handlers: DragHandlers,
 ): Drag | undefined {
   const [drag, setDrag] = useState<Drag>();
   // What the listeners see: they are added once, and must not look at an old drawing.
-  const now = useRef({ apps, onDrop, drag });
-  now.current = { apps, onDrop, drag };
+  const now = useRef({ apps, handlers, drag });
+  now.current = { apps, handlers, drag };
   useEffect(() => {
     const element = grid.current;
     if (element === null) return undefined;
@@ -50,7 +56,7 @@ export function useDrag(
 
 interface Now {
   readonly apps: readonly App[];
-  readonly onDrop: (after: readonly App[], id: string) => void;
+  readonly handlers: DragHandlers;
   readonly drag: Drag | undefined;
 }
 
@@ -60,6 +66,8 @@ class Dragging {
   readonly #show: (drag: Drag | undefined) => void;
   #start: Start | undefined;
   #active = false;
+  /** Whether the pointer left the place where it went down. */
+  #moved = false;
 
   constructor(grid: HTMLElement, now: () => Now, show: (drag: Drag | undefined) => void) {
     this.#grid = grid;
@@ -99,6 +107,7 @@ class Dragging {
     if (tile === null || id === undefined || event.button !== 0) return;
     if (target.closest('.tile-more, [role=menu]') !== null) return;
     const { left, top } = tile.getBoundingClientRect();
+    this.#moved = false;
     const touch = event.pointerType !== 'mouse';
     this.#start = {
       id,
@@ -116,12 +125,10 @@ class Dragging {
   #move({ pointerId, clientX: x, clientY: y }: PointerEvent): void {
     const start = this.#start;
     if (start === undefined || pointerId !== start.pointer) return;
-    if (this.#active) {
-      this.#follow(x, y);
-      return;
-    }
     const far = Math.hypot(x - start.x, y - start.y) > DRAG_PX;
-    if (!far) return;
+    if (far) this.#moved = true;
+    if (this.#active && this.#moved) this.#follow(x, y);
+    if (this.#active || !far) return;
     if (start.hold === undefined) this.#begin(x, y);
     else this.#end(false);
   }
@@ -168,8 +175,10 @@ class Dragging {
     clearTimeout(start.hold);
     this.#start = undefined;
     if (!this.#active) return;
-    const { drag, onDrop } = this.#now();
-    if (drop && drag !== undefined) onDrop(drag.preview, start.id);
+    const { drag, handlers } = this.#now();
+    const still = start.hold !== undefined && !this.#moved;
+    if (drop && still) handlers.onHold(start.id);
+    else if (drop && drag !== undefined) handlers.onDrop(drag.preview, start.id);
     this.#show(undefined);
     // The click that follows a drop opens nothing; it comes in this same turn, or never.
     setTimeout(() => {

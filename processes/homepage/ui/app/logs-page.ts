@@ -60,7 +60,7 @@ export function LogsPage(): VNode {
     return () => reader.stop();
   }, [paused]);
   const pause = (): void => setPaused(!paused);
-  useKeys({ '/': focusSearch, ' ': pause, Escape: () => setFilter({ ...filter, text: '' }) });
+  useKeys({ '/': focusSearch, Escape: () => setFilter({ ...filter, text: '' }) });
   const shown = useMemo(() => filtered(lines, filter), [lines, filter]);
   return html`<div class="logs">
     <div class="logs-head">

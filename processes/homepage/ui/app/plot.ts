@@ -18,7 +18,10 @@ interface PlotProps {
   readonly nowMs: number;
   readonly times: Float64Array;
   readonly lines: readonly { readonly name: SeriesName; readonly values: Float64Array }[];
+  /** Of a value at the axis. */
   readonly unit: (value: number) => string;
+  /** Distances that values at the axis may have. */
+  readonly steps?: readonly number[];
 }
 
 export function Plot(props: PlotProps): VNode {
@@ -76,7 +79,7 @@ function dataOf({ times, lines, nowMs }: PlotProps): uPlot.AlignedData {
   return [x, ...lines.map(({ values }) => Array.from(values, known))];
 }
 
-function optionsOf({ lines, unit }: PlotProps, element: HTMLElement): uPlot.Options {
+function optionsOf({ lines, unit, steps }: PlotProps, element: HTMLElement): uPlot.Options {
   const style = getComputedStyle(element);
   const colour = (name: string): string => resolved(element, style.getPropertyValue(name));
   const axis = { stroke: colour('--hw-text-muted'), font: `11px ${style.fontFamily}` };
@@ -86,7 +89,7 @@ function optionsOf({ lines, unit }: PlotProps, element: HTMLElement): uPlot.Opti
     height: HEIGHT,
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
     legend: { show: false },
-    padding: [6, 2, 0, 0],
+    padding: [6, 14, 0, 0],
     scales: {
       x: { time: true, range: (_plot, first, last) => shownRange(first, last) },
       y: { range: (_plot, _least, most) => [0, most > 0 ? most * 1.15 : 1] },
@@ -107,6 +110,7 @@ function optionsOf({ lines, unit }: PlotProps, element: HTMLElement): uPlot.Opti
         size: 56,
         space: 30,
         values: (_plot, at) => at.map(unit),
+        ...(steps === undefined ? {} : { incrs: [...steps] }),
       },
     ],
     series: [
@@ -130,6 +134,7 @@ function shownRange(first: number | null, last: number | null): [number, number]
 function clock(_plot: uPlot, at: readonly number[]): string[] {
   return at.map((unixS) =>
     new Date(unixS * 1_000).toLocaleTimeString([], {
+      hourCycle: 'h23',
       hour: '2-digit',
       minute: '2-digit',
       second: '2-digit',

@@ -5,6 +5,7 @@ import { get, messageOf, post } from './api.ts';
 import { bytes, count, duration, percent, rate } from './format.ts';
 import { html } from './html.ts';
 import { Icon } from './icons.ts';
+import type { SeriesName } from './history.ts';
 import { history, monitor } from './monitor.ts';
 import { ask, tell } from './notices.ts';
 import { Plot } from './plot.ts';
@@ -107,25 +108,39 @@ function Reason({ usage }: { readonly usage: Usage }): VNode | undefined {
 function Plots({ row, atMs }: { readonly row: Row; readonly atMs: number }): VNode | undefined {
   if (isPartOfNode(row.usage)) return undefined;
   const { values, atMs: times } = history.series(row.id, atMs);
-  const plot = (
-    title: string,
-    now: string,
-    lines: readonly (keyof typeof values)[],
-    unit: (value: number) => string,
-  ) =>
-    html`<${Plot}
-      title=${title}
-      now=${now}
-      nowMs=${atMs}
-      times=${times}
-      lines=${lines.map((name) => ({ name, values: values[name] }))}
-      unit=${unit}
-    />`;
+  const lines = (...names: SeriesName[]) => names.map((name) => ({ name, values: values[name] }));
+  const common = { nowMs: atMs, times };
   return html`<div class="plots">
-    ${plot('CPU', percent(row.cpu), ['cpu'], percent)}
-    ${plot('Memory', bytes(row.usage.memory_bytes), ['memory'], bytes)}
-    ${plot('Messages/s', `${rate(row.inPerS)} in, ${rate(row.outPerS)} out`, ['in', 'out'], count)}
+    <${Plot}
+      ...${common}
+      title="CPU"
+      now=${percent(row.cpu)}
+      lines=${lines('cpu')}
+      unit=${axisPercent}
+    />
+    <${Plot}
+      ...${common}
+      title="Memory"
+      now=${bytes(row.usage.memory_bytes)}
+      lines=${lines('memory')}
+      unit=${bytes}
+      steps=${BINARY_STEPS}
+    />
+    <${Plot}
+      ...${common}
+      title="Messages/s"
+      now=${`${rate(row.inPerS)} in, ${rate(row.outPerS)} out`}
+      lines=${lines('in', 'out')}
+      unit=${count}
+    />
   </div>`;
+}
+
+/** 1 KB, 2 KB, 4 KB … 512 GB. */
+const BINARY_STEPS = Array.from({ length: 30 }, (_, power) => 1_024 * 2 ** power);
+
+function axisPercent(share: number): string {
+  return `${Math.round(share * 1_000) / 10} %`;
 }
 
 function Facts({ row }: { readonly row: Row }): VNode {
@@ -194,8 +209,7 @@ function RightsList({ about }: { readonly about: Description }): VNode {
   const groups = capabilityGroups(about);
   return html`<div>
     <p class="hint">
-      ${about.isPublic ? 'Every process of this node may message it. ' : ''}When it ends:
-      ${about.onExit}.
+      ${`${about.isPublic ? 'Every process of this node may message it. ' : ''}When it ends, ${about.onExit}.`}
     </p>
     ${groups.length === 0 && html`<p class="hint">It holds none.</p>`}
     <ul>

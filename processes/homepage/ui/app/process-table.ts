@@ -22,6 +22,8 @@ const HEADS: readonly {
 ];
 
 interface TableProps {
+  /** Somebody is about to hit a row: none should move away under the pointer. */
+  readonly onHold: (held: boolean) => void;
   readonly rows: readonly Row[];
   readonly order: Order;
   readonly selected: string | undefined;
@@ -29,7 +31,7 @@ interface TableProps {
   readonly onSelect: (id: string) => void;
 }
 
-export function ProcessTable({ rows, order, selected, onOrder, onSelect }: TableProps): VNode {
+export function ProcessTable({ rows, order, selected, ...on }: TableProps): VNode {
   const onKeyDown = (event: KeyboardEvent): void => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     const links = [...document.querySelectorAll<HTMLElement>('.process-link')];
@@ -38,7 +40,11 @@ export function ProcessTable({ rows, order, selected, onOrder, onSelect }: Table
     event.preventDefault();
     links[at + step]?.focus();
   };
-  return html`<div class="table-place card">
+  return html`<div
+    class="table-place card"
+    onMouseEnter=${() => on.onHold(true)}
+    onMouseLeave=${() => on.onHold(false)}
+  >
     <table class="process-table" onKeyDown=${onKeyDown}>
       <caption class="unseen">
         Processes, by ${HEADS.find(({ column }) => column === order.by)?.label}
@@ -56,7 +62,7 @@ export function ProcessTable({ rows, order, selected, onOrder, onSelect }: Table
                 <button
                   type="button"
                   title=${title}
-                  onClick=${() => onOrder(nextOrder(order, column))}
+                  onClick=${() => on.onOrder(nextOrder(order, column))}
                 >
                   ${label}
                 </button>
@@ -71,7 +77,7 @@ export function ProcessTable({ rows, order, selected, onOrder, onSelect }: Table
               key=${row.id}
               row=${row}
               selected=${row.id === selected}
-              onSelect=${onSelect}
+              onSelect=${on.onSelect}
             />`,
         )}
       </tbody>
@@ -89,6 +95,7 @@ function Line({ row, selected, onSelect }: LineProps): VNode {
   const { id, usage, cpu, inPerS, outPerS } = row;
   const { name, pkg } = nameParts(id);
   const ours = isPartOfNode(usage);
+  const why = ours || usage.state === 'running' ? undefined : (usage.last_end ?? undefined);
   const onClick = (event: MouseEvent): void => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
@@ -102,14 +109,12 @@ function Line({ row, selected, onSelect }: LineProps): VNode {
         href=${`/processes?id=${id}`}
         aria-current=${selected ? 'true' : undefined}
         title=${id}
-        >${name}<small>${pkg}</small></a
+        >${name}<small>${pkg}</small>${why !== undefined && html`<small class="why">${why}</small>`}</a
       >
     </th>
     <td class="col-state"><${State} usage=${usage} /></td>
     <td class="col-cpu">
-      <span class="meter" style=${{ '--share': Math.min(1, cpu ?? 0) }}
-        >${ours ? '' : percent(cpu)}</span
-      >
+      <span class="meter" style=${{ '--share': shareOf(cpu) }}>${ours ? '' : percent(cpu)}</span>
     </td>
     <td class="col-memory">${ours ? '' : bytes(usage.memory_bytes)}</td>
     <td class=${`col-in ${quiet(inPerS ?? 0)}`}>${ours ? '' : rate(inPerS)}</td>
@@ -120,6 +125,11 @@ function Line({ row, selected, onSelect }: LineProps): VNode {
       ${ours ? '' : usage.restarts}
     </td>
   </tr>`;
+}
+
+/** Of the cell's width; nothing where it would be a dot. */
+function shareOf(cpu: number | undefined): number {
+  return cpu === undefined || cpu < 0.02 ? 0 : Math.min(1, cpu);
 }
 
 /** A colour and a word. */

@@ -1,6 +1,6 @@
 /** The processes of the node, live: a table, and beside it one of them in detail. */
 import type { VNode } from 'preact';
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { bytes, percent, rate } from './format.ts';
 import { html } from './html.ts';
 import { useKeys } from './keys.ts';
@@ -11,8 +11,7 @@ import { ProcessTable } from './process-table.ts';
 import { focusSearch, Search } from './shell.ts';
 import { Spark } from './spark.ts';
 import { useStore } from './store.ts';
-import { firstOrder, matching, type Order, sorted } from './table.ts';
-import { useEffect } from 'preact/hooks';
+import { firstOrder, inOrderOf, matching, type Order, sorted } from './table.ts';
 import type { SeriesName } from './history.ts';
 
 /** Rows that are drawn; more are found by searching. */
@@ -25,6 +24,8 @@ export function ProcessesPage(): VNode {
   const [text, setText] = useState('');
   const [all, setAll] = useState(false);
   const [order, setOrder] = useState<Order>(firstOrder('cpu'));
+  const [held, setHeld] = useState(false);
+  const shown = useRef<readonly string[]>([]);
   useEffect(() => {
     monitor.every(LIVE_MS);
     return () => monitor.every(CALM_MS);
@@ -34,7 +35,13 @@ export function ProcessesPage(): VNode {
     Escape: () => (selected === undefined ? setText('') : showProcess(undefined)),
   });
   if (now === undefined) return html`<${Waiting} failed=${failed} />`;
-  const found = sorted(matching(now.rows, text, { all }), order);
+  const wanted = sorted(matching(now.rows, text, { all }), order);
+  const found = held ? inOrderOf(wanted, shown.current) : wanted;
+  shown.current = found.map(({ id }) => id);
+  const reorder = (next: Order): void => {
+    shown.current = [];
+    setOrder(next);
+  };
   return html`<div class=${`processes ${selected === undefined ? '' : 'with-panel'}`}>
     <div class="processes-main">
       <h1>Processes</h1>
@@ -59,7 +66,8 @@ export function ProcessesPage(): VNode {
               rows=${found.slice(0, ROWS_MAX)}
               order=${order}
               selected=${selected}
-              onOrder=${setOrder}
+              onOrder=${reorder}
+              onHold=${setHeld}
               onSelect=${showProcess}
             />`
       }

@@ -52,7 +52,7 @@ export function capabilityGroups({ capabilities }: Description): CapabilityGroup
 
 function onExitOf(onExit: unknown): string {
   if (onExit === 'Restart') return 'it is started again';
-  if (onExit === 'None') return 'nothing';
+  if (onExit === 'None') return 'nothing happens';
   return 'it sends messages';
 }
 

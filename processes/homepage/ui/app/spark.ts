@@ -3,8 +3,9 @@ import type { VNode } from 'preact';
 import { html } from './html.ts';
 import type { SeriesName } from './history.ts';
 
-/** Samples that a line shows. */
+/** Samples that a line shows at most, and the room it takes for at least. */
 export const SPARK_SAMPLES = 90;
+export const SPARK_ROOM = 24;
 const WIDTH = 180;
 const HEIGHT = 32;
 
@@ -28,9 +29,10 @@ export function sparkPaths(values: Float64Array): { readonly line: string; reado
     .filter(({ value }) => !Number.isNaN(value));
   if (known.length < 2) return { line: '', area: '' };
   const largest = Math.max(...known.map(({ value }) => value), Number.EPSILON);
-  const right = SPARK_SAMPLES - values.length;
+  const room = Math.max(SPARK_ROOM, values.length);
+  const right = room - values.length;
   const points = known.map(({ value, at }) => {
-    const x = ((right + at) / (SPARK_SAMPLES - 1)) * WIDTH;
+    const x = ((right + at) / (room - 1)) * WIDTH;
     const y = HEIGHT - 2 - (value / largest) * (HEIGHT - 6);
     return `${x.toFixed(1)} ${y.toFixed(1)}`;
   });

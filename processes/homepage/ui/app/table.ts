@@ -39,6 +39,13 @@ export function sorted(rows: readonly Row[], { by, descending }: Order): Row[] {
   });
 }
 
+/** The rows in the order that their names had in `ids`; those that are new stand last. */
+export function inOrderOf(rows: readonly Row[], ids: readonly string[]): Row[] {
+  const places = new Map(ids.map((id, place) => [id, place]));
+  const placeOf = ({ id }: Row): number => places.get(id) ?? ids.length;
+  return rows.toSorted((a, b) => placeOf(a) - placeOf(b));
+}
+
 /** Rows that hold every word in their name, state or reason. `all`: the parts of the node itself too. */
 export function matching(
   rows: readonly Row[],

@@ -1,6 +1,6 @@
 /** One app as a tile, with its options. */
 import type { VNode } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { type App, hueOf, iconAddress } from './apps.ts';
 import { html } from './html.ts';
 import { Icon } from './icons.ts';
@@ -14,6 +14,9 @@ interface TileProps {
   readonly dragged: boolean;
   readonly stopped: boolean;
   readonly inTabs: boolean;
+  /** Whether its options are shown. */
+  readonly menu: boolean;
+  readonly onMenu: (shown: boolean) => void;
   readonly onOpen: (app: App) => void;
   readonly onFocus: () => void;
   readonly onToggle: () => void;
@@ -21,11 +24,10 @@ interface TileProps {
 }
 
 export function Tile(props: TileProps): VNode {
-  const { app, digit, reached, dragged, stopped, inTabs } = props;
-  const [menu, setMenu] = useState(false);
+  const { app, digit, reached, dragged, stopped, inTabs, menu } = props;
   const link = useRef<HTMLAnchorElement>(null);
   const closeMenu = (): void => {
-    setMenu(false);
+    props.onMenu(false);
     link.current?.focus();
   };
   const onClick = (event: MouseEvent): void => {
@@ -38,7 +40,7 @@ export function Tile(props: TileProps): VNode {
     if (event.target !== link.current || event.ctrlKey || event.metaKey) return;
     if (event.key !== 'm' && event.key !== 'ContextMenu') return;
     event.preventDefault();
-    setMenu(true);
+    props.onMenu(true);
   };
   return html`<li
     class=${`tile ${dragged ? 'ghost' : ''}`}
@@ -58,7 +60,7 @@ export function Tile(props: TileProps): VNode {
       title=${app.id}
       onClick=${onClick}
       onFocus=${props.onFocus}
-      onContextMenu=${(event: MouseEvent) => (event.preventDefault(), setMenu(true))}
+      onContextMenu=${(event: MouseEvent) => (event.preventDefault(), props.onMenu(true))}
     >
       <${Face} app=${app} />
       <span class="tile-label">${app.label}</span>
@@ -72,7 +74,7 @@ export function Tile(props: TileProps): VNode {
       aria-label=${`Options of ${app.label}`}
       aria-haspopup="menu"
       aria-expanded=${menu}
-      onClick=${() => setMenu(!menu)}
+      onClick=${() => props.onMenu(!menu)}
     >
       <${Icon} name="more" />
     </button>
@@ -154,6 +156,8 @@ function Menu({ app, onToggle, onStep, onClose }: MenuProps): VNode {
       onClick=${onClose}
       >Open in a new tab</a
     >
-    <a role="menuitem" tabindex="-1" href=${`/processes?id=${app.id}`}>Its process</a>
+    <a role="menuitem" tabindex="-1" href=${`/processes?id=${app.id}`} onClick=${onClose}
+      >Its process</a
+    >
   </div>`;
 }

@@ -24,7 +24,8 @@ export function Tiles(props: TilesProps): VNode {
   const [focused, setFocused] = useState<string>();
   /** A tile that changes its row is another element: the focus has to follow it. */
   const refocus = useRef<string>(undefined);
-  const drag = useDrag(grid, apps, onMove);
+  const [menu, setMenu] = useState<string>();
+  const drag = useDrag(grid, apps, { onDrop: onMove, onHold: setMenu });
   useLayoutEffect(() => {
     if (refocus.current === undefined) return;
     linkOf(grid.current, refocus.current)?.focus();
@@ -67,6 +68,8 @@ export function Tiles(props: TilesProps): VNode {
       dragged=${app.id === drag?.id}
       stopped=${props.stopped.has(app.id)}
       inTabs=${props.inTabs}
+      menu=${app.id === menu}
+      onMenu=${(shown: boolean) => setMenu(shown ? app.id : undefined)}
       onOpen=${props.onOpen}
       onFocus=${() => setFocused(app.id)}
       onToggle=${() => toggle(app.id, app.favorite ? 'favorites' : 'others')}

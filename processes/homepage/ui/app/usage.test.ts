@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { History, HISTORY_MS, Ring, SAMPLES_MAX } from './history.ts';
-import { COLUMNS, firstOrder, matching, nextOrder, sorted } from './table.ts';
+import { COLUMNS, firstOrder, inOrderOf, matching, nextOrder, sorted } from './table.ts';
 import { elapsedMs, rowsOf, type Snapshot, snapshotOf, totalsOf, type Usage } from './usage.ts';
 
 const IDLE: Usage = {
@@ -160,4 +160,10 @@ test('histories reach back ten minutes, for each process and for all together', 
   expect(history.series('nobody', nowMs).atMs.length).toBe(0);
   const later = nowMs + HISTORY_MS / 2;
   expect(history.series('a', later).atMs[0]).toBe(later - HISTORY_MS);
+});
+
+test('rows that are held stay where they were; those that come stand last', () => {
+  const rows = rowsOf(undefined, at(0, { a: {}, b: {}, c: {}, d: {} }));
+  const ids = inOrderOf(rows, ['c', 'gone', 'a']).map(({ id }) => id);
+  expect(ids).toEqual(['c', 'a', 'b', 'd']);
 });
