@@ -13,13 +13,13 @@ import { WorkerHartPool } from './kernel/hart/hart-pool.ts';
 import { type BootEntry, Kernel, type StorageUse } from './kernel/kernel.ts';
 import { type PrintSink, renderPrintout } from './kernel/print.ts';
 import { systemClock } from './kernel/clock.ts';
-import type { Answer } from './kernel/module.ts';
 import { serveControl } from './runtime-modules/backup/control.ts';
 import { Staging } from './runtime-modules/backup/staging.ts';
 import { fdManager } from './runtime-modules/fd-manager/index.ts';
 import { readUlimit } from './runtime-modules/fd-manager/ulimit.ts';
-import { kv, type KvWork } from './runtime-modules/kv/index.ts';
-import { sqlite, type SqliteWork } from './runtime-modules/sqlite/index.ts';
+import { ListenError } from './runtime-modules/http-server/index.ts';
+import { kv } from './runtime-modules/kv/index.ts';
+import { sqlite } from './runtime-modules/sqlite/index.ts';
 import {
   developmentIdentity,
   type Identity,
@@ -28,7 +28,7 @@ import {
 import { type Home, HomeError, openHome, wipeHome } from './runtime-modules/identity/home.ts';
 import { Accounts, type Book } from './runtime-modules/shared/accounts.ts';
 import { bytesOf } from './runtime-modules/shared/bytes-of.ts';
-import { type Charge, metered } from './runtime-modules/shared/metered.ts';
+import { metered } from './runtime-modules/shared/metered.ts';
 import type { BackupParticipant } from './runtime-modules/shared/backup.ts';
 import { type Quotas, readQuotas } from './runtime-modules/shared/quotas.ts';
 import {
@@ -48,6 +48,8 @@ import {
 } from './runtime-modules/terminal/index.ts';
 import { timer } from './runtime-modules/timer/index.ts';
 import { vfs } from './runtime-modules/vfs/index.ts';
+import { kvCharge, noRoom, sqliteCharge } from './charges.ts';
+import { figuresOf, type Web, type WebConfig, webOf } from './web.ts';
 import { bundledPackages, BundleBuildError } from './processes/bundled.ts';
 
 export interface NodeConfig {
@@ -77,11 +79,15 @@ export interface NodeConfig {
   readonly withoutEffect?: readonly string[];
   /** Whether test-only packages run. */
   readonly simulation?: boolean;
+  /** The web server's port and what goes with it; without it processes may bind paths, and nobody can ask for them. */
+  readonly web?: WebConfig | undefined;
 }
 
 export interface Node extends AsyncDisposable {
   readonly name: string;
   readonly kernel: Kernel;
+  /** Where the web server is, to type into a browser of this machine; undefined: nowhere. */
+  readonly url: string | undefined;
   /** Settles when the node should end by itself: a Shutdown command, or an Error that ended it. */
   readonly ended: Promise<Error | undefined>;
   /** Types a line at the console, as a user would. */
@@ -93,13 +99,14 @@ export interface Node extends AsyncDisposable {
 }
 
 /** Why a node could not start, as an exit code's name (docs/operating.md). */
-export type ExitReason = 'homeInUse' | 'homeUnusable' | 'noIdentity' | 'packages' | 'bug';
+export type ExitReason = 'homeInUse' | 'homeUnusable' | 'noIdentity' | 'packages' | 'web' | 'bug';
 
 export function exitReasonOf(error: unknown): ExitReason {
   if (error instanceof HomeError) return error.code === 'in-use' ? 'homeInUse' : 'homeUnusable';
   if (error instanceof StoreError) return error.code === 'locked' ? 'homeInUse' : 'homeUnusable';
   if (error instanceof IdentityError) return 'noIdentity';
   if (error instanceof BundleBuildError) return 'packages';
+  if (error instanceof ListenError) return 'web';
   return 'bug';
 }
 
@@ -109,8 +116,8 @@ export function version(): string {
 }
 
 /**
- * Boots a node. Rejects with HomeError, IdentityError, StoreError or BundleBuildError when it cannot; everything taken is then given
- * back.
+ * Boots a node. Rejects with HomeError, IdentityError, StoreError, ListenError or BundleBuildError when it cannot; everything taken is
+ * then given back.
  */
 export async function bootNode(config: NodeConfig): Promise<Node> {
   const startedAt = performance.now();
@@ -161,7 +168,17 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   const running = kernel;
   parts.defer(() => running.shutdown());
   kernel.debug.setFull((config.verbosity ?? 0) >= EVENTS_FROM);
-  const participants = registerModules(kernel, { store, home, config, accounts });
+  const web = await webOf(config.web, {
+    development: isDevelopment(config),
+    port: kernel.port('http-server'),
+    clock: systemClock,
+    version: version(),
+    figures: () => figuresOf(running.usage().values()),
+  });
+  const participants = registerModules(kernel, { store, home, config, accounts, web });
+  // Before the processes are ended: requests under way get their answers.
+  parts.defer(() => web.module.drain());
+  const listening = config.web === undefined ? undefined : await web.module.listen();
   await bootProcesses(kernel, { home, config, bundled, tell: (text) => say(terminal, text) });
   const control = await serveControl(
     home.path,
@@ -170,9 +187,18 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   if (control !== undefined) parts.use(control);
   for (const line of config.withoutEffect ?? []) say(terminal, line);
   const tookMs = Math.round(performance.now() - startedAt);
-  say(terminal, `${identity.name} is up after ${tookMs} ms. Type help, or Ctrl-C to end.`);
+  const at = listening === undefined ? '' : `, at ${listening.url}`;
+  say(terminal, `${identity.name} is up after ${tookMs} ms${at}. Type help, or Ctrl-C to end.`);
+  if (listening?.metricsUrl !== undefined)
+    say(terminal, `metrics: ${listening.metricsUrl}/metrics`);
   terminal.start();
-  return new RunningNode(kernel, terminal, ending.promise, parts.move());
+  return new RunningNode({
+    kernel,
+    terminal,
+    url: listening?.url,
+    ended: ending.promise,
+    parts: parts.move(),
+  });
 }
 
 /** From this verbosity on the kernel prints every message. */
@@ -181,19 +207,25 @@ const EVENTS_FROM = 3;
 class RunningNode implements Node {
   readonly name: string;
   readonly kernel: Kernel;
+  readonly url: string | undefined;
   readonly ended: Promise<Error | undefined>;
   readonly #terminal: NativeConsole;
   readonly #parts: AsyncDisposableStack;
   #closed: Promise<void> | undefined;
 
-  constructor(
-    kernel: Kernel,
-    terminal: NativeConsole,
-    ended: Promise<Error | undefined>,
-    parts: AsyncDisposableStack,
-  ) {
+  constructor({
+    kernel,
+    terminal,
+    url,
+    ended,
+    parts,
+  }: Pick<Node, 'kernel' | 'url' | 'ended'> & {
+    readonly terminal: NativeConsole;
+    readonly parts: AsyncDisposableStack;
+  }) {
     this.name = kernel.our;
     this.kernel = kernel;
+    this.url = url;
     this.ended = ended;
     this.#terminal = terminal;
     this.#parts = parts;
@@ -216,8 +248,12 @@ class RunningNode implements Node {
   }
 }
 
+function isDevelopment(config: NodeConfig): boolean {
+  return config.development === true || config.fakeNodeName !== undefined;
+}
+
 function openIdentity(config: NodeConfig): Promise<Identity> {
-  if (config.development === true || config.fakeNodeName !== undefined) {
+  if (isDevelopment(config)) {
     return developmentIdentity(config.home, config.fakeNodeName);
   }
   throw new IdentityError(
@@ -273,12 +309,13 @@ interface ModuleParts {
   readonly home: Home;
   readonly config: NodeConfig;
   readonly accounts: Accounts;
+  readonly web: Web;
 }
 
 /** A module is made with its port and registered in one step; none knows another. What can be backed up while it runs is returned. */
 function registerModules(
   kernel: Kernel,
-  { store, home, config, accounts }: ModuleParts,
+  { store, home, config, accounts, web }: ModuleParts,
 ): readonly BackupParticipant[] {
   kernel.registerModule(timer()({ clock: systemClock, port: kernel.port('timer') }));
   kernel.registerModule(
@@ -302,29 +339,8 @@ function registerModules(
     clock: systemClock,
   });
   kernel.registerModule(metered(tables, bookOf('sqlite'), sqliteCharge, noRoom));
+  kernel.registerModule(web.module);
   return [files.backup, keys.backup, tables.backup];
-}
-
-function kvCharge({ package: of, action, value }: KvWork): Charge | undefined {
-  return action.kind === 'Set' ? { package: of, bytes: value.length } : undefined;
-}
-
-/** A statement may write more or less than this; what it did is counted afterwards. What makes room is always let through. */
-function sqliteCharge({ package: of, action, parameters }: SqliteWork): Charge | undefined {
-  if (
-    action.kind !== 'Write' ||
-    /^\s*(DELETE|DROP|VACUUM|ROLLBACK|END)\b/i.test(action.value.statement)
-  )
-    return undefined;
-  return { package: of, bytes: action.value.statement.length + (parameters?.length ?? 0) };
-}
-
-/** As kv and sqlite report what the host refuses. */
-function noRoom(text: string): Answer {
-  return {
-    body: new TextEncoder().encode(JSON.stringify({ Err: { IOError: text } })),
-    send: 'always',
-  };
 }
 
 interface BootParts {

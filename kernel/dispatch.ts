@@ -8,10 +8,11 @@ import type { CapabilitySigner } from './capability-signature.ts';
 import { pruneIncoming, type CapabilityStore } from './capability-store.ts';
 import type { EventDebug } from './event-debug.ts';
 import { SUSPENDED_SENDER_S } from './limits.ts';
+import type { Offered, SendFailure } from './module.ts';
 import type { PrintSink } from './print.ts';
 import type { MaybePromise } from './process-host.ts';
 import type { ModuleMember, Party, Process, ProcessTable } from './process-table.ts';
-import { decideRoute, type Refusal } from './route.ts';
+import { decideRoute, type Refusal, type Route } from './route.ts';
 
 /** Takes messages for other nodes. `signatures` is set when capabilities are attached. */
 export interface RemoteTransport {
@@ -61,16 +62,28 @@ export class Dispatcher {
     if (this.#debug.active && !this.#debug.pass(message, () => this.#resume(source, message))) {
       return undefined;
     }
-    switch (route.kind) {
-      case 'process':
-        return this.#toProcess(route, source, message);
-      case 'module':
-        return this.#toModule(route, source, message);
-      case 'kernel':
-        return this.commands(source, message);
-      case 'net':
-        return this.#toNet(source, message);
+    return this.#enter(route, source, message);
+  }
+
+  /** As `send`, for a module that can hold back what it sends: what became of it, later only when the mailbox is full. */
+  offer(source: ModuleMember, message: KernelMessage): MaybePromise<Offered> {
+    const route = decideRoute<Party>(this.#table, source, message.target);
+    if (route.kind === 'refused') {
+      this.#refuse(route, source, message);
+      return 'refused';
     }
+    if (this.#debug.active && !this.#debug.pass(message, () => this.#resume(source, message))) {
+      return 'taken';
+    }
+    if (route.kind !== 'process' || message.message.kind === 'response') {
+      void this.#enter(route, source, message);
+      return 'taken';
+    }
+    if (route.state === 'zombie') return 'refused';
+    this.#noteArrival(route, message.message.request.capabilities);
+    if (route.host.offer(message)) return 'taken';
+    let offered: Offered = 'taken';
+    return route.host.suspend(message, () => (offered = 'full')).then(() => offered);
   }
 
   /** Takes a message that another node sent; its source is what the transport proved. Says nothing to the sender. */
@@ -98,7 +111,7 @@ export class Dispatcher {
   /** A message of this node could not be delivered; tells its sender if that awaits a response (kernel.md §1.9). */
   failed(message: KernelMessage, kind: SendErrorKind): void {
     if (message.source.node !== this.#table.our) return;
-    this.#fail(this.#table.get(message.source.process), message, kind);
+    this.#fail(this.#table.get(message.source.process), message, kind, 'unreachable');
   }
 
   /** Level-0 to level-2 lines of the kernel itself, or about one process. */
@@ -114,10 +127,24 @@ export class Dispatcher {
   #resume(source: Party, message: KernelMessage): void {
     const route = decideRoute<Party>(this.#table, source, message.target);
     if (route.kind === 'refused') this.#refuse(route, source, message);
-    else if (route.kind === 'process') void this.#toProcess(route, source, message);
-    else if (route.kind === 'module') void this.#toModule(route, source, message);
-    else if (route.kind === 'kernel') this.commands(source, message);
-    else this.#toNet(source, message);
+    else void this.#enter(route, source, message);
+  }
+
+  #enter(
+    route: Exclude<Route<Party>, Refusal>,
+    source: Party,
+    message: KernelMessage,
+  ): MaybePromise<void> {
+    switch (route.kind) {
+      case 'process':
+        return this.#toProcess(route, source, message);
+      case 'module':
+        return this.#toModule(route, source, message);
+      case 'kernel':
+        return this.commands(source, message);
+      case 'net':
+        return this.#toNet(source, message);
+    }
   }
 
   #toProcess(
@@ -126,7 +153,7 @@ export class Dispatcher {
     message: KernelMessage,
   ): MaybePromise<void> {
     const { message: content } = message;
-    if (target.state === 'zombie') return this.#fail(source, message, 'timeout');
+    if (target.state === 'zombie') return this.#fail(source, message, 'timeout', 'gone');
     if (content.kind === 'response') {
       if (target.host.reply(message)) this.#noteArrival(target, content.response.capabilities);
       return undefined;
@@ -159,7 +186,7 @@ export class Dispatcher {
   }
 
   #toNet(source: Party, message: KernelMessage): void {
-    if (this.net === undefined) return this.#fail(source, message, 'offline');
+    if (this.net === undefined) return this.#fail(source, message, 'offline', 'unreachable');
     const { message: content } = message;
     const part = content.kind === 'request' ? content.request : content.response;
     if (part.capabilities.length === 0) return this.net.send(message);
@@ -174,15 +201,21 @@ export class Dispatcher {
     const expects =
       message.message.kind === 'request' && message.message.request.expectsResponse !== undefined;
     this.#say(source === undefined || expects ? 2 : 0, text);
-    this.#fail(source, message, 'timeout');
+    this.#fail(source, message, 'timeout', 'full');
   }
 
-  #fail(source: Party | undefined, message: KernelMessage, kind: SendErrorKind): void {
+  /** `why` is for modules: a guest is told `kind` only. */
+  #fail(
+    source: Party | undefined,
+    message: KernelMessage,
+    kind: SendErrorKind,
+    why: SendFailure,
+  ): void {
     const { message: content } = message;
     if (content.kind !== 'request' || content.request.expectsResponse === undefined) return;
     if (source?.kind === 'process' && source.exists)
       source.host.fail(message.id, kind, message.target);
-    if (source?.kind === 'module') source.queue.failed(message, kind);
+    if (source?.kind === 'module') source.queue.failed(message, kind, why);
   }
 
   #refuse(refusal: Refusal, source: Party, message: KernelMessage): void {
@@ -203,7 +236,8 @@ export class Dispatcher {
         // A killed process's last words (E11).
         return;
     }
-    this.#fail(source, message, 'timeout');
+    const why = refusal.reason === 'unknown-target' ? 'gone' : 'not-permitted';
+    this.#fail(source, message, 'timeout', why);
   }
 
   #refuseRemote(refusal: Refusal, message: KernelMessage): void {

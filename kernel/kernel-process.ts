@@ -16,7 +16,9 @@ import type { KernelMessage, ProcessId } from '../wit/types.ts';
 import type { CapabilityStore } from './capability-store.ts';
 import type { Dispatcher } from './dispatch.ts';
 import type { Journal } from './journal.ts';
-import type { Lifecycle } from './lifecycle.ts';
+import type { Lifecycle, RestartRefusal } from './lifecycle.ts';
+import { PRINT_LOG_ANSWER_LINES_MAX } from './limits.ts';
+import type { PrintLog } from './print-log.ts';
 import { messagingCapability, type Party, type ProcessTable } from './process-table.ts';
 import { describeProcess, describeUsage, type OutsideUse } from './snapshot.ts';
 
@@ -29,11 +31,21 @@ export interface KernelProcessParts {
   readonly nowMs: () => number;
   /** What a process has waiting at modules, and what its package keeps. */
   readonly storageOf: (party: Party) => OutsideUse;
+  /** What was printed lately. */
+  readonly log: PrintLog;
   /** Called for the Shutdown command. */
   readonly onShutdown: () => void;
 }
 
 const NO_REVOKE = 'no-revoke';
+
+const RESTART_REFUSALS: Record<RestartRefusal, (id: ProcessId) => string> = {
+  unknown: (id) => `there is no process ${id}`,
+  'no-component': (id) =>
+    `the component of ${id} could not be loaded when it was started; install its package again`,
+  'too-many': (id) =>
+    `${id} was ended, and there is no room to start it now; it is tried again by itself`,
+};
 
 export class KernelProcess {
   readonly #parts: KernelProcessParts;
@@ -108,6 +120,8 @@ export class KernelProcess {
         };
       case 'KillProcess':
         return this.#kill(command.id, message);
+      case 'RestartProcess':
+        return this.#restart(command.id);
       case 'Shutdown':
         this.#parts.onShutdown();
         return undefined;
@@ -149,8 +163,16 @@ export class KernelProcess {
     return { kind: 'KilledProcess', id };
   }
 
+  #restart(id: ProcessId): KernelResponse {
+    const refusal = this.#parts.lifecycle.restart(id);
+    if (refusal !== undefined)
+      return { kind: 'RestartProcessError', reason: RESTART_REFUSALS[refusal](id) };
+    this.#say(0, `restarted ${id}`);
+    return { kind: 'RestartedProcess', id };
+  }
+
   #debug(debug: KernelDebug): KernelResponse {
-    const { table, capabilities, nowMs, storageOf } = this.#parts;
+    const { table, capabilities, nowMs, storageOf, log } = this.#parts;
     switch (debug.kind) {
       case 'ProcessMap': {
         const parties = [...table.all()].filter((party) => party.exists);
@@ -174,6 +196,10 @@ export class KernelProcess {
           kind: 'Process',
           process: party?.exists === true ? describeProcess(party) : undefined,
         };
+      }
+      case 'Logs': {
+        const limit = Math.min(debug.limit, PRINT_LOG_ANSWER_LINES_MAX);
+        return { kind: 'Logs', ...log.read(debug.after, limit) };
       }
       case 'HasCap': {
         const holder = table.get(debug.on);

@@ -36,6 +36,7 @@ import { LocalLink, type LinkParts } from './local-link.ts';
 import type { KernelPort, RuntimeModule } from './module.ts';
 import { ModuleQueue } from './module-queue.ts';
 import { bootRequests } from './on-exit.ts';
+import { PrintLog } from './print-log.ts';
 import type { PrintSink } from './print.ts';
 import {
   messagingCapability,
@@ -61,6 +62,8 @@ export interface KernelOptions {
   /** What packages use of the node's storage; absent: nobody accounts for it. */
   readonly storage?: StorageUse;
   readonly clock?: Clock;
+  /** Unix time in milliseconds; default: this machine's. */
+  readonly wallMs?: () => number;
   readonly ids?: Ids;
   /** Somebody with the right to asked for a shutdown; called once. */
   readonly onShutdown?: () => void;
@@ -104,19 +107,20 @@ export class Kernel {
     this.#storage = options.storage;
     this.clock = options.clock ?? systemClock;
     this.#store = options.store;
-    this.#sink = options.sink;
+    const log = new PrintLog(options.sink, options.wallMs ?? Date.now);
+    this.#sink = log;
     this.#ids = options.ids ?? new RandomIds();
     this.#timers = new TimerWheel(this.clock);
     this.#table = new ProcessTable(options.our);
     this.#journal = new Journal(options.store);
     this.#capabilities = new CapabilityStore(options.our, this.#journal);
     this.#signer = new CapabilitySigner(options.seed);
-    this.debug = new EventDebug(options.our, options.sink);
+    this.debug = new EventDebug(options.our, log);
     this.#dispatcher = new Dispatcher({
       table: this.#table,
       capabilities: this.#capabilities,
       signer: this.#signer,
-      sink: options.sink,
+      sink: log,
       debug: this.debug,
     });
     this.#lifecycle = this.#makeLifecycle(options.engine, options.harts);
@@ -128,6 +132,7 @@ export class Kernel {
       lifecycle: this.#lifecycle,
       nowMs: () => this.clock.nowMs(),
       storageOf: (party) => this.#outside(party),
+      log,
       onShutdown: () => options.onShutdown?.(),
     });
     this.#dispatcher.commands = (source, message) => commands.handle(source, message);
@@ -174,14 +179,20 @@ export class Kernel {
       if (found === undefined) throw new Error(`no runtime module ${address.process}`);
       return found;
     };
+    const complete: (message: Parameters<KernelPort['send']>[0]) => KernelMessage = (message) => ({
+      ...message,
+      id: message.id ?? this.#ids.id53(),
+      source: address,
+      target: this.#dispatcher.resolve(message.target),
+    });
     return {
       our: address,
       send: (message) => {
-        const id = message.id ?? this.#ids.id53();
-        const target = this.#dispatcher.resolve(message.target);
-        void this.#dispatcher.send(member(), { ...message, id, source: address, target });
-        return id;
+        const completed = complete(message);
+        void this.#dispatcher.send(member(), completed);
+        return completed.id;
       },
+      offer: (message) => this.#dispatcher.offer(member(), complete(message)),
       grant: (process, capabilities) => this.grant(process, capabilities),
       print: (verbosity, text) => this.#dispatcher.say(verbosity, text, address.process),
     };

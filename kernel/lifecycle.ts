@@ -43,6 +43,10 @@ export interface NewProcess extends ProcessSettings {
 
 export type InitializeRefusal = 'unsafe-id' | 'is-kernel' | 'exists';
 export type RunRefusal = 'unknown' | 'zombie' | 'too-many';
+export type RestartRefusal = 'unknown' | 'no-component' | 'too-many';
+
+/** Of the reason that Usage shows; the whole of it was printed. */
+const LAST_END_CHARS_MAX = 200;
 
 export class Lifecycle {
   readonly #parts: LifecycleParts;
@@ -105,6 +109,28 @@ export class Lifecycle {
     if (process.persistent) this.#parts.journal.add({ kind: 'delete-process', id });
     if (options.revoke) this.#parts.capabilities.revokeAll(id);
     return true;
+  }
+
+  /**
+   * Ends the present instance and starts a fresh one at once, whatever its on-exit says; entry and capabilities stay. One that
+   * waits for its restart starts now. Our extension.
+   */
+  restart(id: ProcessId): RestartRefusal | undefined {
+    const process = this.#parts.table.process(id);
+    if (process === undefined) return 'unknown';
+    if (process.state === 'initialized' || process.state === 'starting') return undefined;
+    if (process.image === undefined && process.bytes === undefined) return 'no-component';
+    const { guest } = process;
+    if (guest !== undefined) {
+      this.#account(process, guest);
+      process.lastEnd = 'restarted by command';
+    }
+    if (process.pendingRestart !== undefined) this.#parts.clock.cancel(process.pendingRestart);
+    this.#backoffs.delete(id);
+    this.#retire(process);
+    guest?.kill();
+    this.#again(process);
+    return process.exists ? undefined : 'too-many';
   }
 
   /** Changes the on-exit of the process map and with it whether the process is on disk. */
@@ -185,6 +211,7 @@ export class Lifecycle {
   #notStarted(process: Process, reason: string): void {
     if (process.state === 'removed') return;
     process.state = 'zombie';
+    process.lastEnd = `could not start: ${firstLine(reason)}`;
     process.guest = undefined;
     process.bytes = undefined;
     process.host.close();
@@ -201,12 +228,18 @@ export class Lifecycle {
     } else {
       dispatcher.say(1, `${process.id} ${end.kind}`);
     }
-    const usage = guest.usage();
-    process.pastFuel += usage.fuel;
-    process.pastCpuMs += usage.cpuMs;
+    process.lastEnd = end.kind === 'trapped' ? firstLine(end.report) : end.kind;
+    this.#account(process, guest);
     this.#exit(process);
     // Nobody waits for it: the next command's batch comes after it anyway.
     journal.commit()?.catch((error: unknown) => this.#unwritten(process.id, error));
+  }
+
+  /** Adds what an instance used to what its process used. */
+  #account(process: Process, guest: Guest): void {
+    const usage = guest.usage();
+    process.pastFuel += usage.fuel;
+    process.pastCpuMs += usage.cpuMs;
   }
 
   #exit(process: Process): void {
@@ -228,15 +261,22 @@ export class Lifecycle {
     const uptimeS = (clock.nowMs() - process.startedAtMs) / 1000;
     const { state, waitS } = nextBackoff(this.#backoffs.get(process.id) ?? FRESH_BACKOFF, uptimeS);
     this.#backoffs.set(process.id, state);
+    this.#retire(process);
+    if (waitS === 0) return this.#again(process);
+    process.pendingRestart = clock.schedule(() => this.#again(process), waitS * 1000);
+  }
+
+  /** The instance is over and another one will follow. */
+  #retire(process: Process): void {
     const { onExit } = process.host;
     process.host.close();
     process.guest = undefined;
     process.exists = false;
     process.state = 'backoff';
-    for (const module of this.#parts.table.modules) module.queue.processGone(process.id);
+    for (const module of this.#parts.table.modules) {
+      module.queue.processGone(process.id, 'restarting');
+    }
     if (process.onExit !== onExit) this.setOnExit(process, onExit);
-    if (waitS === 0) return this.#again(process);
-    process.pendingRestart = clock.schedule(() => this.#again(process), waitS * 1000);
   }
 
   #again(process: Process): void {
@@ -263,7 +303,7 @@ export class Lifecycle {
     this.#stop(process);
     for (const module of table.modules) {
       module.queue.cancel(process.address, 'its requester was killed');
-      module.queue.processGone(process.id);
+      module.queue.processGone(process.id, 'ended');
     }
   }
 
@@ -283,6 +323,11 @@ export class Lifecycle {
       `could not write the process map after the end of ${id}: ${reason}`,
     );
   }
+}
+
+function firstLine(text: string): string {
+  const line = text.trimStart().split('\n', 1)[0] ?? '';
+  return line.length > LAST_END_CHARS_MAX ? `${line.slice(0, LAST_END_CHARS_MAX)}…` : line;
 }
 
 /** What of a process is kept on disk besides its capabilities. */

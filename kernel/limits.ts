@@ -30,5 +30,13 @@ export const TIMER_TICK_MS = 8;
 export const TIMER_SLEEP_MS_MAX = 60 * 60 * 1000;
 /** The internal vfs read of `spawn` (kernel.md §2.2), in seconds. */
 export const SPAWN_READ_S = 5;
+/** Printouts the kernel remembers for whoever may ask; the oldest go first. */
+export const PRINT_LOG_LINES_MAX = 4_000;
+/** Characters of those printouts together. */
+export const PRINT_LOG_CHARS_MAX = 4_000_000;
+/** Characters of one of them that are remembered. */
+export const PRINT_LOG_LINE_CHARS_MAX = 8_192;
+/** Printouts in one answer to a Logs command. */
+export const PRINT_LOG_ANSWER_LINES_MAX = 1_000;
 /** Random bytes drawn from the operating system at a time. */
 export const RANDOM_POOL_BYTES = 8_192;

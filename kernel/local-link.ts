@@ -78,7 +78,12 @@ export class LocalLink implements KernelLink {
   }
 
   dropCapabilities(capabilities: readonly Capability[]): MaybePromise<void> {
-    this.#parts.capabilities.drop(this.#process, capabilities);
+    const droppable = capabilities.filter((capability) => {
+      if (!this.#limits(capability)) return true;
+      this.#say(0, `keeps what limits it: ${capability.issuer.process} ${capability.params}`);
+      return false;
+    });
+    this.#parts.capabilities.drop(this.#process, droppable);
     return this.#committed('drop-capabilities');
   }
 
@@ -124,6 +129,13 @@ export class LocalLink implements KernelLink {
     return this.#parts.sink.print({ verbosity, process: id, text: `${printPrefix}${text}` });
   }
 
+  /** Whether the module that issued it says that it narrows what its holder may do (kernel/module.ts). */
+  #limits(capability: Capability): boolean {
+    const { issuer } = capability;
+    if (issuer.node !== this.#process.address.node) return false;
+    return this.#parts.table.module(issuer.process)?.queue.limits(capability) ?? false;
+  }
+
   /** Steps 2 to 7 of kernel.md §2.2, grants before run (H12). */
   #spawnNow(options: SpawnOptions, wasm: Uint8Array): Result<ProcessId, SpawnError> {
     const { table, capabilities, ids } = this.#parts;
@@ -141,7 +153,10 @@ export class LocalLink implements KernelLink {
         witVersion: parent.witVersion,
         onExit: options.onExit,
         public: options.public,
-        capabilities: capabilities.filterOutgoing(parent, options.requestCapabilities),
+        capabilities: [
+          ...capabilities.filterOutgoing(parent, options.requestCapabilities),
+          ...capabilities.all(parent).filter((held) => this.#limits(held)),
+        ],
       },
       wasm,
     );

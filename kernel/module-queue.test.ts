@@ -1,9 +1,9 @@
 /** How the kernel runs runtime modules: answers, order, cancellation, quotas (style guide §3.1, runtime-modules.md §1.2). */
 import { describe, expect, test } from 'vitest';
 import { processId } from '../wit/address.ts';
-import { MODULE_JOBS_PER_SOURCE_MAX } from './limits.ts';
+import { MAILBOX_MESSAGES_MAX, MODULE_JOBS_PER_SOURCE_MAX } from './limits.ts';
 import type { Answer, KernelPort, ModuleRequest, RuntimeModule } from './module.ts';
-import { bytesOf, settle, TestNode, textOf, type GuestApi } from './testing.ts';
+import { bytesOf, requestOf, settle, TestNode, textOf, type GuestApi } from './testing.ts';
 
 const A = 'a:pkg:sys';
 const B = 'b:pkg:sys';
@@ -338,6 +338,68 @@ test('a module that asks gets its response or its send error, with the id send r
   await settle();
   expect(seen).toEqual(['sent', 'sent', 'offline 1', 'response 0']);
   await expect(port.grant(processId('no:such:process'), [])).resolves.toBe(false);
+});
+
+/** A module that notes what it is told about others. */
+function witness(seen: string[]): RuntimeModule<never> {
+  return {
+    name: 'store',
+    public: true,
+    decode: () => ({ ok: false, error: undefined }),
+    handle: () => Promise.resolve(undefined),
+    onSendError: (_error, _id, why) => seen.push(why),
+    onProcessGone: (process, ending) => seen.push(`${process} ${ending}`),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+test('H15 a module is told whether a process that ended comes back', async () => {
+  const node = new TestNode();
+  const seen: string[] = [];
+  node.kernel.registerModule(witness(seen));
+  const over = (): Promise<void> => Promise.resolve();
+  const stays = async (guest: GuestApi): Promise<void> => void (await guest.receive());
+  await node.start('none:pkg:sys', over);
+  await node.start('requests:pkg:sys', over, { onExit: { kind: 'requests', requests: [] } });
+  let starts = 0;
+  await node.start('again:pkg:sys', (guest) => (starts++ === 0 ? over() : stays(guest)), {
+    onExit: { kind: 'restart' },
+  });
+  await node.start('killed:pkg:sys', stays, { onExit: { kind: 'restart' } });
+  await node.kernel.kill(processId('killed:pkg:sys'));
+  await settle();
+  expect(seen.filter((each) => !each.startsWith('again'))).toEqual([
+    'none:pkg:sys ended',
+    'requests:pkg:sys ended',
+    'killed:pkg:sys ended',
+  ]);
+  expect(seen.filter((each) => each.startsWith('again'))).toEqual(['again:pkg:sys restarting']);
+});
+
+test('a module is told why its request reached nobody', async () => {
+  const node = new TestNode();
+  const seen: string[] = [];
+  const port = node.kernel.registerModule(witness(seen));
+  const ask = (target: string): void => {
+    const [name = '', process = ''] = target.split('@');
+    port.send({
+      target: { node: name, process: processId(process) },
+      rsvp: undefined,
+      message: { kind: 'request', request: requestOf({ expectsResponse: 5 }) },
+      blob: undefined,
+    });
+  };
+  const stays = async (guest: GuestApi): Promise<void> => {
+    await new Promise(() => guest);
+  };
+  await node.start(A, stays);
+  await node.start(B, stays, { public: true });
+  ask(`our@${A}`);
+  ask('our@no:such:process');
+  ask('bob.os@b:pkg:sys');
+  for (let sent = 0; sent <= MAILBOX_MESSAGES_MAX; sent++) ask(`our@${B}`);
+  await settle();
+  expect(seen).toEqual(['not-permitted', 'gone', 'unreachable', 'full']);
 });
 
 test('two modules of one name are a mistake of the composition root', () => {

@@ -2,13 +2,27 @@
  * Runs a RuntimeModule for the kernel: requests are decoded in arrival order; work with equal keys runs one after another; answers
  * become responses; a killed requester's work is aborted; one source cannot pile up work without bound (style guide §3.1, 7 - 9).
  */
-import { formatAddress, packageOf } from '../wit/address.ts';
+import { formatAddress, packageOf, sameAddress } from '../wit/address.ts';
 import { capabilityKey } from '../wit/json.ts';
 import { plainResponse } from '../wit/message.ts';
-import type { Address, KernelMessage, PackageId, ProcessId, SendErrorKind } from '../wit/types.ts';
+import type {
+  Address,
+  Capability,
+  KernelMessage,
+  PackageId,
+  ProcessId,
+  SendErrorKind,
+} from '../wit/types.ts';
 import { MODULE_JOBS_PER_PACKAGE_MAX, MODULE_JOBS_PER_SOURCE_MAX } from './limits.ts';
 import { SuspendedSenders } from './mailbox.ts';
-import type { Answer, Caller, ModuleRequest, RuntimeModule } from './module.ts';
+import type {
+  Answer,
+  Caller,
+  ModuleRequest,
+  ProcessEnding,
+  RuntimeModule,
+  SendFailure,
+} from './module.ts';
 import type { ModuleMember, Party } from './process-table.ts';
 import type { TimerWheel } from './timer-wheel.ts';
 
@@ -35,7 +49,7 @@ interface Source {
   readonly abort: AbortController;
 }
 
-const STRANGER: Caller = { exists: false, holds: () => false };
+const STRANGER: Caller = { exists: false, holds: () => false, heldFrom: () => [] };
 
 export class ModuleQueue {
   readonly #member: ModuleMember;
@@ -111,12 +125,12 @@ export class ModuleQueue {
   }
 
   /** A request the module sent failed. Told in a later microtask, so that the module knows the id by then. */
-  failed(message: KernelMessage, kind: SendErrorKind): void {
+  failed(message: KernelMessage, kind: SendErrorKind, why: SendFailure): void {
     if (this.#module.onSendError === undefined) return;
     const error = { kind, target: message.target, message: message.message, blob: message.blob };
     queueMicrotask(() => {
       try {
-        this.#module.onSendError?.(error, message.id);
+        this.#module.onSendError?.(error, message.id, why);
       } catch (cause) {
         this.#bug('taking a send error', message, cause);
       }
@@ -133,11 +147,21 @@ export class ModuleQueue {
   }
 
   /** Tells the module that a process has ended, after its work was cancelled or while the rest of it still runs. */
-  processGone(process: ProcessId): void {
+  processGone(process: ProcessId, ending: ProcessEnding): void {
     try {
-      this.#module.onProcessGone?.(process);
+      this.#module.onProcessGone?.(process, ending);
     } catch (error) {
       this.#needs.report(`bug in ${this.#member.id} at the end of ${process}: ${String(error)}`);
+    }
+  }
+
+  /** Whether the module says that this capability of its own limits its holder; what it cannot say counts as yes. */
+  limits(capability: Capability): boolean {
+    try {
+      return this.#module.limits?.(capability) ?? false;
+    } catch (error) {
+      this.#needs.report(`bug in ${this.#member.id} judging a capability: ${String(error)}`);
+      return true;
     }
   }
 
@@ -255,6 +279,7 @@ function moduleRequest(
   if (message.message.kind !== 'request') return undefined;
   const { request } = message.message;
   return {
+    id: message.id,
     source: message.source,
     local: sender !== undefined,
     rsvp: message.rsvp,
@@ -262,6 +287,7 @@ function moduleRequest(
     blob: message.blob,
     metadata: request.metadata,
     expectsResponse: request.expectsResponse !== undefined,
+    timeoutS: request.expectsResponse === undefined ? undefined : Number(request.expectsResponse),
     capabilities: request.capabilities,
     caller: sender === undefined ? STRANGER : callerOf(sender),
   };
@@ -271,5 +297,7 @@ function callerOf(sender: Party): Caller {
   return {
     exists: sender.exists,
     holds: (capability) => sender.held.has(capabilityKey(capability)),
+    heldFrom: (issuer) =>
+      [...sender.held.values()].filter((held) => sameAddress(held.issuer, issuer)),
   };
 }

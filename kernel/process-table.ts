@@ -90,6 +90,8 @@ export class Process extends Member {
   /** The wait for its next start, while in state backoff. */
   pendingRestart: TimerHandle | undefined = undefined;
   restarts = 0;
+  /** Why its last instance ended, in one line. */
+  lastEnd: string | undefined = undefined;
   received = 0;
   sent = 0;
   /** What its earlier instances used. */

@@ -54,6 +54,7 @@ export function describeUsage(party: Party, nowMs: number, outside: OutsideUse):
     mailboxBytes: mailbox.bytes,
     uptimeMs: party.state === 'running' ? nowMs - party.startedAtMs : 0,
     restarts: party.restarts,
+    lastEnd: party.lastEnd,
     queuedOperations: outside.queuedOperations,
     ...(outside.package === undefined ? {} : { package: outside.package }),
   };

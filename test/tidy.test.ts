@@ -29,7 +29,7 @@ function sources(folder: string): string[] {
 
 const files = ['wit', 'kernel', 'runtime-modules', 'processes', 'kit', 'extensions', 'test']
   .flatMap(sources)
-  .concat('main.ts', 'node.ts')
+  .concat('main.ts', 'node.ts', 'flags.ts', 'web.ts', 'charges.ts')
   .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
 
 interface Import {

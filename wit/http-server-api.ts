@@ -16,6 +16,7 @@ import {
   unit,
   type Decoded,
 } from './codec.ts';
+import { processId } from './codec-ids.ts';
 
 /** Kinds of WebSocket frames, on both sides of the socket. */
 export const wsMessageType = union({
@@ -66,7 +67,8 @@ export const httpServerError = union({
 });
 export type HttpServerError = Decoded<typeof httpServerError>;
 
-export const httpServerResponse = union({ Ok: unit, Err: httpServerError });
+/** A Rust `Result<(), E>`: success is `{"Ok":null}`, not `"Ok"`. */
+export const httpServerResponse = union({ Ok: option(unit), Err: httpServerError });
 
 /** An HTTP request as a process receives it; the request's body is the blob, always there. */
 export const incomingHttpRequest = record({
@@ -101,3 +103,19 @@ export type HttpServerRequest = Decoded<typeof httpServerRequest>;
 /** A process's answer to `Http`; the body is the blob. */
 export const httpResponse = record({ status: u16, headers: dictionary(text) });
 export type HttpResponse = Decoded<typeof httpResponse>;
+
+/** The body of a request to `/rpc:distro:sys/message` (runtime-modules.md §6.10), from kit and other programs of this machine. */
+export const rpcRequest = record({
+  process: processId,
+  node: option(text),
+  /** Without effect, as `context`. */
+  inherit: option(bool),
+  expects_response: option(u64),
+  body: option(text),
+  metadata: option(text),
+  context: option(text),
+  mime: option(text),
+  /** The blob, in base64. */
+  data: option(text),
+});
+export type RpcRequest = Decoded<typeof rpcRequest>;

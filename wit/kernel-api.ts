@@ -16,6 +16,7 @@ import {
   optional,
   textOf,
   u32Of,
+  u64Of,
   variant,
 } from './kernel-json.ts';
 import type { Capability, OnExit, ProcessId, Result } from './types.ts';
@@ -38,14 +39,17 @@ export type KernelCommand =
       readonly capabilities: readonly Capability[];
     }
   | { readonly kind: 'SetOnExit'; readonly target: ProcessId; readonly onExit: OnExit }
-  | { readonly kind: 'RunProcess' | 'KillProcess'; readonly id: ProcessId }
+  /** `RestartProcess` is our extension: a fresh instance at once, under the same entry and capabilities. */
+  | { readonly kind: 'RunProcess' | 'KillProcess' | 'RestartProcess'; readonly id: ProcessId }
   | { readonly kind: 'Shutdown' }
   | { readonly kind: 'Debug'; readonly debug: KernelDebug };
 
-/** `Usage` is our extension: what every process has used so far. */
+/** `Usage` and `Logs` are our extensions: what every process has used so far, and what was printed lately. */
 export type KernelDebug =
   | { readonly kind: 'ProcessMap' | 'Usage' }
   | { readonly kind: 'Process'; readonly id: ProcessId }
+  /** Printouts after number `after` (0: the newest), at most `limit`. */
+  | { readonly kind: 'Logs'; readonly after: number; readonly limit: number }
   | { readonly kind: 'HasCap'; readonly on: ProcessId; readonly capability: Capability };
 
 /** An entry of the process map as `Debug` shows it. */
@@ -74,6 +78,8 @@ export interface ProcessUsage {
   /** Since its last start; 0 when it does not run. */
   readonly uptimeMs: number;
   readonly restarts: number;
+  /** Why it last ended or could not start, in one line; undefined while it never did. */
+  readonly lastEnd?: string | undefined;
   /** Requests that runtime modules have taken from it and not finished. */
   readonly queuedOperations?: number;
   /** Of its package, all its processes together; absent where storage is not accounted for. */
@@ -88,10 +94,24 @@ export interface PackageUsage {
   readonly openHandles: number;
 }
 
+/** One printout. */
+export interface LogLine {
+  /** Counts up by one. */
+  readonly seq: number;
+  /** Unix time in milliseconds. */
+  readonly timeMs: number;
+  readonly verbosity: number;
+  readonly process: ProcessId;
+  readonly text: string;
+}
+
 export type KernelResponse =
   | { readonly kind: 'InitializedProcess' | 'InitializeProcessError' }
   | { readonly kind: 'StartedProcess' | 'RunProcessError' }
-  | { readonly kind: 'KilledProcess'; readonly id: ProcessId }
+  | { readonly kind: 'KilledProcess' | 'RestartedProcess'; readonly id: ProcessId }
+  /** A sentence. */
+  | { readonly kind: 'RestartProcessError'; readonly reason: string }
+  | { readonly kind: 'Logs'; readonly lines: readonly LogLine[]; readonly next: number }
   | { readonly kind: 'ProcessMap'; readonly processes: ReadonlyMap<ProcessId, ProcessDescription> }
   | { readonly kind: 'Process'; readonly process: ProcessDescription | undefined }
   | { readonly kind: 'HasCap'; readonly has: boolean | undefined }
@@ -150,6 +170,7 @@ function command(tree: JsonValue): KernelCommand {
     }
     case 'RunProcess':
     case 'KillProcess':
+    case 'RestartProcess':
       return { kind: name, id: idOf(payload) };
     case 'Debug':
       return { kind: name, debug: debugOf(payload) };
@@ -182,6 +203,10 @@ function debugOf(tree: JsonValue | undefined): KernelDebug {
   const [name, payload] = variant(tree, 'Debug');
   if (name === 'ProcessMap' || name === 'Usage') return { kind: name };
   if (name === 'Process') return { kind: name, id: idOf(payload) };
+  if (name === 'Logs') {
+    const [after, limit] = fields(payload, ['after', 'limit']);
+    return { kind: name, after: Number(u64Of(after ?? null)), limit: u32Of(limit ?? null) };
+  }
   if (name !== 'HasCap') throw new Mismatch(`unknown debug command ${JSON.stringify(name)}`);
   const [on, cap] = fields(payload, ['on', 'cap']);
   return { kind: name, on: idOf(on), capability: capabilityOf(cap) };
@@ -217,6 +242,7 @@ function commandTree(value: KernelCommand): JsonValue {
       return { SetOnExit: { target: value.target, on_exit: onExitTree(value.onExit) } };
     case 'RunProcess':
     case 'KillProcess':
+    case 'RestartProcess':
       return { [value.kind]: value.id };
     case 'Debug':
       return { Debug: debugTree(value.debug) };
@@ -225,6 +251,7 @@ function commandTree(value: KernelCommand): JsonValue {
 
 function debugTree(value: KernelDebug): JsonValue {
   if (value.kind === 'Process') return { Process: value.id };
+  if (value.kind === 'Logs') return { Logs: { after: value.after, limit: value.limit } };
   if (value.kind !== 'HasCap') return value.kind;
   return { HasCap: { on: value.on, cap: capabilityTree(value.capability) } };
 }
@@ -232,7 +259,12 @@ function debugTree(value: KernelDebug): JsonValue {
 function responseTree(response: KernelResponse): JsonValue {
   switch (response.kind) {
     case 'KilledProcess':
-      return { KilledProcess: response.id };
+    case 'RestartedProcess':
+      return { [response.kind]: response.id };
+    case 'RestartProcessError':
+      return { RestartProcessError: response.reason };
+    case 'Logs':
+      return { Debug: { Logs: { lines: response.lines.map(lineTree), next: response.next } } };
     case 'ProcessMap':
       return { Debug: { ProcessMap: mapTree(response.processes, descriptionTree) } };
     case 'Process':
@@ -264,6 +296,10 @@ function descriptionTree(value: ProcessDescription): JsonObject {
   };
 }
 
+function lineTree({ seq, timeMs, verbosity, process, text }: LogLine): JsonObject {
+  return { seq, time_ms: Math.round(timeMs), verbosity, process, text };
+}
+
 function packageTree({ diskBytes, diskBytesMax, openHandles }: PackageUsage): JsonObject {
   return {
     disk_bytes: diskBytes ?? null,
@@ -286,6 +322,7 @@ function usageTree(value: ProcessUsage): JsonObject {
     capabilities: value.capabilities,
     uptime_ms: Math.round(value.uptimeMs),
     restarts: value.restarts,
+    last_end: value.lastEnd ?? null,
     queued_operations: value.queuedOperations ?? 0,
     ...(value.package === undefined ? {} : { package: packageTree(value.package) }),
   };

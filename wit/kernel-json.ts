@@ -131,7 +131,7 @@ export function u32Of(tree: JsonValue): number {
   return tree;
 }
 
-function u64Of(tree: JsonValue): U64 {
+export function u64Of(tree: JsonValue): U64 {
   if ((typeof tree === 'number' && tree >= 0) || (typeof tree === 'bigint' && tree >= 0n))
     return tree;
   throw new Mismatch('expected an unsigned 64-bit integer');

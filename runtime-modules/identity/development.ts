@@ -1,19 +1,25 @@
 /**
  * A made-up identity for development nodes (`npm start`, `--fake-node-name`): a name nobody owns and an Ed25519 key, made once and
- * kept in the home, readable by its owner only. Real identities (keyfile, registration) are another module's.
+ * kept in the home, readable by its owner only. All else that a node keeps secret is derived from that key. Real identities
+ * (keyfile, registration) are another module's.
  */
 import {
   createPrivateKey,
   createPublicKey,
+  createSecretKey,
   generateKeyPairSync,
+  hkdfSync,
   type KeyObject,
 } from 'node:crypto';
 import { chmod, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { FILE_KEY_BYTES, sealKeyfile, SESSION_SECRET_BYTES } from './keyfile.ts';
+import { encodeKeyfile } from './keyfile-format.ts';
+import type { LoginIdentity } from './login-identity.ts';
+import { Secret } from './secret.ts';
 
-/** What a node is to others. `networkingKey` never leaves it. */
-export interface Identity {
-  readonly name: string;
+/** What a node is to others, and what logging in to it needs. `networkingKey` never leaves it. */
+export interface Identity extends LoginIdentity {
   /** Ed25519, the one that signs capabilities and handshakes. */
   readonly networkingKey: KeyObject;
   /** The 32 bytes of its public half, as lower-case hex. */
@@ -30,6 +36,8 @@ export class IdentityError extends Error {
 }
 
 export const DEVELOPMENT_KEY_FILE = '.development-key';
+/** What the keyfile of a development node opens with; the reference's fake nodes use it as it is, unhashed (networking.md §15). */
+export const DEVELOPMENT_PASSWORD = 'secret';
 const NAME_LENGTH_MAX = 63;
 const NAME = /^[a-z0-9-]+(\.[a-z0-9-]+)+$/;
 
@@ -114,5 +122,53 @@ function decode(path: string, content: string): Identity {
 function identity(name: string, networkingKey: KeyObject): Identity {
   const jwk = createPublicKey(networkingKey).export({ format: 'jwk' });
   const publicKeyHex = Buffer.from(jwk.x as string, 'base64url').toString('hex');
-  return { name, networkingKey, publicKeyHex };
+  const seed = networkingKey.export({ format: 'raw-private' });
+  const secret = derive(seed, 'session secret', SESSION_SECRET_BYTES);
+  const sessionSecret = new Secret(createSecretKey(secret));
+  for (const bytes of [seed, secret]) bytes.fill(0);
+  let keyfile: Promise<Uint8Array> | undefined;
+  return {
+    name,
+    networkingKey,
+    publicKeyHex,
+    development: true,
+    sessionSecret,
+    unlock: () => Promise.resolve(true),
+    // Made when somebody first logs in, and once: it takes a key derivation. A failure is not kept.
+    async encryptedKeyfile() {
+      keyfile ??= keyfileOf(name, networkingKey);
+      try {
+        return Uint8Array.from(await keyfile);
+      } catch (error) {
+        keyfile = undefined;
+        throw error;
+      }
+    },
+  };
+}
+
+/** The same bytes at every start, salt and nonces included, so that a copy somebody saved stays the keyfile of this node. */
+async function keyfileOf(name: string, networkingKey: KeyObject): Promise<Uint8Array> {
+  const seed = networkingKey.export({ format: 'raw-private' });
+  const sessionSecret = derive(seed, 'session secret', SESSION_SECRET_BYTES);
+  const fileKey = derive(seed, 'file key', FILE_KEY_BYTES);
+  let asked = 0;
+  // One key encrypts one plaintext per nonce, and always the same: nothing is learnt from seeing it twice.
+  const entropy = (bytes: number): Uint8Array => derive(seed, `keyfile ${(asked += 1)}`, bytes);
+  try {
+    return encodeKeyfile(
+      await sealKeyfile(
+        { username: name, routers: [] },
+        { seed, sessionSecret, fileKey },
+        DEVELOPMENT_PASSWORD,
+        entropy,
+      ),
+    );
+  } finally {
+    for (const bytes of [seed, sessionSecret, fileKey]) bytes.fill(0);
+  }
+}
+
+function derive(seed: Uint8Array, purpose: string, bytes: number): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', seed, '', `hyperloom development ${purpose}`, bytes));
 }

@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { DEVELOPMENT_KEY_FILE, developmentIdentity, isDevelopmentName } from './development.ts';
 import { openHome, wipeHome } from './home.ts';
+import { openKeyfile } from './keyfile.ts';
+import { decodeKeyfile } from './keyfile-format.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -133,5 +135,33 @@ describe('the home folder', () => {
   test('F19 a home of another layout is refused', async () => {
     await writeFile(join(folder, '.hyperloom'), '{"layout":2}');
     await expect(openHome(folder)).rejects.toMatchObject({ code: 'other-layout' });
+  });
+});
+
+describe('what a development node logs in with', () => {
+  test('M164 any password opens it, and its keyfile is a real one with the password of fake nodes', async () => {
+    const identity = await developmentIdentity(folder, 'alice.dev');
+    expect(identity.development).toBe(true);
+    expect(await identity.unlock('0x00')).toBe(true);
+    const bytes = await identity.encryptedKeyfile();
+    const keyfile = decodeKeyfile(bytes);
+    if (!keyfile.ok) throw new Error(keyfile.error);
+    expect(keyfile.value.username).toBe('alice.dev');
+    const opened = await openKeyfile(keyfile.value, 'secret');
+    if (!opened.ok) throw new Error(opened.error);
+    using secrets = opened.value;
+    expect(secrets.networkingKey().equals(identity.networkingKey)).toBe(true);
+    expect(secrets.sessionKey().reveal().equals(identity.sessionSecret.reveal())).toBe(true);
+  });
+
+  test('sessions and the keyfile survive a restart, and are of this node only', async () => {
+    const first = await developmentIdentity(folder, 'alice.dev');
+    const second = await developmentIdentity(folder, undefined);
+    expect(second.sessionSecret.reveal().equals(first.sessionSecret.reveal())).toBe(true);
+    expect(await second.encryptedKeyfile()).toEqual(await first.encryptedKeyfile());
+    const other = await mkdtemp(join(tmpdir(), 'hyperloom-home-'));
+    const stranger = await developmentIdentity(other, 'alice.dev');
+    expect(stranger.sessionSecret.reveal().equals(first.sessionSecret.reveal())).toBe(false);
+    await rm(other, { recursive: true });
   });
 });

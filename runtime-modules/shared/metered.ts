@@ -36,8 +36,8 @@ export function metered<Work>(
       return module.handle(work, signal);
     },
     onResponse: (message) => module.onResponse?.(message),
-    onSendError: (error, id) => module.onSendError?.(error, id),
-    onProcessGone: (process) => module.onProcessGone?.(process),
+    onSendError: (error, id, why) => module.onSendError?.(error, id, why),
+    onProcessGone: (process, ending) => module.onProcessGone?.(process, ending),
     [Symbol.asyncDispose]: () => module[Symbol.asyncDispose](),
   };
 }

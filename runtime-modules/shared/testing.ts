@@ -2,7 +2,7 @@
  * Drives a runtime module as the kernel does, with made-up requests: decode, then handle, in order per key. Ships beside the
  * modules so that their tests enter through the boundary; it is no kernel and checks no messaging rights.
  */
-import { address, moduleId, OUR } from '../../wit/address.ts';
+import { address, moduleId, OUR, sameAddress } from '../../wit/address.ts';
 import { capabilityKey } from '../../wit/json.ts';
 import type {
   Address,
@@ -10,8 +10,15 @@ import type {
   KernelMessage,
   LazyLoadBlob,
   ProcessId,
+  U64,
 } from '../../wit/types.ts';
-import type { Answer, KernelPort, ModuleRequest, RuntimeModule } from '../../kernel/module.ts';
+import type {
+  Answer,
+  KernelPort,
+  ModuleRequest,
+  Offered,
+  RuntimeModule,
+} from '../../kernel/module.ts';
 import type { Clock } from './clock.ts';
 import { KeyedLock } from './keyed-lock.ts';
 
@@ -30,6 +37,10 @@ export interface Asked {
   readonly metadata?: string;
   /** Default true. */
   readonly expectsResponse?: boolean;
+  /** Seconds; default 5. */
+  readonly timeoutS?: number;
+  /** Of the request's message; default 1. */
+  readonly id?: U64;
 }
 
 /** A response as its receiver would see it. */
@@ -57,6 +68,16 @@ export class TestPort implements KernelPort {
   send(message: Parameters<KernelPort['send']>[0]): KernelMessage['id'] {
     this.sent.push(message);
     return message.id ?? this.sent.length;
+  }
+
+  /** What `offer` answers; by default everything is taken. */
+  offered: (message: Parameters<KernelPort['send']>[0]) => Offered | Promise<Offered> = () =>
+    'taken';
+
+  offer(message: Parameters<KernelPort['send']>[0]): Offered | Promise<Offered> {
+    const offered = this.offered(message);
+    if (offered === 'taken') this.sent.push(message);
+    return offered;
   }
 
   grant(process: ProcessId, capabilities: readonly Capability[]): Promise<boolean> {
@@ -104,7 +125,9 @@ export class Bench<Work> {
     const source = address(asked.from.includes('@') ? asked.from : `${OUR_NODE}@${asked.from}`);
     const held = [...(asked.capabilities ?? []), ...(this.port.granted.get(source.process) ?? [])];
     const keys = new Set(held.map(capabilityKey));
+    const expectsResponse = asked.expectsResponse ?? true;
     return {
+      id: asked.id ?? 1,
       source,
       local: source.node === OUR_NODE || source.node === OUR,
       rsvp: asked.rsvp,
@@ -117,11 +140,13 @@ export class Bench<Work> {
               bytes: typeof asked.blob === 'string' ? bytesOf(asked.blob) : asked.blob,
             },
       metadata: asked.metadata,
-      expectsResponse: asked.expectsResponse ?? true,
+      expectsResponse,
+      timeoutS: expectsResponse ? (asked.timeoutS ?? 5) : undefined,
       capabilities: [],
       caller: {
         exists: !this.port.unknown.has(source.process),
         holds: (capability) => keys.has(capabilityKey(capability)),
+        heldFrom: (issuer) => held.filter((each) => sameAddress(each.issuer, issuer)),
       },
     };
   }

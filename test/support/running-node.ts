@@ -40,7 +40,7 @@ export class RunningNode implements AsyncDisposable {
 
   /** Starts and waits until the node is up. */
   static async start(home: string, args: readonly string[] = []): Promise<RunningNode> {
-    const node = RunningNode.spawn([home, '--fake-node-name', 'test.dev', ...args]);
+    const node = RunningNode.spawn([home, '--fake-node-name', 'test.dev', '--port', '0', ...args]);
     await node.until(/ is up after /);
     return node;
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Flags, helpText, parseFlags } from './main.ts';
+import { type Flags, helpText, parseFlags } from './flags.ts';
 
 function flags(...args: string[]): Flags {
   const parsed = parseFlags(args, '/srv');
@@ -66,21 +66,50 @@ describe('the command line (runtime-modules.md §13.1)', () => {
     ]);
   });
 
+  test('M236 flags of the web server', () => {
+    expect(flags('h').web).toEqual({
+      port: undefined,
+      host: undefined,
+      tls: undefined,
+      exposeLocal: false,
+      extensions: false,
+      trustedProxies: [],
+      metricsPort: undefined,
+      channelsMax: undefined,
+    });
+    expect(flags('h', '--fake-node-name', 'a.dev').web).toMatchObject({ exposeLocal: false });
+    expect(flags('start', '--listen', '::1').web).toMatchObject({
+      host: '::1',
+      exposeLocal: true,
+      extensions: true,
+    });
+    const all =
+      'h -p 80 --listen 10.0.0.1 --tls-cert c.pem --tls-key /k.pem --expose-local --extensions ' +
+      '--max-channels 4096 --metrics-port 9100 --trust-proxy 10.0.0.2,10.1.0.0/16';
+    expect(flags(...all.split(' ')).web).toEqual({
+      port: 80,
+      host: '10.0.0.1',
+      tls: { certFile: '/srv/c.pem', keyFile: '/k.pem' },
+      exposeLocal: true,
+      extensions: true,
+      trustedProxies: ['10.0.0.2', '10.1.0.0/16'],
+      metricsPort: 9100,
+      channelsMax: 4096,
+    });
+  });
+
   test('M235 flags of later parts are accepted, checked, and said to have no effect', () => {
     const lines = flags(
       'h',
-      '-p',
-      '8080',
       '--ws-port',
       '9000',
       '--password',
       'x',
-      '--expose-local',
       '--rpc',
       'wss://x',
     ).withoutEffect;
-    expect(lines).toHaveLength(5);
-    expect(lines[0]).toMatch(/^--port has no effect: the web server is not part/);
+    expect(lines).toHaveLength(3);
+    expect(lines[0]).toMatch(/^--ws-port has no effect: networking is not part/);
   });
 
   test.each([
@@ -92,6 +121,12 @@ describe('the command line (runtime-modules.md §13.1)', () => {
     [['h', '-v', '-1'], '--verbosity'],
     [['h', '-v', '256'], '--verbosity'],
     [['h', '-p', '65536'], '--port'],
+    [['h', '--max-channels', '0'], '--max-channels'],
+    [['h', '--tls-cert', 'c'], '--tls-cert and --tls-key'],
+    [['h', '--tls-key', 'c'], '--tls-cert and --tls-key'],
+    [['h', '--listen', 'example.org'], '--listen must be an address'],
+    [['start', '--listen', '0.0.0.0'], 'loopback addresses only'],
+    [['h', '--fake-node-name', 'a.dev', '--listen', '::'], 'loopback addresses only'],
     [['h', '--ws-port', 'x'], '--ws-port'],
     [['h', '--process-verbosity', '{'], '--process-verbosity: it is not JSON'],
     [['h', '--number-log-files', '0'], '--number-log-files'],

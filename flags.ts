@@ -1,0 +1,318 @@
+/** The command line (runtime-modules.md §13.1; docs/operating.md has every flag): arguments to checked flags, or a sentence that says why not. */
+import { isIP } from 'node:net';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import {
+  type ProcessVerbosity,
+  parseProcessVerbosity,
+} from './runtime-modules/terminal/verbosity.ts';
+import type { ProcessId, Result } from './wit/types.ts';
+
+const DEVELOPMENT_HOME = join('.hyperloom', 'dev');
+
+/** What the command line asked for, checked. */
+export interface Flags {
+  readonly home: string;
+  /** Name of a made-up identity; undefined with `development` false: a real node. */
+  readonly fakeNodeName: string | undefined;
+  /** `start`: a development node, whatever the name. */
+  readonly development: boolean;
+  readonly fresh: boolean;
+  readonly web: WebFlags;
+  readonly harts: number | undefined;
+  readonly verbosity: number;
+  readonly processVerbosity: ReadonlyMap<ProcessId, ProcessVerbosity>;
+  readonly detached: boolean;
+  readonly logging: boolean;
+  readonly logBytesMax: number;
+  readonly logFilesMax: number;
+  readonly softUlimit: number | undefined;
+  /** Flags of modules that this build does not have, as given; accepted, and said to have no effect. */
+  readonly withoutEffect: readonly string[];
+}
+
+/** Of the web server. */
+export interface WebFlags {
+  readonly port: number | undefined;
+  readonly host: string | undefined;
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  readonly exposeLocal: boolean;
+  readonly extensions: boolean;
+  readonly trustedProxies: readonly string[];
+  readonly metricsPort: number | undefined;
+  readonly channelsMax: number | undefined;
+}
+
+export type Command =
+  | { readonly kind: 'run'; readonly flags: Flags }
+  | { readonly kind: 'help' }
+  | { readonly kind: 'version' };
+
+interface Option {
+  readonly type: 'string' | 'boolean';
+  readonly short?: string;
+  readonly value?: string;
+  readonly help: string;
+  /** The part of the node it belongs to, while that part is not built. */
+  readonly later?: string;
+}
+
+const OPTIONS = {
+  home: {
+    type: 'string',
+    value: 'FOLDER',
+    help: 'the home folder (same as the positional argument)',
+  },
+  fresh: { type: 'boolean', help: 'with start: wipe the development home first' },
+  'fake-node-name': {
+    type: 'string',
+    value: 'NAME',
+    help: 'run under a made-up identity, such as alice.dev',
+  },
+  harts: { type: 'string', value: 'N', help: 'threads that run processes, 1 to 64 (default 1)' },
+  detached: { type: 'boolean', short: 'd', help: 'read no input' },
+  verbosity: {
+    type: 'string',
+    short: 'v',
+    value: '0-4',
+    help: 'which prints are shown (default 0)',
+  },
+  'process-verbosity': {
+    type: 'string',
+    value: 'JSON',
+    help: 'per process: {"p:k:q":{"U8":3},"a:b:c":"Muted"}',
+  },
+  'logging-off': { type: 'boolean', short: 'l', help: 'start with the terminal log off' },
+  'max-log-size': {
+    type: 'string',
+    value: 'BYTES',
+    help: 'all log files together (default 16000000; 0: one file, no limit)',
+  },
+  'number-log-files': { type: 'string', value: 'N', help: 'log files kept (default 4)' },
+  'soft-ulimit': { type: 'string', value: 'N', help: 'file descriptors the node may use' },
+  port: {
+    type: 'string',
+    short: 'p',
+    value: 'PORT',
+    help: 'web server (default the first free of 8080 to 8998; 0: any)',
+  },
+  listen: {
+    type: 'string',
+    value: 'ADDRESS',
+    help: 'address of the web server (default 0.0.0.0; development nodes: 127.0.0.1)',
+  },
+  'tls-cert': { type: 'string', value: 'FILE', help: 'serve https: certificate chain, PEM' },
+  'tls-key': { type: 'string', value: 'FILE', help: 'and its private key, PEM' },
+  'trust-proxy': {
+    type: 'string',
+    value: 'ADDRESSES',
+    help: 'reverse proxies on other machines, such as 10.0.0.2,10.1.0.0/16',
+  },
+  'expose-local': {
+    type: 'boolean',
+    help: 'answer local RPC and local-only pages, on this machine (on with start)',
+  },
+  extensions: { type: 'boolean', help: 'let native programs pair with processes (on with start)' },
+  'max-channels': { type: 'string', value: 'N', help: 'WebSockets open at a time (default 128)' },
+  'metrics-port': {
+    type: 'string',
+    value: 'PORT',
+    help: 'serve /metrics and /health on 127.0.0.1 (default off)',
+  },
+  'ws-port': { type: 'string', value: 'PORT', help: 'peers over WebSocket', later: 'networking' },
+  'tcp-port': { type: 'string', value: 'PORT', help: 'peers over TCP', later: 'networking' },
+  'max-peers': { type: 'string', value: 'N', help: 'connections to peers', later: 'networking' },
+  'max-passthroughs': { type: 'string', value: 'N', help: 'relayed pairs', later: 'networking' },
+  'reveal-ip': { type: 'boolean', help: 'direct node', later: 'networking' },
+  rpc: { type: 'string', value: 'URL', help: 'RPC provider', later: 'the chain client' },
+  'rpc-config': { type: 'string', value: 'FILE', help: 'RPC providers', later: 'the chain client' },
+  'fakechain-port': {
+    type: 'string',
+    value: 'PORT',
+    help: 'local chain',
+    later: 'the chain client',
+  },
+  password: { type: 'string', value: 'TEXT', help: 'opens the keyfile', later: 'the keyfile' },
+  help: { type: 'boolean', short: 'h', help: 'this text' },
+  version: { type: 'boolean', help: 'print the version' },
+} as const satisfies Record<string, Option>;
+
+type OptionName = keyof typeof OPTIONS;
+
+/** Reads the arguments. A refusal is a sentence that names the flag and says what to do. */
+export function parseFlags(args: readonly string[], cwd: string): Result<Command, string> {
+  let values: Partial<Record<OptionName, string | boolean>>;
+  let positionals: string[];
+  try {
+    ({ values, positionals } = parseArgs({
+      args: [...args],
+      options: parseOptions(),
+      allowPositionals: true,
+      strict: true,
+    }));
+  } catch (error) {
+    return refuse(`${(error as Error).message.split('. ')[0]}. See hyperloom --help.`);
+  }
+  if (values.help === true) return { ok: true, value: { kind: 'help' } };
+  if (values.version === true) return { ok: true, value: { kind: 'version' } };
+  return runFlags(new Values(values), positionals, cwd);
+}
+
+function runFlags(
+  values: Values,
+  positionals: readonly string[],
+  cwd: string,
+): Result<Command, string> {
+  const development = positionals[0] === 'start';
+  const [folder, ...extra] = positionals.slice(development ? 1 : 0);
+  if (extra.length > 0) {
+    return refuse(
+      `one home folder is enough, but there is also "${extra[0]}". See hyperloom --help.`,
+    );
+  }
+  const named = values.text('home');
+  if (named !== undefined && folder !== undefined) {
+    return refuse(
+      `the home is given twice, as "${folder}" and as --home "${named}"; leave one out.`,
+    );
+  }
+  const home = named ?? folder ?? (development ? DEVELOPMENT_HOME : undefined);
+  if (home === undefined || home === '') {
+    return refuse(
+      'say which home folder: hyperloom <home>, or hyperloom start for a development node.',
+    );
+  }
+  if (values.flag('fresh') && !development) {
+    return refuse('--fresh wipes the home, so it only goes with "start", the development node.');
+  }
+  const processVerbosity = parseProcessVerbosity(values.text('process-verbosity') ?? '{}');
+  if (!processVerbosity.ok) return refuse(`--process-verbosity: ${processVerbosity.error}.`);
+  const flags: Flags = {
+    home: resolve(cwd, home),
+    fakeNodeName: values.text('fake-node-name'),
+    development,
+    fresh: values.flag('fresh'),
+    web: webFlags(values, development, cwd),
+    harts: values.number('harts', 1, 64),
+    verbosity: values.number('verbosity', 0, 255) ?? 0,
+    processVerbosity: processVerbosity.value,
+    detached: values.flag('detached'),
+    logging: !values.flag('logging-off'),
+    logBytesMax: values.number('max-log-size', 0, Number.MAX_SAFE_INTEGER) ?? 16_000_000,
+    logFilesMax: values.number('number-log-files', 1, 10_000) ?? 4,
+    softUlimit: values.number('soft-ulimit', 41, 10_000_000),
+    withoutEffect: values.later(),
+  };
+  for (const name of ['ws-port', 'tcp-port', 'fakechain-port'] as const)
+    values.number(name, 0, 65_535);
+  for (const name of ['max-peers', 'max-passthroughs'] as const) values.number(name, 0, 1_000_000);
+  if (values.text('rpc') !== undefined && values.text('rpc-config') !== undefined) {
+    return refuse('--rpc and --rpc-config exclude each other; leave one out.');
+  }
+  if (values.error !== undefined) return refuse(values.error);
+  return { ok: true, value: { kind: 'run', flags } };
+}
+
+function webFlags(values: Values, development: boolean, cwd: string): WebFlags {
+  const file = (name: 'tls-cert' | 'tls-key'): string | undefined => {
+    const path = values.text(name);
+    return path === undefined ? undefined : resolve(cwd, path);
+  };
+  const certFile = file('tls-cert');
+  const keyFile = file('tls-key');
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    values.error ??= '--tls-cert and --tls-key go together; give both.';
+  }
+  const host = values.text('listen');
+  if (host !== undefined && isIP(host) === 0) {
+    values.error ??= `--listen must be an address such as 0.0.0.0 or ::1, not "${host}".`;
+  }
+  const fake = development || values.text('fake-node-name') !== undefined;
+  if (fake && host !== undefined && host !== '::1' && !host.startsWith('127.')) {
+    values.error ??=
+      '--listen: a development node takes any password, so it listens on loopback addresses only.';
+  }
+  const proxies = values.text('trust-proxy');
+  return {
+    port: values.number('port', 0, 65_535),
+    host,
+    tls: certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile },
+    exposeLocal: development || values.flag('expose-local'),
+    extensions: development || values.flag('extensions'),
+    trustedProxies: proxies === undefined ? [] : proxies.split(',').map((each) => each.trim()),
+    metricsPort: values.number('metrics-port', 0, 65_535),
+    channelsMax: values.number('max-channels', 1, 65_536),
+  };
+}
+
+/** Flag values with their checks; the first refusal is kept. */
+class Values {
+  readonly #values: Partial<Record<OptionName, string | boolean>>;
+  error: string | undefined;
+
+  constructor(values: Partial<Record<OptionName, string | boolean>>) {
+    this.#values = values;
+  }
+
+  flag(name: OptionName): boolean {
+    return this.#values[name] === true;
+  }
+
+  text(name: OptionName): string | undefined {
+    const value = this.#values[name];
+    return typeof value === 'string' ? value : undefined;
+  }
+
+  number(name: OptionName, from: number, to: number): number | undefined {
+    const value = this.text(name);
+    if (value === undefined) return undefined;
+    const number = /^[0-9]+$/.test(value) ? Number(value) : Number.NaN;
+    if (number >= from && number <= to) return number;
+    this.error ??= `--${name} must be a whole number from ${from} to ${to}, not "${value}".`;
+    return undefined;
+  }
+
+  later(): string[] {
+    return (Object.entries(OPTIONS) as [OptionName, Option][])
+      .filter(([name, option]) => option.later !== undefined && this.#values[name] !== undefined)
+      .map(
+        ([name, option]) =>
+          `--${name} has no effect: ${option.later} is not part of this build yet`,
+      );
+  }
+}
+
+function refuse(error: string): { ok: false; error: string } {
+  return { ok: false, error };
+}
+
+function parseOptions(): Record<string, { type: 'string' | 'boolean'; short?: string }> {
+  return Object.fromEntries(
+    (Object.entries(OPTIONS) as [string, Option][]).map(([name, { type, short }]) => [
+      name,
+      short === undefined ? { type } : { type, short },
+    ]),
+  );
+}
+
+/** `--help`. */
+export function helpText(): string {
+  const lines = (Object.entries(OPTIONS) as [string, Option][]).map(([name, option]) => {
+    const flag = `${option.short === undefined ? '    ' : `-${option.short}, `}--${name}${option.value === undefined ? '' : ` ${option.value}`}`;
+    const later = option.later === undefined ? '' : ' (accepted; not part of this build yet)';
+    return `  ${flag.padEnd(32)} ${option.help}${later}`;
+  });
+  return [
+    'hyperloom start                        a development node at once, in ./.hyperloom/dev',
+    'hyperloom <home> --fake-node-name NAME a development node with a home and name of your own',
+    'hyperloom <home>                       a real node (needs a registered identity)',
+    'hyperloom backup <home> <file>         the home into one encrypted file, while its node runs or not',
+    'hyperloom restore <file> <home>        a backup into a new home',
+    '                                       both: --password-file FILE, or the password is asked for',
+    '',
+    'Flags',
+    ...lines,
+    '',
+    'In the terminal: help lists its commands; Ctrl-C or Ctrl-D shuts down. More in docs/operating.md.',
+  ].join('\n');
+}

@@ -1,0 +1,127 @@
+/** What processes ask of the web server, done: bind and unbind paths, write to channels (runtime-modules.md §6.2, §6.11). */
+import type { HttpServerAction, HttpServerError } from '../../wit/http-server-api.ts';
+import type { LazyLoadBlob, ProcessId, U64 } from '../../wit/types.ts';
+import {
+  type Bindings,
+  boundPath,
+  type HttpBinding,
+  secureLabel,
+  type WsBinding,
+} from './bindings.ts';
+import type { Compressor } from './compressor.ts';
+import type { Channels } from './parts.ts';
+import { StaticContent } from './static.ts';
+
+export interface ActionParts {
+  readonly bindings: Bindings;
+  readonly channels: Channels | undefined;
+  readonly compressor: Compressor;
+  readonly print: (verbosity: number, text: string) => void;
+}
+
+type BindAction = HttpServerAction & { kind: 'Bind' | 'SecureBind' | 'Unbind' };
+type WsBindAction = HttpServerAction & {
+  kind: 'WebSocketBind' | 'WebSocketSecureBind' | 'WebSocketUnbind';
+};
+
+const NO_CHANNEL: HttpServerError = { kind: 'WsChannelNotFound' };
+
+export class Actions {
+  readonly #parts: ActionParts;
+
+  constructor(parts: ActionParts) {
+    this.#parts = parts;
+  }
+
+  /** Undefined: done. `id` is the message's: an extension answers under it. */
+  perform(
+    source: ProcessId,
+    action: HttpServerAction,
+    blob: LazyLoadBlob | undefined,
+    id: U64,
+  ): HttpServerError | undefined {
+    const { channels } = this.#parts;
+    switch (action.kind) {
+      case 'Bind':
+      case 'SecureBind':
+      case 'Unbind':
+        return this.#bind(source, action, blob);
+      case 'WebSocketBind':
+      case 'WebSocketSecureBind':
+      case 'WebSocketUnbind':
+        return this.#bindWs(source, action);
+      case 'WebSocketPush': {
+        const { channel_id: channel, message_type: type } = action.value;
+        if (channels === undefined) return NO_CHANNEL;
+        return channels.push(source, channel, type.kind, blob?.bytes);
+      }
+      case 'WebSocketExtPushOutgoing': {
+        const { channel_id: channel, message_type: type, desired_reply_type: reply } = action.value;
+        if (channels === undefined) return NO_CHANNEL;
+        return channels.pushExtension(source, channel, type.kind, reply.kind, blob?.bytes, id);
+      }
+      case 'WebSocketClose':
+        // An unknown channel is closed already (M182).
+        return channels?.close(source, action.value);
+      default:
+        return { kind: 'MalformedRequest' };
+    }
+  }
+
+  #bind(
+    process: ProcessId,
+    action: BindAction,
+    blob: LazyLoadBlob | undefined,
+  ): HttpServerError | undefined {
+    const { bindings, compressor, print } = this.#parts;
+    const path = boundPath(process, action.value.path);
+    const secure = action.kind === 'SecureBind';
+    const authenticated = secure || (action.kind === 'Bind' && action.value.authenticated);
+    const localOnly = action.kind === 'Bind' && action.value.local_only;
+    const cached = action.kind !== 'Unbind' && action.value.cache;
+    const binding: HttpBinding = {
+      process,
+      path,
+      pathJson: JSON.stringify(path),
+      live: action.kind !== 'Unbind',
+      authenticated,
+      localOnly,
+      secureSubdomain: secure ? secureLabel(process) : undefined,
+      content:
+        cached && blob !== undefined
+          ? new StaticContent(blob.bytes, { mime: blob.mime, private: authenticated || localOnly })
+          : undefined,
+    };
+    const refusal = bindings.bindHttp(binding);
+    if (refusal !== undefined) return this.#tooMuch(process, path, refusal);
+    if (binding.content !== undefined) {
+      compressor.add(binding.content, () => bindings.http.at(path) === binding);
+    }
+    print(3, `http-server: ${binding.live ? 'bound' : 'unbound'} ${path}`);
+    return undefined;
+  }
+
+  #bindWs(process: ProcessId, action: WsBindAction): HttpServerError | undefined {
+    const { bindings, print } = this.#parts;
+    const path = boundPath(process, action.value.path);
+    const secure = action.kind === 'WebSocketSecureBind';
+    const binding: WsBinding = {
+      process,
+      path,
+      live: action.kind !== 'WebSocketUnbind',
+      authenticated: secure || (action.kind === 'WebSocketBind' && action.value.authenticated),
+      secureSubdomain: secure ? secureLabel(process) : undefined,
+      extension: action.kind !== 'WebSocketUnbind' && action.value.extension,
+    };
+    const refusal = bindings.bindWs(binding);
+    if (refusal !== undefined) return this.#tooMuch(process, path, refusal);
+    print(3, `http-server: ${binding.live ? 'bound' : 'unbound'} WebSocket ${path}`);
+    return undefined;
+  }
+
+  #tooMuch(process: ProcessId, path: string, refusal: string): HttpServerError {
+    const shown = path.length > 200 ? `${path.slice(0, 200)}…` : path;
+    this.#parts.print(0, `http-server: ${process} cannot bind ${shown}: ${refusal}`);
+    return { kind: 'MalformedRequest' };
+  }
+}

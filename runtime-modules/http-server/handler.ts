@@ -1,0 +1,293 @@
+/**
+ * What becomes of a request, in the order of runtime-modules.md §6.1 and §6.5: an upgrade, the login page, then the path's binding:
+ * access, local only, static content, RPC, the process.
+ */
+import { type IncomingMessage } from 'node:http';
+import { BlockList, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { NodeId } from '../../wit/types.ts';
+import { type Bindings, type HttpBinding, HOMEPAGE } from './bindings.ts';
+import { takeBody, type BodyLimits } from './body.ts';
+import { forward } from './forward.ts';
+import { REQUESTS_PER_CONNECTION_MAX, RPC_BYTES_MAX } from './limits.ts';
+import { answeredLogin } from './login-paths.ts';
+import { firstSegment, type Found } from './match.ts';
+import type { Access, AccessTo, Channels, GuardedBinding, Login, Opening } from './parts.ts';
+import { Peer } from './peer.ts';
+import { Reply } from './reply.ts';
+import { rpc, RPC_PATH } from './rpc.ts';
+import {
+  claimedProto,
+  forwardedFor,
+  isForeignOrigin,
+  isLocal,
+  type Visit,
+  visitOf,
+} from './visit.ts';
+import type { WaitingTable } from './waiting.ts';
+
+export interface HandlerOptions {
+  readonly our: NodeId;
+  /** Only requests that name a loopback host are answered at all (F21). */
+  readonly development: boolean;
+  /** RPC and local-only paths are answered, on this machine. */
+  readonly exposeLocal: boolean;
+  /** Extensions may open channels, on this machine (F40). */
+  readonly extensions: boolean;
+  readonly answerS: number;
+  readonly trustedProxies: BlockList;
+}
+
+export interface HandlerParts {
+  readonly bindings: Bindings;
+  readonly waiting: WaitingTable;
+  readonly bodies: BodyLimits;
+  readonly print: (verbosity: number, text: string) => void;
+  readonly accessTo: AccessTo | undefined;
+  readonly login: Login | undefined;
+  readonly channels: Channels | undefined;
+}
+
+const DEVELOPMENT_ONLY =
+  'This is a development node. It answers only under localhost or 127.0.0.1, so that no page of another site can reach it by a name of its own.';
+const NO_LOGIN = 'this page needs a login, and this node has none';
+const FOREIGN = 'secure subdomain can only serve its associated package';
+/** Sniffed as HTML: the page comes without a type (§6.5). It must not be kept in place of the content. */
+const LOGIN_IN_PLACE = ['Cache-Control', 'no-store', 'Vary', 'Cookie'];
+/** HEAD and what else a process takes is its own business; without it, these are what a path with static content has. */
+const STATIC_METHODS = ['Allow', 'GET, HEAD, OPTIONS'];
+
+export class Handler {
+  readonly #options: HandlerOptions;
+  readonly #parts: HandlerParts;
+  readonly #peers = new WeakMap<object, Peer>();
+  readonly #connected = new Set<Peer>();
+  readonly #openings = new WeakMap<IncomingMessage, Opening>();
+  #draining = false;
+
+  constructor(options: HandlerOptions, parts: HandlerParts) {
+    this.#options = options;
+    this.#parts = parts;
+  }
+
+  /** Open ones. */
+  get connections(): number {
+    return this.#connected.size;
+  }
+
+  /** From now on every connection ends with the answer it waits for. */
+  drain(): void {
+    this.#draining = true;
+    for (const { held } of this.#connected) for (const reply of held) reply.last = true;
+  }
+
+  connection(socket: Socket): void {
+    const peer = new Peer(socket, this.#options.trustedProxies);
+    this.#peers.set(socket, peer);
+    this.#connected.add(peer);
+    // A client that goes is no error of ours.
+    socket.on('error', () => undefined);
+    socket.once('close', () => {
+      this.#connected.delete(peer);
+      peer.gone();
+    });
+  }
+
+  request(request: IncomingMessage, reply: Reply): void {
+    const visit = this.#begin(request, reply);
+    if (visit === undefined) return;
+    const { login, bodies } = this.#parts;
+    if (login !== undefined && visit.path.startsWith('/log')) {
+      const fallThrough = (body?: Uint8Array): void => this.#general(visit, request, reply, body);
+      if (answeredLogin({ login, bodies, visit, request, reply, fallThrough })) return;
+    }
+    this.#general(visit, request, reply);
+  }
+
+  /** Whether a request for an upgrade is granted; if not, it is answered as an ordinary request (M175). */
+  grants(request: IncomingMessage): boolean {
+    const opening = this.#openingFor(request);
+    if (opening !== undefined) this.#openings.set(request, opening);
+    return opening !== undefined;
+  }
+
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const opening = this.#openings.get(request);
+    const { channels } = this.#parts;
+    if (opening !== undefined && channels?.accept(request, socket, head, opening) === true) {
+      this.#parts.bodies.counters.webSocketsOpened++;
+      return;
+    }
+    const reply = new Reply(request);
+    reply.last = true;
+    // A server's connections are sockets.
+    reply.assignSocket(socket as Socket);
+    reply.once('finish', () => {
+      reply.detachSocket(socket as Socket);
+      socket.end();
+    });
+    this.request(request, reply);
+  }
+
+  /** What every request must be; undefined: it is answered. */
+  #begin(request: IncomingMessage, reply: Reply): Visit | undefined {
+    const peer = this.#peerOf(request);
+    reply.peer = peer;
+    reply.counters = this.#parts.bodies.counters;
+    if (this.#draining) reply.last = true;
+    const visit = visitOf(request, peer);
+    if (typeof visit === 'string') {
+      reply.answerLast(400, visit);
+    } else if (this.#options.development && !visit.host.development) {
+      reply.answerText(403, DEVELOPMENT_ONLY);
+    } else if (peer.held.size >= REQUESTS_PER_CONNECTION_MAX) {
+      reply.answerLast(503, 'too many requests at once on one connection');
+    } else {
+      return visit;
+    }
+    return undefined;
+  }
+
+  #peerOf(request: IncomingMessage): Peer {
+    const { socket } = request;
+    return this.#peers.get(socket) ?? new Peer(socket, this.#options.trustedProxies);
+  }
+
+  #general(visit: Visit, request: IncomingMessage, reply: Reply, body?: Uint8Array): void {
+    if (visit.path === RPC_PATH) return this.#rpc(visit, request, reply);
+    const found = this.#find(visit.path);
+    if (found === undefined || !found.binding.live) {
+      this.#parts.print(2, `http-server: no route found for ${visit.path}`);
+      return reply.answerEmpty(404);
+    }
+    const { binding } = found;
+    if (binding.authenticated && !this.#opens(visit, binding, reply)) return;
+    if (binding.localOnly && !(this.#options.exposeLocal && isLocal(visit))) {
+      return reply.answerEmpty(403);
+    }
+    if (binding.content !== undefined) {
+      if (visit.method === 'GET') return binding.content.serve(visit.headers, reply);
+      // A preflight is about what the process would answer.
+      if (
+        visit.method === 'OPTIONS' &&
+        visit.headers['access-control-request-method'] === undefined
+      ) {
+        return reply.answer(204, STATIC_METHODS);
+      }
+    }
+    this.#forward(visit, found, { request, reply, body });
+  }
+
+  #forward(
+    visit: Visit,
+    found: Found<HttpBinding>,
+    {
+      request,
+      reply,
+      body,
+    }: { request: IncomingMessage; reply: Reply; body: Uint8Array | undefined },
+  ): void {
+    this.#parts.print(2, `http-server: request for ${visit.path}`);
+    reply.hold();
+    const parts = { ...this.#options, waiting: this.#parts.waiting };
+    const send = (bytes: Uint8Array): void =>
+      forward(parts, request, { visit, found, reply, body: bytes });
+    if (body !== undefined) send(body);
+    else takeBody(request, reply, this.#parts.bodies, send);
+  }
+
+  #rpc(visit: Visit, request: IncomingMessage, reply: Reply): void {
+    if (!this.#options.exposeLocal || !isLocal(visit)) return reply.answerEmpty(403);
+    const { our, answerS } = this.#options;
+    const { waiting, bodies, print } = this.#parts;
+    reply.hold();
+    takeBody(request, reply, { ...bodies, bytesMax: RPC_BYTES_MAX }, (bytes) => {
+      print(2, 'http-server: passing on RPC message');
+      rpc({ our, waiting, answerS }, visit, reply, bytes);
+    });
+  }
+
+  /** The path's own binding, else that of its first segment: what its process bound at its root. The site's root is nobody's. */
+  #find(path: string): Found<HttpBinding> | undefined {
+    const { http } = this.#parts.bindings;
+    const found = http.find(path);
+    if (found !== undefined || path === '') return found;
+    const base = `/${firstSegment(path)}`;
+    return base === path || base === '/' ? undefined : http.find(base);
+  }
+
+  /** Whether the visitor may see it; otherwise it is answered. */
+  #opens(visit: Visit, binding: GuardedBinding, reply: Reply): boolean {
+    const access = this.#access(visit, binding, this.#parts.bindings.isSecureLabel);
+    if (access?.kind === 'open') return true;
+    const { login } = this.#parts;
+    if (access?.kind === 'redirect') {
+      reply.answer(307, ['Location', access.location]);
+    } else if (access?.kind === 'foreign') {
+      reply.answerText(403, FOREIGN);
+    } else if (access === undefined || login === undefined) {
+      reply.answerText(403, NO_LOGIN);
+    } else {
+      reply.answer(200, LOGIN_IN_PLACE, login.page());
+    }
+    return false;
+  }
+
+  #access(
+    { host, headers, peer, path, query }: Visit,
+    binding: GuardedBinding,
+    isSecureLabel: (label: string) => boolean,
+  ): Access | undefined {
+    const visitor = {
+      host: host.authority,
+      cookie: headers.cookie,
+      proto: peer.encrypted ? ('https' as const) : claimedProto(headers),
+      path: path === '' ? '/' : path,
+      query,
+    };
+    return this.#parts.accessTo?.(visitor, binding, isSecureLabel);
+  }
+
+  /** Who the channel is for, when the upgrade may be granted (§6.8 last paragraph, §6.11; F21). */
+  #openingFor(request: IncomingMessage): Opening | undefined {
+    const { bindings, channels } = this.#parts;
+    const { upgrade } = request.headers;
+    if (channels === undefined || this.#draining || request.method !== 'GET') return undefined;
+    if (upgrade?.toLowerCase() !== 'websocket') return undefined;
+    const peer = this.#peerOf(request);
+    const visit = visitOf(request, peer);
+    if (typeof visit === 'string' || isForeignOrigin(visit)) return undefined;
+    if (this.#options.development && !visit.host.development) return undefined;
+    const binding = bindings.ws.find(visit.path)?.binding;
+    if (binding?.live !== true) return undefined;
+    if (binding.authenticated) {
+      // On the way of an upgrade no label is foreign: §6.8 leaves that rule out.
+      const access =
+        visit.headers.cookie === undefined ? undefined : this.#access(visit, binding, nobody);
+      if (access?.kind !== 'open') return undefined;
+    }
+    if (binding.extension && !this.#mayExtend(visit)) return undefined;
+    this.#parts.print(2, `http-server: ws request for ${visit.path}`);
+    return {
+      process: binding.process,
+      path: binding.process === HOMEPAGE ? '/' : withoutProcess(visit.path),
+      extension: binding.extension,
+      sourceSocketAddr: peer.text,
+      forwardedFor: forwardedFor(visit),
+    };
+  }
+
+  /** A native program of this machine; those have no origin (F40). */
+  #mayExtend(visit: Visit): boolean {
+    return this.#options.extensions && isLocal(visit) && visit.headers.origin === undefined;
+  }
+}
+
+function nobody(): boolean {
+  return false;
+}
+
+function withoutProcess(path: string): string {
+  const end = path.indexOf('/', 1);
+  return end < 0 ? '/' : path.slice(end);
+}

@@ -1,0 +1,88 @@
+/**
+ * The web server's part of the composition: files and flags to options, and who decides access, logs in and keeps channels. Only
+ * node.ts calls it.
+ */
+import { readFile } from 'node:fs/promises';
+import type { KernelPort } from './kernel/module.ts';
+import {
+  type Figure,
+  httpServer,
+  type HttpServerModule,
+  ListenError,
+  type Tls,
+} from './runtime-modules/http-server/index.ts';
+import { ANSWER_S_DEFAULT, ANSWER_S_DEVELOPMENT } from './runtime-modules/http-server/limits.ts';
+import type { Clock } from './runtime-modules/shared/clock.ts';
+import type { ProcessUsage } from './wit/kernel-api.ts';
+
+export interface WebConfig {
+  /** Default: the first free of 8080 to 8998; 0: any. */
+  readonly port?: number | undefined;
+  readonly host?: string | undefined;
+  /** Files, PEM. */
+  readonly tls?: { readonly certFile: string; readonly keyFile: string } | undefined;
+  readonly exposeLocal?: boolean | undefined;
+  readonly extensions?: boolean | undefined;
+  readonly trustedProxies?: readonly string[] | undefined;
+  readonly metricsPort?: number | undefined;
+  /** WebSockets open at a time. */
+  readonly channelsMax?: number | undefined;
+}
+
+export interface WebNeeds {
+  readonly development: boolean;
+  readonly port: KernelPort;
+  readonly clock: Clock;
+  readonly version: string;
+  readonly figures: () => readonly Figure[];
+}
+
+export interface Web {
+  readonly module: HttpServerModule;
+}
+
+/** The module, not listening yet. @throws ListenError when a file or a proxy's address cannot be used */
+export async function webOf(config: WebConfig = {}, needs: WebNeeds): Promise<Web> {
+  const { development, port, clock, version, figures } = needs;
+  const { metricsPort } = config;
+  const options = {
+    port: config.port,
+    host: config.host,
+    tls: config.tls === undefined ? undefined : await readTls(config.tls),
+    development,
+    exposeLocal: config.exposeLocal ?? false,
+    extensions: config.extensions ?? false,
+    trustedProxies: config.trustedProxies,
+    answerS: development ? ANSWER_S_DEVELOPMENT : ANSWER_S_DEFAULT,
+    metrics: metricsPort === undefined ? undefined : { port: metricsPort },
+  };
+  try {
+    return { module: httpServer(options)({ port, clock, version, figures }) };
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new ListenError('address', `--trust-proxy: ${error.message}.`, { cause: error });
+  }
+}
+
+async function readTls({ certFile, keyFile }: NonNullable<WebConfig['tls']>): Promise<Tls> {
+  try {
+    return { cert: await readFile(certFile), key: await readFile(keyFile) };
+  } catch (cause) {
+    throw new ListenError('tls', `cannot read a TLS file: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** What the node adds to the web server's metrics. */
+export function figuresOf(processes: Iterable<ProcessUsage>): readonly Figure[] {
+  const usage = [...processes];
+  const total = (of: (one: ProcessUsage) => number): number =>
+    usage.reduce((sum, one) => sum + of(one), 0);
+  return [
+    { name: 'hyperloom_processes', help: 'Processes and modules there are.', value: usage.length },
+    {
+      name: 'hyperloom_mailbox_messages',
+      help: 'Requests that wait in mailboxes.',
+      value: total((one) => one.mailbox),
+    },
+  ];
+}
