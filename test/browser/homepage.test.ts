@@ -123,16 +123,16 @@ test('processes are seen living, found, restarted and killed, each after a quest
 test('what is printed is shown as it is printed, by level, process and text', async () => {
   const { page, complaints } = visitor;
   await signIn(page, node, '/logs');
-  await page.locator('.line').first().waitFor();
+  await page.locator('p.line').first().waitFor();
   await node.type('echo a line of its own', /a line of its own/);
   await page.getByText('a line of its own').waitFor();
   await page.keyboard.press('/');
   await page.keyboard.type('of its own');
-  await expect.poll(() => page.locator('.line').count()).toBe(1);
+  await expect.poll(() => page.locator('p.line').count()).toBe(1);
   await page.getByRole('button', { name: 'Pause' }).click();
   await node.type('echo another of its own', /another of its own/);
   await page.getByText('Paused.').waitFor();
-  expect(await page.locator('.line').count()).toBe(1);
+  expect(await page.locator('p.line').count()).toBe(1);
   await page.getByRole('button', { name: 'Pause' }).click();
   await page.getByText('another of its own').waitFor();
   const download = page.waitForEvent('download');
@@ -195,7 +195,10 @@ test('all pages together weigh less than a photograph, on a phone and on a desk'
     for (const width of [390, 1440]) {
       await page.setViewportSize({ width, height: 844 });
       await page.goto(node.url + path);
-      await page.locator('.tile-link, .process-link, .line').first().waitFor();
+      await page
+        .locator('.tile-link, .process-link, p.line')
+        .first()
+        .waitFor({ state: 'attached' });
       expect(await overflow(page), `${path} at ${width}`).toBeLessThanOrEqual(0);
     }
   }

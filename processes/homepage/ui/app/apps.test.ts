@@ -59,7 +59,7 @@ test('a tile moves within its row and between the rows, and what shows no tile s
   expect(moved(APPS, 'nobody', { section: 'others', index: 0 })).toEqual(APPS);
   const after = moved(APPS, 'c:c:sys', { section: 'favorites', index: 0 });
   expect(after.map(({ order }) => order)).toEqual([0, 1, 2, 3, 4]);
-  expect(after.at(-1)?.label).toBe('clock');
+  expect(after[2]?.label).toBe('clock');
   expect(placeOf(after, 'c:c:sys')).toEqual({ section: 'favorites', index: 0 });
   expect(placeOf(after, 'clock:clock:sys')).toBeUndefined();
 });
@@ -70,9 +70,7 @@ test('the node is told what changed, and nothing when nothing did', () => {
   expect(changeBetween(APPS, after, id)).toEqual({
     order: [
       ['d:d:sys', 1],
-      ['c:c:sys', 2],
-      ['b:b:sys', 3],
-      ['clock:clock:sys', 4],
+      ['b:b:sys', 4],
     ],
     favorite: [id, true],
   });

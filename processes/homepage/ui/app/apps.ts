@@ -58,8 +58,11 @@ export function moved(
   const section = [...tiles[to.section]];
   section.splice(Math.max(0, to.index), 0, { ...one, favorite: to.section === 'favorites' });
   const { favorites, others }: Tiles = { ...tiles, [to.section]: section };
-  const hidden = apps.filter(({ path }) => path === null);
-  return [...favorites, ...others, ...hidden].map((app, order) => ({ ...app, order }));
+  const tilesInOrder = [...favorites, ...others].values();
+  // What has only a widget stays where it is among them.
+  return apps
+    .map((app) => (app.path === null ? app : (tilesInOrder.next().value ?? app)))
+    .map((app, order) => ({ ...app, order }));
 }
 
 /** The place of a tile. */

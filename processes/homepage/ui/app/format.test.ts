@@ -36,8 +36,20 @@ test('shares and rates are short, and a dash while they are not known', () => {
 
 test('durations have two units at most', () => {
   const s = 1_000;
-  const read = [0, 59_999, 60 * s, 185 * s, 7_800 * s, 86_400 * s, 97_200 * s].map(duration);
-  expect(read).toEqual(['0 s', '59 s', '1 min', '3 min 5 s', '2 h 10 min', '1 d', '1 d 3 h']);
+  const read = [0, 0.2, 999, 59_999, 60 * s, 185 * s, 7_800 * s, 86_400 * s, 97_200 * s].map(
+    duration,
+  );
+  expect(read).toEqual([
+    '0 s',
+    '1 ms',
+    '999 ms',
+    '59 s',
+    '1 min',
+    '3 min 5 s',
+    '2 h 10 min',
+    '1 d',
+    '1 d 3 h',
+  ]);
 });
 
 test('a time of day is as wide as any other; words agree with their number', () => {

@@ -37,9 +37,10 @@ export function count(value: number): string {
   return `${short(left)}${steps[step]}`;
 }
 
-/** The two largest units: `42 s`, `3 min 5 s`, `2 h 10 min`, `4 d 3 h`. */
+/** The two largest units: `26 ms`, `42 s`, `3 min 5 s`, `2 h 10 min`, `4 d 3 h`. */
 export function duration(ms: number): string {
   const s = Math.floor(Math.max(0, ms) / 1_000);
+  if (ms > 0 && s < 1) return `${Math.ceil(ms)} ms`;
   if (s < 60) return `${s} s`;
   if (s < 3_600) return pair(Math.floor(s / 60), 'min', s % 60, 's');
   if (s < 86_400) return pair(Math.floor(s / 3_600), 'h', Math.floor((s % 3_600) / 60), 'min');

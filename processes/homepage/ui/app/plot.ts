@@ -89,7 +89,7 @@ function optionsOf({ lines, unit, steps }: PlotProps, element: HTMLElement): uPl
     height: HEIGHT,
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
     legend: { show: false },
-    padding: [6, 14, 0, 0],
+    padding: [6, 26, 0, 0],
     scales: {
       x: { time: true, range: (_plot, first, last) => shownRange(first, last) },
       y: { range: (_plot, _least, most) => [0, most > 0 ? most * 1.15 : 1] },

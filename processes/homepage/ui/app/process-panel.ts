@@ -184,11 +184,10 @@ function Rights({ id, held }: { readonly id: string; readonly held: number }): V
   const [about, setAbout] = useState<Description | string>();
   useEffect(() => {
     let current = true;
-    get(`/api/process?id=${encodeURIComponent(id)}`).then(
-      (answer) =>
-        current && setAbout(descriptionIn(answer) ?? 'The node does not know it any more'),
-      (error: unknown) => current && setAbout(messageOf(error)),
+    const found = get(`/api/process?id=${encodeURIComponent(id)}`).then(
+      (answer) => descriptionIn(answer) ?? 'The node does not know it any more',
     );
+    void found.catch(messageOf).then((shown) => current && setAbout(shown));
     return () => {
       current = false;
     };

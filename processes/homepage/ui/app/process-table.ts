@@ -129,7 +129,7 @@ function Line({ row, selected, onSelect }: LineProps): VNode {
 
 /** Of the cell's width; nothing where it would be a dot. */
 function shareOf(cpu: number | undefined): number {
-  return cpu === undefined || cpu < 0.02 ? 0 : Math.min(1, cpu);
+  return cpu === undefined || cpu < 0.04 ? 0 : Math.min(1, cpu);
 }
 
 /** A colour and a word. */

@@ -14,11 +14,16 @@ export interface CapabilityGroup {
   readonly params: readonly string[];
 }
 
+interface Right {
+  readonly issuer: string;
+  readonly params: string;
+}
+
 interface Wire {
   readonly on_exit: unknown;
   readonly public: boolean;
-  /** Paired with signatures, as the reference writes them. */
-  readonly capabilities: readonly (readonly [{ issuer: string; params: string }, unknown])[];
+  /** Bare, or paired with signatures, as the reference writes them inside of messages. */
+  readonly capabilities: readonly (Right | readonly [Right, unknown])[];
 }
 
 /** Undefined for a process that the kernel does not know. @throws Error for what is no answer of the kernel */
@@ -31,7 +36,7 @@ export function descriptionIn(answer: unknown): Description | undefined {
   return {
     isPublic: wire.public,
     onExit: onExitOf(wire.on_exit),
-    capabilities: wire.capabilities.map(([{ issuer, params }]) => ({ issuer, params })),
+    capabilities: wire.capabilities.map((one) => ('issuer' in one ? one : one[0])),
   };
 }
 
