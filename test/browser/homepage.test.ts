@@ -3,6 +3,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import {
   BrowsedNode,
+  eventually,
   overflow,
   requireBrowser,
   signIn,
@@ -97,7 +98,7 @@ test('processes are seen living, found, restarted and killed, each after a quest
   await row.waitFor();
   await page.keyboard.press('/');
   await page.keyboard.type('chat');
-  await expect.poll(() => page.locator('tbody tr').count()).toBe(1);
+  await eventually(() => page.locator('tbody tr').count()).toBe(1);
   await page.getByRole('link', { name: /^chat/ }).click();
   const panel = page.getByRole('complementary', { name: 'chat' });
   await panel
@@ -105,7 +106,7 @@ test('processes are seen living, found, restarted and killed, each after a quest
     .or(panel.getByText('messaging'))
     .first()
     .waitFor();
-  await expect.poll(() => panel.locator('canvas').count()).toBe(3);
+  await eventually(() => panel.locator('canvas').count()).toBe(3);
   await panel.getByRole('button', { name: 'Restart…' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
   await panel.getByRole('button', { name: 'Restart…' }).click();
@@ -128,7 +129,7 @@ test('what is printed is shown as it is printed, by level, process and text', as
   await page.getByText('a line of its own').waitFor();
   await page.keyboard.press('/');
   await page.keyboard.type('of its own');
-  await expect.poll(() => page.locator('p.line').count()).toBe(1);
+  await eventually(() => page.locator('p.line').count()).toBe(1);
   await page.getByRole('button', { name: 'Pause' }).click();
   await node.type('echo another of its own', /another of its own/);
   await page.getByText('Paused.').waitFor();

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
-import type { TestContext } from 'vitest';
+import { expect, type TestContext } from 'vitest';
 import { startChromium } from '../support/chromium.ts';
 import { RunningNode } from '../support/running-node.ts';
 import { missing } from '../support/tools.ts';
@@ -99,6 +99,11 @@ export async function signIn(page: Page, node: BrowsedNode, path = '/'): Promise
   await page.getByLabel('Password').fill(PASSWORD);
   await page.keyboard.press('Enter');
   await page.locator('.page').waitFor();
+}
+
+/** What will be so within `PAGE_TIMEOUT_MS`. */
+export function eventually<T>(read: () => T | Promise<T>): ReturnType<typeof expect.poll<T>> {
+  return expect.poll(read, { timeout: PAGE_TIMEOUT_MS });
 }
 
 /** By how many pixels the page is wider than the window. */
