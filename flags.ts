@@ -2,6 +2,8 @@
 import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { parseAllowed } from './runtime-modules/shared/outbound/address-policy.ts';
+import type { HostPattern } from './runtime-modules/shared/outbound/host-pattern.ts';
 import {
   type ProcessVerbosity,
   parseProcessVerbosity,
@@ -19,6 +21,8 @@ export interface Flags {
   readonly development: boolean;
   readonly fresh: boolean;
   readonly web: WebFlags;
+  /** What processes reach beside the public internet. */
+  readonly httpClientAllow: readonly HostPattern[];
   readonly harts: number | undefined;
   readonly verbosity: number;
   readonly processVerbosity: ReadonlyMap<ProcessId, ProcessVerbosity>;
@@ -119,6 +123,11 @@ const OPTIONS = {
     value: 'PORT',
     help: 'serve /metrics and /health on 127.0.0.1 (default off)',
   },
+  'http-client-allow': {
+    type: 'string',
+    value: 'HOSTS',
+    help: 'private hosts that processes may reach, such as db.lan,10.0.0.0/8 (docs/http-client.md)',
+  },
   'ws-port': { type: 'string', value: 'PORT', help: 'peers over WebSocket', later: 'networking' },
   'tcp-port': { type: 'string', value: 'PORT', help: 'peers over TCP', later: 'networking' },
   'max-peers': { type: 'string', value: 'N', help: 'connections to peers', later: 'networking' },
@@ -193,6 +202,7 @@ function runFlags(
     development,
     fresh: values.flag('fresh'),
     web: webFlags(values, development, cwd),
+    httpClientAllow: allowedHosts(values),
     harts: values.number('harts', 1, 64),
     verbosity: values.number('verbosity', 0, 255) ?? 0,
     processVerbosity: processVerbosity.value,
@@ -243,6 +253,16 @@ function webFlags(values: Values, development: boolean, cwd: string): WebFlags {
     metricsPort: values.number('metrics-port', 0, 65_535),
     channelsMax: values.number('max-channels', 1, 65_536),
   };
+}
+
+function allowedHosts(values: Values): readonly HostPattern[] {
+  const text = values.text('http-client-allow');
+  const allowed = parseAllowed(
+    text === undefined ? [] : text.split(',').map((each) => each.trim()),
+  );
+  if (allowed.ok) return allowed.value;
+  values.error ??= `--http-client-allow: ${allowed.error}`;
+  return [];
 }
 
 /** Flag values with their checks; the first refusal is kept. */

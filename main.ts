@@ -3,6 +3,7 @@
  * (runtime-modules.md §13.1; docs/operating.md has every flag and exit code).
  */
 import { enableCompileCache } from 'node:module';
+import { type Proxies, readProxies } from './runtime-modules/shared/outbound/proxy.ts';
 import { type Flags, helpText, parseFlags } from './flags.ts';
 
 /** Documented in docs/operating.md; scripts may rely on them. */
@@ -39,17 +40,19 @@ export async function run(args: readonly string[]): Promise<void> {
     return (await import('./bin/backup.ts')).runBackupCommand(args);
   const command = parseFlags(args, process.cwd());
   if (!command.ok) return fail(EXIT.usage, command.error);
+  const proxies = readProxies(process.env);
+  if (!proxies.ok) return fail(EXIT.usage, proxies.error);
   if (command.value.kind === 'help') return say(helpText());
   // Loaded late: the help and a wrong flag should not wait for the engine.
   const node = await import('./node.ts');
   if (command.value.kind === 'version') return say(`hyperloom ${node.version()}`);
-  await runNode(command.value.flags, node);
+  await runNode(command.value.flags, proxies.value, node);
 }
 
 type Composition = typeof import('./node.ts');
 type Node = Awaited<ReturnType<Composition['bootNode']>>;
 
-async function runNode(flags: Flags, composition: Composition): Promise<void> {
+async function runNode(flags: Flags, proxies: Proxies, composition: Composition): Promise<void> {
   let node: Node | undefined;
   const ending = Promise.withResolvers<Error | undefined>();
   const end = onEnd(ending.resolve, (reason, signal) => {
@@ -67,6 +70,7 @@ async function runNode(flags: Flags, composition: Composition): Promise<void> {
   try {
     node = await composition.bootNode({
       ...flags,
+      outbound: { allowed: flags.httpClientAllow, proxies },
       input: process.stdin,
       output: process.stdout,
       colours: process.stdout.isTTY && !process.env['NO_COLOR'],

@@ -12,6 +12,7 @@ import {
   type Tls,
 } from './runtime-modules/http-server/index.ts';
 import { ANSWER_S_DEFAULT, ANSWER_S_DEVELOPMENT } from './runtime-modules/http-server/limits.ts';
+import type { AccessTo, Channels, Login } from './runtime-modules/http-server/parts.ts';
 import type { Clock } from './runtime-modules/shared/clock.ts';
 import type { ProcessUsage } from './wit/kernel-api.ts';
 
@@ -35,6 +36,13 @@ export interface WebNeeds {
   readonly clock: Clock;
   readonly version: string;
   readonly figures: () => readonly Figure[];
+  /** Absent: what needs a login is refused. */
+  readonly accessTo?: AccessTo | undefined;
+  readonly login?: Login | undefined;
+  /** Absent: upgrades are answered as ordinary requests. */
+  readonly channels?:
+    | ((options: { readonly channelsMax: number | undefined }) => Channels)
+    | undefined;
 }
 
 export interface Web {
@@ -43,8 +51,8 @@ export interface Web {
 
 /** The module, not listening yet. @throws ListenError when a file or a proxy's address cannot be used */
 export async function webOf(config: WebConfig = {}, needs: WebNeeds): Promise<Web> {
-  const { development, port, clock, version, figures } = needs;
-  const { metricsPort } = config;
+  const { development, port, clock, version, figures, accessTo, login } = needs;
+  const { metricsPort, channelsMax } = config;
   const options = {
     port: config.port,
     host: config.host,
@@ -56,8 +64,10 @@ export async function webOf(config: WebConfig = {}, needs: WebNeeds): Promise<We
     answerS: development ? ANSWER_S_DEVELOPMENT : ANSWER_S_DEFAULT,
     metrics: metricsPort === undefined ? undefined : { port: metricsPort },
   };
+  const channels = needs.channels?.({ channelsMax });
+  const parts = { port, clock, version, figures, accessTo, login, channels };
   try {
-    return { module: httpServer(options)({ port, clock, version, figures }) };
+    return { module: httpServer(options)(parts) };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new ListenError('address', `--trust-proxy: ${error.message}.`, { cause: error });

@@ -41,7 +41,10 @@ export const httpClientResponse = union({
 });
 export type HttpClientResponse = Decoded<typeof httpClientResponse>;
 
-/** Events of a WebSocket, sent to the process that opened it. */
+/**
+ * Events of a WebSocket, sent to the process that opened it, under the id of the request that did. A WebSocketClose that the node caused has
+ * the reason as its metadata: mailbox-full, no-room-for-message, message-too-long, not-websocket, peer-does-not-read.
+ */
 export const httpClientRequest = union({
   WebSocketPush: record({ channel_id: u32, message_type: wsMessageType }),
   WebSocketClose: record({ channel_id: u32 }),

@@ -11,7 +11,13 @@ export interface BodyLimits {
   readonly totalBytesMax: number;
 }
 
-const NO_BYTES = new Uint8Array();
+export const NO_BYTES = new Uint8Array();
+
+/** Whether bytes follow the headers. */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  const length = headers['content-length'];
+  return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
+}
 
 /**
  * Collects a request's body and hands it on. One that is too large is answered here, with 413 or 503; of a client that leaves nothing
@@ -23,12 +29,9 @@ export function takeBody(
   limits: BodyLimits,
   then: (body: Uint8Array) => void,
 ): void {
+  if (!hasBody(request)) return then(NO_BYTES);
   const { headers } = request;
   const length = headers['content-length'];
-  if (headers['transfer-encoding'] === undefined && (length === undefined || length === '0')) {
-    then(NO_BYTES);
-    return;
-  }
   if (length !== undefined && Number(length) > limits.bytesMax) return tooLarge(reply, limits);
   if (headers.expect !== undefined) reply.writeContinue();
   collect(request, reply, limits, then);

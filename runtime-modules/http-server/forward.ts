@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { KernelMessage, LazyLoadBlob, NodeId } from '../../wit/types.ts';
 import { answerHead } from './answer-head.ts';
 import type { HttpBinding } from './bindings.ts';
+import { NO_BYTES } from './body.ts';
 import { ANSWER_S_MAX } from './limits.ts';
 import type { Found } from './match.ts';
 import type { Reply } from './reply.ts';
@@ -10,7 +11,6 @@ import { askedSeconds, requestJson } from './request-json.ts';
 import type { Visit } from './visit.ts';
 import { Waiting, type WaitingTable } from './waiting.ts';
 
-const NO_BYTES = new Uint8Array();
 /** A request without a body has an empty blob, not none. */
 const EMPTY_BLOB: LazyLoadBlob = { mime: undefined, bytes: NO_BYTES };
 
@@ -34,6 +34,7 @@ export interface ForwardParts {
   readonly waiting: WaitingTable;
   /** Seconds an answer may take when the request does not say. */
   readonly answerS: number;
+  readonly print: (verbosity: number, text: string) => void;
 }
 
 /** Sends the request on; the reply is given when the answer comes. */

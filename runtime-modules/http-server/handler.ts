@@ -7,8 +7,8 @@ import { BlockList, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { NodeId } from '../../wit/types.ts';
 import { type Bindings, type HttpBinding, HOMEPAGE } from './bindings.ts';
-import { takeBody, type BodyLimits } from './body.ts';
-import { forward } from './forward.ts';
+import { hasBody, NO_BYTES, takeBody, type BodyLimits } from './body.ts';
+import { forward, type ForwardParts } from './forward.ts';
 import { REQUESTS_PER_CONNECTION_MAX, RPC_BYTES_MAX } from './limits.ts';
 import { answeredLogin } from './login-paths.ts';
 import { firstSegment, type Found } from './match.ts';
@@ -36,6 +36,8 @@ export interface HandlerOptions {
   readonly extensions: boolean;
   readonly answerS: number;
   readonly trustedProxies: BlockList;
+  /** How long a client may take nothing of its answer. */
+  readonly stalledMs: number;
 }
 
 export interface HandlerParts {
@@ -52,6 +54,14 @@ const DEVELOPMENT_ONLY =
   'This is a development node. It answers only under localhost or 127.0.0.1, so that no page of another site can reach it by a name of its own.';
 const NO_LOGIN = 'this page needs a login, and this node has none';
 const FOREIGN = 'secure subdomain can only serve its associated package';
+/** What Node would not take for a header would end the node. */
+const LOCATION = /^[!-~]+$/;
+/** By Node's code for what is wrong. */
+const PARSE_STATUS: ReadonlyMap<string, string> = new Map([
+  ['HPE_HEADER_OVERFLOW', '431 Request Header Fields Too Large'],
+  ['HPE_CHUNK_EXTENSIONS_OVERFLOW', '413 Payload Too Large'],
+  ['ERR_HTTP_REQUEST_TIMEOUT', '408 Request Timeout'],
+]);
 /** Sniffed as HTML: the page comes without a type (§6.5). It must not be kept in place of the content. */
 const LOGIN_IN_PLACE = ['Cache-Control', 'no-store', 'Vary', 'Cookie'];
 /** HEAD and what else a process takes is its own business; without it, these are what a path with static content has. */
@@ -63,16 +73,25 @@ export class Handler {
   readonly #peers = new WeakMap<object, Peer>();
   readonly #connected = new Set<Peer>();
   readonly #openings = new WeakMap<IncomingMessage, Opening>();
+  readonly #forwarding: ForwardParts;
   #draining = false;
 
   constructor(options: HandlerOptions, parts: HandlerParts) {
     this.#options = options;
     this.#parts = parts;
+    const { our, answerS } = options;
+    const { waiting, print } = parts;
+    this.#forwarding = { our, answerS, waiting, print };
   }
 
   /** Open ones. */
   get connections(): number {
     return this.#connected.size;
+  }
+
+  /** To be called every few seconds. */
+  watch(): void {
+    for (const peer of this.#connected) peer.watch(this.#options.stalledMs);
   }
 
   /** From now on every connection ends with the answer it waits for. */
@@ -104,6 +123,25 @@ export class Handler {
     this.#general(visit, request, reply);
   }
 
+  /**
+   * What came is no request, or not all of one. It is answered only when no other is waiting: a client, or a proxy before several of
+   * them, would take the answer for that of an earlier request.
+   */
+  malformed(error: NodeJS.ErrnoException, socket: Duplex): void {
+    const peer = this.#peers.get(socket);
+    if (!socket.writable || peer === undefined || peer.ended || othersWait(peer)) {
+      socket.destroy();
+      return;
+    }
+    peer.ended = true;
+    peer.gone();
+    const status = PARSE_STATUS.get(error.code ?? '') ?? '400 Bad Request';
+    this.#parts.bodies.counters.answered(Number(status.slice(0, 3)), 0);
+    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () =>
+      socket.destroy(),
+    );
+  }
+
   /** Whether a request for an upgrade is granted; if not, it is answered as an ordinary request (M175). */
   grants(request: IncomingMessage): boolean {
     const opening = this.#openingFor(request);
@@ -116,6 +154,8 @@ export class Handler {
     const { channels } = this.#parts;
     if (opening !== undefined && channels?.accept(request, socket, head, opening) === true) {
       this.#parts.bodies.counters.webSocketsOpened++;
+      // The channels' from now on.
+      this.#connected.delete(this.#peerOf(request));
       return;
     }
     const reply = new Reply(request);
@@ -134,6 +174,7 @@ export class Handler {
     const peer = this.#peerOf(request);
     reply.peer = peer;
     reply.counters = this.#parts.bodies.counters;
+    if (peer.ended) return undefined;
     if (this.#draining) reply.last = true;
     const visit = visitOf(request, peer);
     if (typeof visit === 'string') {
@@ -189,22 +230,20 @@ export class Handler {
   ): void {
     this.#parts.print(2, `http-server: request for ${visit.path}`);
     reply.hold();
-    const parts = { ...this.#options, waiting: this.#parts.waiting };
-    const send = (bytes: Uint8Array): void =>
-      forward(parts, request, { visit, found, reply, body: bytes });
-    if (body !== undefined) send(body);
-    else takeBody(request, reply, this.#parts.bodies, send);
+    if (body !== undefined || !hasBody(request)) {
+      forward(this.#forwarding, request, { visit, found, reply, body: body ?? NO_BYTES });
+      return;
+    }
+    takeBody(request, reply, this.#parts.bodies, (bytes) =>
+      forward(this.#forwarding, request, { visit, found, reply, body: bytes }),
+    );
   }
 
   #rpc(visit: Visit, request: IncomingMessage, reply: Reply): void {
     if (!this.#options.exposeLocal || !isLocal(visit)) return reply.answerEmpty(403);
-    const { our, answerS } = this.#options;
-    const { waiting, bodies, print } = this.#parts;
     reply.hold();
-    takeBody(request, reply, { ...bodies, bytesMax: RPC_BYTES_MAX }, (bytes) => {
-      print(2, 'http-server: passing on RPC message');
-      rpc({ our, waiting, answerS }, visit, reply, bytes);
-    });
+    const limits = { ...this.#parts.bodies, bytesMax: RPC_BYTES_MAX };
+    takeBody(request, reply, limits, (bytes) => rpc(this.#forwarding, visit, reply, bytes));
   }
 
   /** The path's own binding, else that of its first segment: what its process bound at its root. The site's root is nobody's. */
@@ -221,7 +260,9 @@ export class Handler {
     const access = this.#access(visit, binding, this.#parts.bindings.isSecureLabel);
     if (access?.kind === 'open') return true;
     const { login } = this.#parts;
-    if (access?.kind === 'redirect') {
+    if (access?.kind === 'redirect' && !LOCATION.test(access.location)) {
+      reply.answerText(400, 'the address has characters that a redirect cannot have');
+    } else if (access?.kind === 'redirect') {
       reply.answer(307, ['Location', access.location]);
     } else if (access?.kind === 'foreign') {
       reply.answerText(403, FOREIGN);
@@ -281,6 +322,12 @@ export class Handler {
   #mayExtend(visit: Visit): boolean {
     return this.#options.extensions && isLocal(visit) && visit.headers.origin === undefined;
   }
+}
+
+/** Whether requests that arrived whole wait for their answers. */
+function othersWait({ held }: Peer): boolean {
+  const [first] = held;
+  return held.size > 1 || first?.req.complete === true;
 }
 
 function nobody(): boolean {

@@ -38,7 +38,9 @@ import {
   ANSWER_S_DEFAULT,
   DRAIN_MS_MAX,
   REQUEST_BYTES_MAX,
+  REQUEST_CHECK_MS,
   REQUESTS_BYTES_MAX,
+  STALLED_CLIENT_MS_MAX,
 } from './limits.ts';
 import { listen, webServer, type Tls, type WebServer } from './listen.ts';
 import { type Figure, type MetricsServer, serveMetrics } from './metrics.ts';
@@ -73,6 +75,8 @@ export interface HttpServerOptions {
   /** How long headers and whole requests may take to arrive, in milliseconds. */
   readonly headersMs?: number | undefined;
   readonly requestMs?: number | undefined;
+  /** Default `STALLED_CLIENT_MS_MAX`. */
+  readonly stalledMs?: number | undefined;
   /** A listener of its own for /metrics and /health; default none. */
   readonly metrics?: { readonly port: number; readonly host?: string | undefined } | undefined;
 }
@@ -112,6 +116,12 @@ export interface HttpServerModule extends RuntimeModule<HttpWork> {
   listen(): Promise<Listening>;
   /** Takes no new connections and lets requests under way finish, for at most DRAIN_MS_MAX; then ends the rest. Safe to call twice. */
   drain(): Promise<void>;
+  /** Requests that wait for somebody's answer. */
+  readonly waiting: number;
+  /** Open connections, WebSockets not counted. */
+  readonly connections: number;
+  /** Bytes of bodies that requests under way hold. */
+  readonly heldBytes: number;
   /** Resolves when all static content bound so far has its ETag and compressed forms. */
   prepared(): Promise<void>;
 }
@@ -136,6 +146,7 @@ class HttpServer implements HttpServerModule {
   #server: WebServer | undefined;
   #metrics: MetricsServer | undefined;
   #drained: Promise<void> | undefined;
+  #watching: object | undefined;
 
   constructor(needs: HttpServerNeeds, options: HttpServerOptions) {
     this.#needs = needs;
@@ -158,6 +169,7 @@ class HttpServer implements HttpServerModule {
         extensions: options.extensions ?? false,
         answerS: options.answerS ?? ANSWER_S_DEFAULT,
         trustedProxies: proxyList(options.trustedProxies ?? []),
+        stalledMs: options.stalledMs ?? STALLED_CLIENT_MS_MAX,
       },
       {
         bindings: this.#bindings,
@@ -175,6 +187,18 @@ class HttpServer implements HttpServerModule {
     );
   }
 
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  get connections(): number {
+    return this.#handler.connections;
+  }
+
+  get heldBytes(): number {
+    return this.#counters.heldBytes;
+  }
+
   async listen(): Promise<Listening> {
     const handler = this.#handler;
     const { tls, port, connectionsMax, headersMs, requestMs, metrics } = this.#options;
@@ -185,12 +209,14 @@ class HttpServer implements HttpServerModule {
       handler.connection(socket),
     );
     server.on('request', (request, reply) => handler.request(request, reply));
+    server.on('clientError', (error, socket) => handler.malformed(error, socket));
     // The body is asked for when somebody wants it.
     server.on('checkContinue', (request, reply) => handler.request(request, reply));
     server.on('upgrade', (request, socket, head) => handler.upgrade(request, socket, head));
     const address = await listen(server, this.#host, port);
     // What goes wrong with one connection later, such as no file descriptor to accept it with, is no reason to stop.
     server.on('error', (error) => this.#needs.port.print(0, `http-server: ${error.message}`));
+    this.#watch();
     if (metrics !== undefined) this.#metrics = await this.#serveMetrics(server, metrics);
     const at = this.#metrics?.address;
     return {
@@ -264,10 +290,18 @@ class HttpServer implements HttpServerModule {
     this.#waiting.close();
   }
 
+  #watch(): void {
+    this.#watching = this.#needs.clock.schedule(() => {
+      this.#handler.watch();
+      this.#watch();
+    }, REQUEST_CHECK_MS);
+  }
+
   async #drain(graceMs: number): Promise<void> {
     const server = this.#server;
     const { channels, clock } = this.#needs;
     this.#handler.drain();
+    if (this.#watching !== undefined) clock.cancel(this.#watching);
     if (server?.listening === true) {
       const closed = once(server, 'close');
       server.close();

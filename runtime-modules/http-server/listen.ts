@@ -83,6 +83,7 @@ function secure(tls: Tls, options: ServerOptions<typeof IncomingMessage, typeof 
     cert: Buffer.from(tls.cert),
     key: Buffer.from(tls.key),
     minVersion: 'TLSv1.2',
+    handshakeTimeout: HEADERS_MS_MAX,
     ALPNProtocols: ['http/1.1'],
   });
 }

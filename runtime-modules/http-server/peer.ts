@@ -30,10 +30,14 @@ export class Peer {
   /** A proxy whose word on the client counts: on this machine, or named by the owner (F22). */
   readonly trustedProxy: boolean;
   readonly encrypted: boolean;
+  readonly socket: Socket;
+  /** It ends with the answer that was given; what it still sends is not looked at. */
+  ended = false;
   /** Answers of this connection that somebody works on. */
   readonly held = new Set<Reply>();
 
   constructor(socket: Socket, trusted: BlockList) {
+    this.socket = socket;
     const given = socket.remoteAddress ?? '';
     const address = given.startsWith('::ffff:') && given.includes('.') ? given.slice(7) : given;
     const six = address.includes(':');
@@ -43,6 +47,20 @@ export class Peer {
     this.trustedProxy =
       this.loopback || (given !== '' && trusted.check(address, six ? 'ipv6' : 'ipv4'));
     this.encrypted = 'encrypted' in socket && socket.encrypted === true;
+  }
+
+  /**
+   * Looked at every few seconds: a client that takes nothing of what is there for it is let go after `stalledMs`. A timer for each
+   * answer would cost more than most answers do.
+   */
+  watch(stalledMs: number): void {
+    const { socket } = this;
+    if (socket.writableLength > 0) {
+      if (!socket.timeout) socket.setTimeout(stalledMs);
+    } else if (socket.timeout === stalledMs && this.held.size > 0) {
+      // It takes what it gets, and waits for something else now.
+      socket.setTimeout(0);
+    }
   }
 
   /** The connection is gone: nobody needs what is under way. Node tells only the first of several waiting answers. */

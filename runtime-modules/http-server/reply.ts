@@ -4,7 +4,7 @@
  */
 import { ServerResponse } from 'node:http';
 import type { Counters } from './counters.ts';
-import { PIECE_BYTES, STALLED_CLIENT_MS_MAX } from './limits.ts';
+import { PIECE_BYTES } from './limits.ts';
 import type { Peer } from './peer.ts';
 
 /** Name and value in turn, as Node takes them without looking. */
@@ -73,8 +73,8 @@ export class Reply extends ServerResponse {
   }
 
   /**
-   * Sends a body as the client takes it, `bytes` long together if that is known. A client that takes nothing for long is let go; the pieces are made
-   * when they are needed, at most one in a turn of the event loop.
+   * Sends a body as the client takes it, `bytes` long together if that is known. The pieces are made when they are needed, at most one in a
+   * turn of the event loop.
    */
   answerInPieces(
     status: number,
@@ -83,8 +83,6 @@ export class Reply extends ServerResponse {
     body: Iterator<Uint8Array>,
   ): void {
     this.#head(status, headers, bytes);
-    // Set again by Node when the answer is over.
-    this.setTimeout(STALLED_CLIENT_MS_MAX, () => this.destroy());
     const next = (): void => {
       if (this.destroyed) return;
       const piece = body.next();
@@ -101,6 +99,7 @@ export class Reply extends ServerResponse {
   /** The connection closes after this answer: the rest of the request was not read. */
   answerLast(status: number, text: string): void {
     this.last = true;
+    if (this.peer !== undefined) this.peer.ended = true;
     this.answerText(status, text);
   }
 

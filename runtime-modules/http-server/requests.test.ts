@@ -151,7 +151,7 @@ describe('what a process sees', () => {
     });
     const socket = await web.connect();
     const { localPort } = socket;
-    socket.end(
+    socket.write(
       `GET ${AT}/x/7%2F8?q=1 HTTP/1.1\r\nHost: Example.COM:99\r\nX-Upper: A "b" \\ c\r\nConnection: close\r\n\r\n`,
     );
     await new Promise((resolve) => {

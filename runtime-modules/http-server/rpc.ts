@@ -4,12 +4,13 @@
  */
 import { OUR } from '../../wit/address.ts';
 import { rpcRequest } from '../../wit/http-server-api.ts';
-import type { KernelMessage, LazyLoadBlob, NodeId } from '../../wit/types.ts';
+import type { KernelMessage, LazyLoadBlob } from '../../wit/types.ts';
+import type { ForwardParts } from './forward.ts';
 import { ANSWER_S_MAX, RPC_BYTES_MAX } from './limits.ts';
 import type { Reply } from './reply.ts';
 import { askedSeconds } from './request-json.ts';
 import type { Visit } from './visit.ts';
-import { Waiting, type WaitingTable } from './waiting.ts';
+import { Waiting } from './waiting.ts';
 
 export const RPC_PATH = '/rpc:distro:sys/message';
 
@@ -33,7 +34,7 @@ class RpcWaiting extends Waiting {
 
 /** Sends the message that a body asks for, and answers. */
 export function rpc(
-  { our, waiting, answerS }: { our: NodeId; waiting: WaitingTable; answerS: number },
+  { our, waiting, answerS, print }: ForwardParts,
   visit: Visit,
   reply: Reply,
   bytes: Uint8Array,
@@ -41,6 +42,7 @@ export function rpc(
   const decoded = bytes.length > RPC_BYTES_MAX ? undefined : rpcRequest.decode(bytes);
   if (decoded?.ok !== true) return reply.answerEmpty(400);
   const { process, node, expects_response: asked, body, metadata, mime, data } = decoded.value;
+  print(2, `http-server: passing on RPC message to ${process}`);
   const target = { node: node === undefined || node === OUR ? our : node, process };
   const request = {
     body: utf8.encode(body ?? ''),

@@ -36,6 +36,7 @@ export class StaticContent {
   readonly mime: string;
   readonly #cache: string;
   #hash: string | undefined;
+  #varies = false;
   #plain: Variant;
   #br: Variant | undefined;
   #gzip: Variant | undefined;
@@ -63,10 +64,11 @@ export class StaticContent {
 
   /** Adds a compressed form; comes after `hash`. */
   add(encoding: Encoding, bytes: Uint8Array): void {
+    // From now on the answer depends on what the client accepts, and every form says so.
+    this.#varies = true;
     const variant = this.#variant(bytes, encoding);
     if (encoding === 'br') this.#br = variant;
     else this.#gzip = variant;
-    // From now on the answer depends on what the client accepts.
     this.#plain = this.#variant(this.bytes, undefined);
   }
 
@@ -147,12 +149,11 @@ export class StaticContent {
   }
 
   #validators(tag: string | undefined): RawHeaders {
-    const packed = this.#br !== undefined || this.#gzip !== undefined;
     return [
       ...(tag === undefined ? [] : ['ETag', tag]),
       'Cache-Control',
       this.#cache,
-      ...(packed ? ['Vary', 'Accept-Encoding'] : []),
+      ...(this.#varies ? ['Vary', 'Accept-Encoding'] : []),
     ];
   }
 

@@ -174,7 +174,8 @@ export class WebNode implements AsyncDisposable {
   /** Sends bytes as they are and returns everything that comes back until the server closes. */
   async raw(text: string): Promise<string> {
     const socket = await this.connect();
-    socket.end(text, 'latin1');
+    // Not ended: to Node a client that ends its side has left.
+    socket.write(text, 'latin1');
     return readAll(socket);
   }
 

@@ -65,6 +65,7 @@ const TARGET = /^[!-~]+$/;
 /** The request, or why it is none: a text for a 400. */
 export function visitOf(request: IncomingMessage, peer: Peer): Visit | string {
   const { headers } = request;
+  if (request.httpVersionMajor !== 1) return 'only HTTP/1.0 and HTTP/1.1 are spoken here';
   const header = headers.host;
   const host = header === undefined ? NO_HOST : parseHost(header);
   if (host === undefined || repeatsHost(request)) return 'malformed Host header';

@@ -1,14 +1,17 @@
 /** Every bench there is, in the order of the table. */
 import { boots } from './boot.ts';
+import { chains } from './chain.ts';
 import { densities } from './density.ts';
 import { fuels } from './fuel.ts';
 import { harts } from './harts.ts';
+import { https } from './http.ts';
 import { preempts } from './preempt.ts';
 import { roundtrips } from './roundtrip.ts';
 import type { Bench } from './row.ts';
 import { spawns } from './spawn.ts';
 import { storage } from './storage.ts';
 import { vfsFiles } from './vfs.ts';
+import { webSockets } from './ws.ts';
 
 export const benches: readonly Bench[] = [
   ...roundtrips,
@@ -20,4 +23,7 @@ export const benches: readonly Bench[] = [
   ...boots,
   ...storage,
   ...vfsFiles,
+  ...chains,
+  ...webSockets,
+  ...https,
 ];
