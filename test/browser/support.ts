@@ -1,0 +1,114 @@
+/** A node in a process of its own and a Chromium in front of it, for tests of pages. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
+import { expect, type TestContext } from 'vitest';
+import { startChromium } from '../support/chromium.ts';
+import { RunningNode } from '../support/running-node.ts';
+import { missing } from '../support/tools.ts';
+
+/** How long a page may take for anything, ms: the first visit of a busy machine. */
+export const PAGE_TIMEOUT_MS = 20_000;
+/** A development node takes any. */
+const PASSWORD = 'any password';
+
+/** A node that serves pages, started again at the same port if need be. */
+export class BrowsedNode implements AsyncDisposable {
+  readonly home: string;
+  readonly url: string;
+  #node: RunningNode;
+
+  private constructor(home: string, url: string, node: RunningNode) {
+    this.home = home;
+    this.url = url;
+    this.#node = node;
+  }
+
+  static async start(): Promise<BrowsedNode> {
+    const home = await mkdtemp(join(tmpdir(), 'hyperloom-browsed-'));
+    const node = RunningNode.spawn([home, '--fake-node-name', 'test.dev', '--port', '0']);
+    const [, url = ''] = await node.until(/ is up after .* at (http:\S+)\. /);
+    return new BrowsedNode(home, url, node);
+  }
+
+  /** Types a line into the node's console and waits for what it should print. */
+  type(line: string, pattern: RegExp): Promise<RegExpExecArray> {
+    return this.#node.type(line, pattern);
+  }
+
+  /** Types a line into the node's console. */
+  enter(line: string): void {
+    this.#node.child.stdin?.write(`${line}\n`);
+  }
+
+  /** Ends the node as a power cut would. */
+  async stop(): Promise<void> {
+    await this.#node.end('SIGKILL');
+  }
+
+  /** Starts it again where it was. */
+  async again(): Promise<void> {
+    const { port } = new URL(this.url);
+    this.#node = RunningNode.spawn([this.home, '--fake-node-name', 'test.dev', '--port', port]);
+    await this.#node.until(/ is up after /);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#node[Symbol.asyncDispose]();
+    await rm(this.home, { recursive: true, force: true });
+  }
+}
+
+/** Ends the test as skipped, or as failed where Chromium is required, when there is none. */
+export function requireBrowser(browser: Browser | undefined, test: TestContext): Browser {
+  return browser ?? missing(test, 'chromium', 'Chromium is not installed');
+}
+
+export { startChromium };
+
+/** A visitor with a profile of their own, and all that their browser complained about: errors of scripts, breaches of a policy. */
+export interface Visitor extends AsyncDisposable {
+  readonly page: Page;
+  readonly context: BrowserContext;
+  readonly complaints: string[];
+}
+
+export async function visit(
+  browser: Browser,
+  options: BrowserContextOptions = {},
+): Promise<Visitor> {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(PAGE_TIMEOUT_MS);
+  const complaints: string[] = [];
+  page.on('pageerror', (error) => complaints.push(String(error.stack)));
+  page.on('console', (message) => {
+    // That a request failed is what some tests are about, and what the page shows by itself.
+    const failed = /^Failed to load resource|ERR_CONNECTION|ERR_EMPTY_RESPONSE/.test(
+      message.text(),
+    );
+    if (message.type() === 'error' && !failed) complaints.push(message.text());
+  });
+  return { page, context, complaints, [Symbol.asyncDispose]: () => context.close() };
+}
+
+/** Goes to a path as its owner: past the login page, by typing a password. */
+export async function signIn(page: Page, node: BrowsedNode, path = '/'): Promise<void> {
+  await page.goto(`${node.url}${path}`);
+  await page.getByLabel('Password').fill(PASSWORD);
+  await page.keyboard.press('Enter');
+  await page.locator('.page').waitFor();
+}
+
+/** What will be so within `PAGE_TIMEOUT_MS`. */
+export function eventually<T>(read: () => T | Promise<T>): ReturnType<typeof expect.poll<T>> {
+  return expect.poll(read, { timeout: PAGE_TIMEOUT_MS });
+}
+
+/** By how many pixels the page is wider than the window. */
+export function overflow(page: Page): Promise<number> {
+  return page.evaluate(
+    () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  );
+}
