@@ -15,6 +15,7 @@ import { ANSWER_S_DEFAULT, ANSWER_S_DEVELOPMENT } from './runtime-modules/http-s
 import type { AccessTo, Channels, Login } from './runtime-modules/http-server/parts.ts';
 import type { Clock } from './runtime-modules/shared/clock.ts';
 import type { ProcessUsage } from './wit/kernel-api.ts';
+import type { PackageId } from './wit/types.ts';
 
 export interface WebConfig {
   /** Default: the first free of 8080 to 8998; 0: any. */
@@ -39,6 +40,7 @@ export interface WebNeeds {
   /** Absent: what needs a login is refused. */
   readonly accessTo?: AccessTo | undefined;
   readonly login?: Login | undefined;
+  readonly labelOf?: ((of: PackageId) => string) | undefined;
   /** Absent: upgrades are answered as ordinary requests. */
   readonly channels?:
     | ((options: { readonly channelsMax: number | undefined }) => Channels)
@@ -51,7 +53,7 @@ export interface Web {
 
 /** The module, not listening yet. @throws ListenError when a file or a proxy's address cannot be used */
 export async function webOf(config: WebConfig = {}, needs: WebNeeds): Promise<Web> {
-  const { development, port, clock, version, figures, accessTo, login } = needs;
+  const { development, port, clock, version, figures, accessTo, login, labelOf } = needs;
   const { metricsPort, channelsMax } = config;
   const options = {
     port: config.port,
@@ -65,7 +67,7 @@ export async function webOf(config: WebConfig = {}, needs: WebNeeds): Promise<We
     metrics: metricsPort === undefined ? undefined : { port: metricsPort },
   };
   const channels = needs.channels?.({ channelsMax });
-  const parts = { port, clock, version, figures, accessTo, login, channels };
+  const parts = { port, clock, version, figures, accessTo, login, labelOf, channels };
   try {
     return { module: httpServer(options)(parts) };
   } catch (error) {

@@ -233,9 +233,7 @@ export class Lifecycle {
     process.guest = undefined;
     process.exists = false;
     process.state = 'backoff';
-    for (const module of this.#parts.table.modules) {
-      module.queue.processGone(process.id, 'restarting');
-    }
+    for (const module of this.#parts.table.modules) module.queue.processGone(process.id, true);
     if (process.onExit !== onExit) this.setOnExit(process, onExit);
     if (waitS === 0) return this.#again(process);
     process.pendingRestart = clock.schedule(() => this.#again(process), waitS * 1000);
@@ -265,7 +263,7 @@ export class Lifecycle {
     this.#stop(process);
     for (const module of table.modules) {
       module.queue.cancel(process.address, 'its requester was killed');
-      module.queue.processGone(process.id, 'ended');
+      module.queue.processGone(process.id, false);
     }
   }
 

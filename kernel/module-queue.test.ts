@@ -348,7 +348,8 @@ function witness(seen: string[]): RuntimeModule<never> {
     decode: () => ({ ok: false, error: undefined }),
     handle: () => Promise.resolve(undefined),
     onSendError: (_error, _id, why) => seen.push(why),
-    onProcessGone: (process, ending) => seen.push(`${process} ${ending}`),
+    onProcessGone: (process, restarts) =>
+      seen.push(`${process} ${restarts ? 'restarting' : 'ended'}`),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }

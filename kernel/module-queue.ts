@@ -8,14 +8,7 @@ import { plainResponse } from '../wit/message.ts';
 import type { Address, KernelMessage, PackageId, ProcessId, SendErrorKind } from '../wit/types.ts';
 import { MODULE_JOBS_PER_PACKAGE_MAX, MODULE_JOBS_PER_SOURCE_MAX } from './limits.ts';
 import { SuspendedSenders } from './mailbox.ts';
-import type {
-  Answer,
-  Caller,
-  ModuleRequest,
-  ProcessEnding,
-  RuntimeModule,
-  SendFailure,
-} from './module.ts';
+import type { Answer, Caller, ModuleRequest, RuntimeModule, SendFailure } from './module.ts';
 import type { ModuleMember, Party } from './process-table.ts';
 import type { TimerWheel } from './timer-wheel.ts';
 
@@ -140,9 +133,9 @@ export class ModuleQueue {
   }
 
   /** Tells the module that a process has ended, after its work was cancelled or while the rest of it still runs. */
-  processGone(process: ProcessId, ending: ProcessEnding): void {
+  processGone(process: ProcessId, restarts: boolean): void {
     try {
-      this.#module.onProcessGone?.(process, ending);
+      this.#module.onProcessGone?.(process, restarts);
     } catch (error) {
       this.#needs.report(`bug in ${this.#member.id} at the end of ${process}: ${String(error)}`);
     }
@@ -270,6 +263,7 @@ function moduleRequest(
     blob: message.blob,
     metadata: request.metadata,
     expectsResponse: request.expectsResponse !== undefined,
+    timeoutS: request.expectsResponse,
     capabilities: request.capabilities,
     caller: sender === undefined ? STRANGER : callerOf(sender),
   };

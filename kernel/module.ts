@@ -36,9 +36,6 @@ export interface Caller {
   readonly exists: boolean;
 }
 
-/** Whether a process that has ended comes back by its on-exit (`restarting`) or not, being over or killed (`ended`). */
-export type ProcessEnding = 'ended' | 'restarting';
-
 /**
  * Why a request of a module failed before anybody answered: nobody of that name runs, its mailbox is full, the module may not message
  * it, or the other node did not take it.
@@ -46,7 +43,7 @@ export type ProcessEnding = 'ended' | 'restarting';
 export type SendFailure = 'gone' | 'full' | 'not-permitted' | 'unreachable';
 
 export interface ModuleRequest {
-  /** The message's id; what answers it outside the module, such as an extension, needs it. */
+  /** Of the kernel message; for modules in whose place somebody else answers. */
   readonly id: U64;
   readonly source: Address;
   /** True when the source is a process of this node. */
@@ -56,6 +53,8 @@ export interface ModuleRequest {
   readonly blob: LazyLoadBlob | undefined;
   readonly metadata: string | undefined;
   readonly expectsResponse: boolean;
+  /** How long its sender awaits a response, in seconds; undefined when it expects none. */
+  readonly timeoutS: U64 | undefined;
   readonly capabilities: readonly Capability[];
   readonly caller: Caller;
 }
@@ -75,10 +74,10 @@ export interface RuntimeModule<Work = unknown> extends AsyncDisposable {
   /** Does the work. `signal` aborts when the requester is killed or the node shuts down. A throw is a bug: logged, and not answered. */
   handle(work: Work, signal: AbortSignal): Promise<Answer | undefined>;
   /**
-   * A local process has ended, by itself or killed. Frees what the module keeps for it; `restarting`: another instance of it will
-   * come, unless an `ended` follows. Must not throw.
+   * A local process has ended, by itself or killed; a restart counts, and then `restarts` is true. Frees what the module keeps for
+   * it. Must not throw.
    */
-  onProcessGone?(process: ProcessId, ending: ProcessEnding): void;
+  onProcessGone?(process: ProcessId, restarts: boolean): void;
   /** A response to a request this module sent through its port. */
   onResponse?(message: KernelMessage): void;
   /**

@@ -2,8 +2,8 @@
  * Who owns a path (runtime-modules.md §6.2, §6.3): HTTP and WebSocket routes are separate tables. Bindings live in memory; a process's
  * go when it ends for good (H15). An unbound path stays as one that answers 404 (M124).
  */
-import { processId, splitProcessId } from '../../wit/address.ts';
-import type { ProcessId } from '../../wit/types.ts';
+import { processId, splitPackageId } from '../../wit/address.ts';
+import type { PackageId, ProcessId } from '../../wit/types.ts';
 import {
   BINDINGS_PER_PROCESS_MAX,
   PATH_CHARS_MAX,
@@ -48,8 +48,8 @@ export function withoutTrailingSlash(path: string): string {
 }
 
 /** `<package>-<publisher>`, every character a host label cannot have as a dash (§6.8). */
-export function secureLabel(process: ProcessId): string {
-  const { package: pkg, publisher } = splitProcessId(process);
+export function secureLabel(of: PackageId): string {
+  const { package: pkg, publisher } = splitPackageId(of);
   return `${pkg}-${publisher}`.replace(/[^A-Za-z0-9]/g, '-');
 }
 
@@ -70,6 +70,11 @@ export class Bindings {
 
   /** Whether any secure binding has this label. */
   readonly isSecureLabel = (label: string): boolean => this.#labels.has(label);
+
+  /** Whether any package has a secure subdomain. */
+  get hasSecure(): boolean {
+    return this.#labels.size > 0;
+  }
 
   /** Bound paths, unbound ones not counted. */
   get size(): number {

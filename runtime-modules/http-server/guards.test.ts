@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { bytesOf, textOf } from '../../kernel/testing.ts';
 import { ANSWER_S_DEFAULT } from './limits.ts';
-import type { Access, GuardedBinding, Visitor } from './parts.ts';
+import { type Access, type GuardedBinding, type Login, SANDBOX, type Visitor } from './parts.ts';
 import { answer, bind, bindStatic, echo, WebNode } from './testing.ts';
 
 const APP = 'app:pkg:me.os';
@@ -68,17 +68,24 @@ describe('local only', () => {
     const got = await web.get(AT);
     expect([got.status, got.text, got.headers['content-type']]).toEqual([
       200,
-      'the page',
+      `the page on 127.0.0.1:${web.port}`,
       undefined,
     ]);
   });
 });
 
-function loginOf(): NonNullable<Parameters<typeof WebNode.start>[1]>['login'] {
+function loginOf(more: Partial<Login> = {}): Login {
   return {
-    page: () => bytesOf('the page'),
+    page: (host) => bytesOf(`the page on ${host}`),
+    pageHeaders: () => [
+      ['Cache-Control', 'no-store'],
+      ['X-Page', 'yes'],
+    ],
     asset: () => undefined,
     submit: () => Promise.resolve(undefined),
+    logout: () => ({ status: 204, headers: [], body: bytesOf('') }),
+    session: () => ({ status: 200, headers: [], body: bytesOf('true') }),
+    ...more,
   };
 }
 
@@ -91,6 +98,7 @@ describe('access', () => {
       {},
       {
         accessTo: (visitor, binding, isSecureLabel) => {
+          if (!binding.authenticated) return { kind: 'open', sandbox: true };
           seen.push([visitor, binding, isSecureLabel('pkg-me-os')]);
           return access;
         },
@@ -110,9 +118,16 @@ describe('access', () => {
 
   test('what the decision is made from', async () => {
     await start({ kind: 'open' });
-    const headers = { Host: 'Pkg-Me-Os.LOCALHOST:81', Cookie: 'a=b', 'X-Forwarded-Proto': 'https' };
+    const headers = {
+      Host: 'Pkg-Me-Os.LOCALHOST:81',
+      Cookie: 'a=b',
+      'X-Forwarded-Proto': 'https',
+      Origin: 'http://o',
+      'Sec-Fetch-Site': 'same-site',
+      'Sec-Fetch-Mode': 'cors',
+    };
     expect((await web.get(`${AT}/s/?a=1&b`, { headers })).status).toBe(200);
-    await web.get(AT);
+    await web.get(AT, { method: 'POST' });
     await web.get(`${AT}/open`);
     expect(seen).toEqual([
       [
@@ -122,6 +137,10 @@ describe('access', () => {
           proto: 'https',
           path: `${AT}/s`,
           query: 'a=1&b',
+          method: 'GET',
+          origin: 'http://o',
+          secFetchSite: 'same-site',
+          secFetchMode: 'cors',
         },
         expect.objectContaining({
           process: APP,
@@ -137,6 +156,10 @@ describe('access', () => {
           proto: 'http',
           path: AT,
           query: '',
+          method: 'POST',
+          origin: undefined,
+          secFetchSite: undefined,
+          secFetchMode: undefined,
         },
         expect.objectContaining({ process: APP, authenticated: true, secureSubdomain: undefined }),
         true,
@@ -163,7 +186,29 @@ describe('access', () => {
       'secure subdomain can only serve its associated package',
       'text/plain; charset=utf-8',
     ]);
-    expect((await web.get(`${AT}/open`)).text).toBe('x');
+    // Open content of anybody is shown on every host, but its documents are kept out of that host's origin.
+    const open = await web.get(`${AT}/open`);
+    expect([open.text, open.headers['content-security-policy']]).toEqual(['x', SANDBOX]);
+  });
+
+  test('M162 a document keeps the policy of its process beside the sandbox', async () => {
+    web = await WebNode.start({}, { accessTo: () => ({ kind: 'open', sandbox: true }) });
+    const policy = "default-src 'self'";
+    await web.app(APP, [bind('/'), { SecureBind: { path: '/s', cache: false } }], () =>
+      answer(200, { 'Content-Security-Policy': policy }),
+    );
+    expect(
+      (await web.get(AT)).rawHeaders.filter((each) => each === policy || each === SANDBOX),
+    ).toEqual([policy, SANDBOX]);
+    await web.kill(APP);
+    await web.app(APP, [bind('/')], () => answer(200));
+    expect((await web.get(AT)).headers['content-security-policy']).toBeUndefined();
+  });
+
+  test('a redirect that no header can hold is refused', async () => {
+    await start({ kind: 'redirect', location: 'http://x/\r\nX-Injected: 1' });
+    const got = await web.get(AT);
+    expect([got.status, got.headers['x-injected']]).toEqual([400, undefined]);
   });
 
   test('M148 without a token the login page stands in place of everything, and is not kept', async () => {
@@ -175,7 +220,7 @@ describe('access', () => {
         got.text,
         got.headers['content-type'],
         got.headers['cache-control'],
-      ]).toEqual([200, 'the page', undefined, 'no-store']);
+      ]).toEqual([200, `the page on 127.0.0.1:${web.port}`, undefined, 'no-store']);
     }
   });
 
@@ -193,8 +238,7 @@ describe('the login’s paths', () => {
       {},
       {
         accessTo: () => ({ kind: 'login' }),
-        login: {
-          page: () => bytesOf('the page'),
+        login: loginOf({
           asset: (path) =>
             path === '/login/a.js'
               ? { contentType: 'text/javascript', bytes: bytesOf('js') }
@@ -202,28 +246,45 @@ describe('the login’s paths', () => {
           submit: async (request) => {
             const { contentLength, body, ...rest } = request;
             if (contentLength === undefined || contentLength > 16_384) return undefined;
-            submitted.push({ ...rest, body: textOf(await body()) });
+            const text = textOf(await body());
+            if (text === 'fail') throw new Error('as asked');
+            submitted.push({ ...rest, body: text });
             return {
               status: 303,
               headers: [
                 ['Set-Cookie', 'a=b'],
+                ['Content-Length', '0'],
                 ['Location', '/'],
               ],
               body: bytesOf(''),
             };
           },
-          logout: () => Promise.resolve({ status: 204, headers: [], body: bytesOf('') }),
-        },
+          session: ({ host, cookie }) => ({
+            status: 200,
+            headers: [],
+            body: bytesOf(`${host} ${cookie}`),
+          }),
+        }),
       },
     );
     for (const path of ['/login', '/login/', '/login?x=1']) {
       const page = await web.get(path);
-      expect([page.status, page.text, page.headers['content-type']]).toEqual([
+      expect([
+        page.status,
+        page.text,
+        page.headers['content-type'],
+        page.headers['x-page'],
+        page.headers['x-content-type-options'],
+      ]).toEqual([
         200,
-        'the page',
+        `the page on 127.0.0.1:${web.port}`,
         'text/html; charset=utf-8',
+        'yes',
+        'nosniff',
       ]);
     }
+    const session = await web.get('/login/session', { headers: { Cookie: 'a=b' } });
+    expect(session.text).toBe(`127.0.0.1:${web.port} a=b`);
     const file = await web.get('/login/a.js');
     expect([file.text, file.headers['content-type']]).toEqual(['js', 'text/javascript']);
     expect((await web.get('/login/none.js')).status).toBe(404);
@@ -256,6 +317,10 @@ describe('the login’s paths', () => {
         body: '{"x":1}',
       },
     ]);
+    expect(done.rawHeaders.filter((each) => /content-length/i.test(each))).toHaveLength(1);
+    const failed = await web.get('/login', { method: 'POST', body: 'fail' });
+    expect([failed.status, failed.text]).toEqual([500, 'the login failed']);
+    expect(web.node.sink.at(0).join()).toContain('as asked');
     const chunked = await web.raw(
       'POST /login HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n',
     );

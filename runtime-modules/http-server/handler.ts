@@ -12,7 +12,15 @@ import { forward, type ForwardParts } from './forward.ts';
 import { REQUESTS_PER_CONNECTION_MAX, RPC_BYTES_MAX } from './limits.ts';
 import { answeredLogin } from './login-paths.ts';
 import { firstSegment, type Found } from './match.ts';
-import type { Access, AccessTo, Channels, GuardedBinding, Login, Opening } from './parts.ts';
+import {
+  type Access,
+  type AccessTo,
+  type Channels,
+  type GuardedBinding,
+  type Login,
+  type Opening,
+  SANDBOX,
+} from './parts.ts';
 import { Peer } from './peer.ts';
 import { Reply } from './reply.ts';
 import { rpc, RPC_PATH } from './rpc.ts';
@@ -62,8 +70,7 @@ const PARSE_STATUS: ReadonlyMap<string, string> = new Map([
   ['HPE_CHUNK_EXTENSIONS_OVERFLOW', '413 Payload Too Large'],
   ['ERR_HTTP_REQUEST_TIMEOUT', '408 Request Timeout'],
 ]);
-/** Sniffed as HTML: the page comes without a type (§6.5). It must not be kept in place of the content. */
-const LOGIN_IN_PLACE = ['Cache-Control', 'no-store', 'Vary', 'Cookie'];
+const SANDBOXED = ['Content-Security-Policy', SANDBOX];
 /** HEAD and what else a process takes is its own business; without it, these are what a path with static content has. */
 const STATIC_METHODS = ['Allow', 'GET, HEAD, OPTIONS'];
 
@@ -115,10 +122,10 @@ export class Handler {
   request(request: IncomingMessage, reply: Reply): void {
     const visit = this.#begin(request, reply);
     if (visit === undefined) return;
-    const { login, bodies } = this.#parts;
+    const { login, bodies, print } = this.#parts;
     if (login !== undefined && visit.path.startsWith('/log')) {
       const fallThrough = (body?: Uint8Array): void => this.#general(visit, request, reply, body);
-      if (answeredLogin({ login, bodies, visit, request, reply, fallThrough })) return;
+      if (answeredLogin({ login, bodies, visit, request, reply, print, fallThrough })) return;
     }
     this.#general(visit, request, reply);
   }
@@ -202,7 +209,11 @@ export class Handler {
       return reply.answerEmpty(404);
     }
     const { binding } = found;
-    if (binding.authenticated && !this.#opens(visit, binding, reply)) return;
+    const { bindings } = this.#parts;
+    // Without a secure subdomain anywhere, what needs no login is open.
+    if ((binding.authenticated || bindings.hasSecure) && !this.#opens(visit, binding, reply)) {
+      return;
+    }
     if (binding.localOnly && !(this.#options.exposeLocal && isLocal(visit))) {
       return reply.answerEmpty(403);
     }
@@ -257,8 +268,12 @@ export class Handler {
 
   /** Whether the visitor may see it; otherwise it is answered. */
   #opens(visit: Visit, binding: GuardedBinding, reply: Reply): boolean {
-    const access = this.#access(visit, binding, this.#parts.bindings.isSecureLabel);
-    if (access?.kind === 'open') return true;
+    const access = this.#access(visit, binding);
+    if (access?.kind === 'open') {
+      if (access.sandbox === true) reply.added = SANDBOXED;
+      return true;
+    }
+    if (access === undefined && !binding.authenticated) return true;
     const { login } = this.#parts;
     if (access?.kind === 'redirect' && !LOCATION.test(access.location)) {
       reply.answerText(400, 'the address has characters that a redirect cannot have');
@@ -269,15 +284,16 @@ export class Handler {
     } else if (access === undefined || login === undefined) {
       reply.answerText(403, NO_LOGIN);
     } else {
-      reply.answer(200, LOGIN_IN_PLACE, login.page());
+      // Without a type (§6.5): browsers see that it is HTML.
+      const host = visit.host.authority;
+      reply.answer(200, login.pageHeaders(host).flat(), login.page(host));
     }
     return false;
   }
 
   #access(
-    { host, headers, peer, path, query }: Visit,
+    { host, method, headers, peer, path, query }: Visit,
     binding: GuardedBinding,
-    isSecureLabel: (label: string) => boolean,
   ): Access | undefined {
     const visitor = {
       host: host.authority,
@@ -285,8 +301,12 @@ export class Handler {
       proto: peer.encrypted ? ('https' as const) : claimedProto(headers),
       path: path === '' ? '/' : path,
       query,
+      method,
+      origin: headers.origin,
+      secFetchSite: onlyOf(headers['sec-fetch-site']),
+      secFetchMode: onlyOf(headers['sec-fetch-mode']),
     };
-    return this.#parts.accessTo?.(visitor, binding, isSecureLabel);
+    return this.#parts.accessTo?.(visitor, binding, this.#parts.bindings.isSecureLabel);
   }
 
   /** Who the channel is for, when the upgrade may be granted (§6.8 last paragraph, §6.11; F21). */
@@ -302,9 +322,8 @@ export class Handler {
     const binding = bindings.ws.find(visit.path)?.binding;
     if (binding?.live !== true) return undefined;
     if (binding.authenticated) {
-      // On the way of an upgrade no label is foreign: §6.8 leaves that rule out.
-      const access =
-        visit.headers.cookie === undefined ? undefined : this.#access(visit, binding, nobody);
+      // Another package's label is refused here too, where §6.8 lets it pass: its page could speak as the owner.
+      const access = visit.headers.cookie === undefined ? undefined : this.#access(visit, binding);
       if (access?.kind !== 'open') return undefined;
     }
     if (binding.extension && !this.#mayExtend(visit)) return undefined;
@@ -330,8 +349,8 @@ function othersWait({ held }: Peer): boolean {
   return held.size > 1 || first?.req.complete === true;
 }
 
-function nobody(): boolean {
-  return false;
+function onlyOf(header: string | string[] | undefined): string | undefined {
+  return Array.isArray(header) ? header.join() : header;
 }
 
 function withoutProcess(path: string): string {

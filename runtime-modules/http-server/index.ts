@@ -7,7 +7,6 @@ import type {
   Answer,
   KernelPort,
   ModuleRequest,
-  ProcessEnding,
   RuntimeModule,
   SendFailure,
 } from '../../kernel/module.ts';
@@ -15,12 +14,11 @@ import { isSafeProcessId } from '../../wit/address.ts';
 import {
   httpServerAction,
   httpServerResponse,
-  type HttpServerAction,
   type HttpServerError,
 } from '../../wit/http-server-api.ts';
 import type {
   KernelMessage,
-  LazyLoadBlob,
+  PackageId,
   ProcessId,
   Result,
   SendError,
@@ -28,8 +26,8 @@ import type {
 } from '../../wit/types.ts';
 import type { Clock } from '../shared/clock.ts';
 import { decodeBody, refuse } from '../shared/refuse.ts';
-import { Actions } from './actions.ts';
-import { Bindings } from './bindings.ts';
+import { Actions, type HttpWork } from './actions.ts';
+import { Bindings, secureLabel } from './bindings.ts';
 import { Compressor } from './compressor.ts';
 import { Counters } from './counters.ts';
 import { Handler } from './handler.ts';
@@ -48,6 +46,7 @@ import type { AccessTo, Channels, Login } from './parts.ts';
 import { proxyList } from './peer.ts';
 import { WaitingTable } from './waiting.ts';
 
+export type { HttpWork } from './actions.ts';
 export { ListenError, type Tls } from './listen.ts';
 export type { Figure } from './metrics.ts';
 
@@ -87,6 +86,8 @@ export interface HttpServerNeeds {
   /** Without it, authenticated paths are refused. */
   readonly accessTo?: AccessTo | undefined;
   readonly login?: Login | undefined;
+  /** The host label of a package's secure subdomain, as `accessTo` compares it; default `secureLabel`. */
+  readonly labelOf?: ((of: PackageId) => string) | undefined;
   /** Without them, upgrades are answered as ordinary requests. */
   readonly channels?: Channels | undefined;
   /** What the node adds to the metrics; the same names each time. */
@@ -104,13 +105,6 @@ export interface Listening {
   readonly metricsUrl: string | undefined;
 }
 
-export interface HttpWork {
-  readonly id: U64;
-  readonly source: ProcessId;
-  readonly action: HttpServerAction;
-  readonly blob: LazyLoadBlob | undefined;
-}
-
 export interface HttpServerModule extends RuntimeModule<HttpWork> {
   /** Opens the port. @throws ListenError */
   listen(): Promise<Listening>;
@@ -122,6 +116,8 @@ export interface HttpServerModule extends RuntimeModule<HttpWork> {
   readonly connections: number;
   /** Bytes of bodies that requests under way hold. */
   readonly heldBytes: number;
+  /** Whether any secure binding has this label. */
+  readonly isSecureLabel: (label: string) => boolean;
   /** Resolves when all static content bound so far has its ETag and compressed forms. */
   prepared(): Promise<void>;
 }
@@ -155,6 +151,7 @@ class HttpServer implements HttpServerModule {
     const development = options.development ?? false;
     this.#host = options.host ?? (development ? '127.0.0.1' : '0.0.0.0');
     this.#actions = new Actions({
+      labelOf: needs.labelOf ?? secureLabel,
       bindings: this.#bindings,
       channels: needs.channels,
       compressor: this.#compressor,
@@ -185,6 +182,10 @@ class HttpServer implements HttpServerModule {
         channels: needs.channels,
       },
     );
+  }
+
+  get isSecureLabel(): (label: string) => boolean {
+    return this.#bindings.isSecureLabel;
   }
 
   get waiting(): number {
@@ -250,22 +251,22 @@ class HttpServer implements HttpServerModule {
     }
     const caches = (action.kind === 'Bind' || action.kind === 'SecureBind') && action.value.cache;
     if (caches && request.blob === undefined) return refused({ kind: 'NoBlob' });
-    const { id, blob } = request;
-    return { ok: true, value: { id, source: process, action, blob } };
+    const { id, timeoutS, blob } = request;
+    return { ok: true, value: { source: process, action, blob, request: { id, timeoutS } } };
   }
 
-  handle({ id, source, action, blob }: HttpWork): Promise<Answer | undefined> {
-    const error = this.#actions.perform(source, action, blob, id);
+  handle(work: HttpWork): Promise<Answer | undefined> {
+    const error = this.#actions.perform(work);
     if (error !== undefined) return Promise.resolve(errorAnswer(error));
     // The extension answers, or nobody does (§8.2).
-    if (action.kind === 'WebSocketExtPushOutgoing') return Promise.resolve(undefined);
+    if (work.action.kind === 'WebSocketExtPushOutgoing') return Promise.resolve(undefined);
     return Promise.resolve(OK);
   }
 
-  onProcessGone(process: ProcessId, ending: ProcessEnding): void {
+  onProcessGone(process: ProcessId, restarts: boolean): void {
     this.#waiting.processGone(process);
-    this.#needs.channels?.processGone(process);
-    if (ending === 'ended') this.#bindings.drop(process);
+    this.#needs.channels?.processGone(process, restarts);
+    if (!restarts) this.#bindings.drop(process);
   }
 
   onResponse(message: KernelMessage): void {

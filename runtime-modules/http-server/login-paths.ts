@@ -8,19 +8,10 @@ import { clientAddress, knownProto, type Visit } from './visit.ts';
 /** Bytes of a login's body; a longer one is not a login (M151). */
 export const LOGIN_BYTES_MAX = 16_384;
 
-/** Our own page, so it may be strict: nobody frames it from elsewhere, and nothing of it is kept. */
-const PAGE = [
-  'Content-Type',
-  'text/html; charset=utf-8',
-  'Cache-Control',
-  'no-store',
-  'X-Content-Type-Options',
-  'nosniff',
-  'X-Frame-Options',
-  'SAMEORIGIN',
-  'Referrer-Policy',
-  'same-origin',
-];
+const SESSION_PATH = '/login/session';
+/** We know the type of what is ours. */
+const NOSNIFF = ['X-Content-Type-Options', 'nosniff'];
+const PAGE = ['Content-Type', 'text/html; charset=utf-8', ...NOSNIFF];
 
 export interface LoginParts {
   readonly login: Login;
@@ -28,41 +19,65 @@ export interface LoginParts {
   readonly visit: Visit;
   readonly request: IncomingMessage;
   readonly reply: Reply;
+  readonly print: (verbosity: number, text: string) => void;
   /** The request is not the login's after all; with its body, if that was read. */
   readonly fallThrough: (body?: Uint8Array) => void;
 }
 
 /** False: not a path of the login. */
 export function answeredLogin(parts: LoginParts): boolean {
-  const { login, visit, reply } = parts;
-  const { path, method } = visit;
-  if (method === 'GET' && path === '/login') {
-    reply.answer(200, PAGE, login.page());
+  const { visit } = parts;
+  if (visit.method === 'GET') return answeredGet(parts);
+  if (visit.method !== 'POST') return false;
+  if (visit.path === '/login') {
+    submit(parts);
     return true;
   }
-  if (method === 'GET' && path.startsWith('/login/')) {
-    const asset = login.asset(path);
-    if (asset === undefined) return false;
-    const headers = ['Content-Type', asset.contentType, 'Cache-Control', 'no-cache', ...NOSNIFF];
-    reply.answer(200, headers, asset.bytes);
-    return true;
-  }
-  if (method !== 'POST') return false;
-  if (path === '/login') submit(parts, (request) => login.submit(request));
-  else if (path === '/logout' && login.logout !== undefined) {
-    submit(parts, async (request) => login.logout?.(request));
-  } else return false;
+  if (visit.path !== '/logout') return false;
+  send(parts.reply, parts.login.logout(requestOf(visit)));
   return true;
 }
 
-const NOSNIFF = ['X-Content-Type-Options', 'nosniff'];
+function answeredGet({ login, visit, reply }: LoginParts): boolean {
+  const { path, headers } = visit;
+  const host = visit.host.authority;
+  if (path === '/login') {
+    reply.answer(200, [...PAGE, ...login.pageHeaders(host).flat()], login.page(host));
+    return true;
+  }
+  if (path === SESSION_PATH) {
+    send(reply, login.session({ host, cookie: headers.cookie }));
+    return true;
+  }
+  const file = path.startsWith('/login/') ? login.asset(path) : undefined;
+  if (file === undefined) return false;
+  const type = ['Content-Type', file.contentType, 'Cache-Control', 'no-cache', ...NOSNIFF];
+  reply.answer(200, type, file.bytes);
+  return true;
+}
 
-function submit(
-  { visit, request, reply, bodies, fallThrough }: LoginParts,
-  ask: (request: LoginRequest) => Promise<LoginAnswer | undefined>,
-): void {
+/** What of a request a login or logout is judged by. */
+function requestOf(visit: Visit): Omit<LoginRequest, 'contentLength' | 'body'> {
   const { headers } = visit;
-  const length = headers['content-length'];
+  return {
+    host: visit.host.authority,
+    proto: knownProto(visit),
+    redirect: new URLSearchParams(visit.query).get('redirect') ?? undefined,
+    origin: headers.origin,
+    secFetchSite: first(headers['sec-fetch-site']),
+    peer: clientAddress(visit),
+    cookie: headers.cookie,
+  };
+}
+
+/** The length is ours to say. */
+function send(reply: Reply, { status, headers, body }: LoginAnswer): void {
+  const lines = headers.filter(([name]) => name.toLowerCase() !== 'content-length');
+  reply.answer(status, lines.flat(), body);
+}
+
+function submit({ login, visit, request, reply, bodies, print, fallThrough }: LoginParts): void {
+  const length = visit.headers['content-length'];
   let taken: Uint8Array | undefined;
   const body = (): Promise<Uint8Array> =>
     new Promise((resolve, reject) => {
@@ -75,26 +90,18 @@ function submit(
       return undefined;
     });
   reply.hold();
-  ask({
-    host: visit.host.authority,
-    proto: knownProto(visit),
-    redirect: new URLSearchParams(visit.query).get('redirect') ?? undefined,
-    contentLength: length === undefined ? undefined : Number(length),
-    origin: headers.origin,
-    secFetchSite: first(headers['sec-fetch-site']),
-    peer: clientAddress(visit),
-    cookie: headers.cookie,
-    body,
-  }).then(
+  const contentLength = length === undefined ? undefined : Number(length);
+  login.submit({ ...requestOf(visit), contentLength, body }).then(
     (answer) => {
       if (answered(reply)) return;
-      if (answer === undefined) return fallThrough(taken);
-      reply.answer(answer.status, answer.headers.flat(), answer.body);
+      if (answer === undefined) fallThrough(taken);
+      else send(reply, answer);
     },
     (error: unknown) => {
+      // The client left, and with it the body.
       if (answered(reply)) return;
-      reply.answerText(500, 'the login failed; the node’s console says why');
-      throw error;
+      reply.answerText(500, 'the login failed');
+      print(0, `http-server: a login failed: ${String(error)}`);
     },
   );
 }

@@ -3,9 +3,10 @@
  * channels. node.ts joins them; none of them knows another.
  */
 import type { IncomingMessage } from 'node:http';
+import type { ModuleRequest } from '../../kernel/module.ts';
 import type { Duplex } from 'node:stream';
 import type { HttpServerError, MessageType, WsMessageType } from '../../wit/http-server-api.ts';
-import type { ProcessId, U64 } from '../../wit/types.ts';
+import type { ProcessId } from '../../wit/types.ts';
 
 /** Who asks, as far as access depends on it. */
 export interface Visitor {
@@ -18,6 +19,10 @@ export interface Visitor {
   readonly path: string;
   /** Raw, without the question mark. */
   readonly query: string;
+  readonly method: string;
+  readonly origin: string | undefined;
+  readonly secFetchSite: string | undefined;
+  readonly secFetchMode: string | undefined;
 }
 
 /** What is asked for. */
@@ -28,12 +33,19 @@ export interface GuardedBinding {
   readonly secureSubdomain: string | undefined;
 }
 
-/** runtime-modules.md §6.8: shown; redirected (307); another package's secure subdomain (403); the login page in its place. */
+/**
+ * runtime-modules.md §6.8: shown, with SANDBOX when the origin is another package's; redirected (307); another package's secure subdomain
+ * (403); the login page in its place.
+ */
 export type Access =
-  | { readonly kind: 'open' }
+  | { readonly kind: 'open'; readonly sandbox?: boolean }
   | { readonly kind: 'redirect'; readonly location: string }
   | { readonly kind: 'foreign' }
   | { readonly kind: 'login' };
+
+/** Takes a document out of the origin it was loaded from. Pictures, styles, scripts and data are not documents. */
+export const SANDBOX =
+  'sandbox allow-scripts allow-forms allow-modals allow-popups allow-downloads';
 
 /** Synchronous and pure. `isSecureLabel`: whether a label of a host name belongs to any secure binding. */
 export type AccessTo = (
@@ -65,13 +77,23 @@ export interface LoginAnswer {
 
 /** The login page and what it submits to (runtime-modules.md §6.7). */
 export interface Login {
-  page(): Uint8Array;
+  /** For a host, as HTML. */
+  page(host: string): Uint8Array;
+  /** Headers for wherever the page is sent, besides its type and length. */
+  pageHeaders(host: string): LoginAnswer['headers'];
   /** A file of the page, below `/login/`; undefined: there is none. */
   asset(path: string): { readonly contentType: string; readonly bytes: Uint8Array } | undefined;
   /** `POST /login`. Undefined: not a login; the request is answered like any other. */
   submit(request: LoginRequest): Promise<LoginAnswer | undefined>;
   /** `POST /logout`. */
-  logout?(request: LoginRequest): Promise<LoginAnswer | undefined>;
+  logout(
+    request: Pick<
+      LoginRequest,
+      'host' | 'proto' | 'redirect' | 'origin' | 'secFetchSite' | 'cookie'
+    >,
+  ): LoginAnswer;
+  /** `GET /login/session`: whether this browser has a session after all. */
+  session(request: { readonly host: string; readonly cookie: string | undefined }): LoginAnswer;
 }
 
 /** What a channel knows of its opening. */
@@ -102,9 +124,9 @@ export interface Channels {
     type: WsMessageType,
     replyType: MessageType,
     bytes: Uint8Array | undefined,
-    messageId: U64,
+    request: Pick<ModuleRequest, 'id' | 'timeoutS'>,
   ): HttpServerError | undefined;
   close(owner: ProcessId, channelId: number): HttpServerError | undefined;
-  processGone(process: ProcessId): void;
+  processGone(process: ProcessId, restarts: boolean): void;
   shutdown(): Promise<void>;
 }

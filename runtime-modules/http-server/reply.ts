@@ -25,6 +25,8 @@ export class Reply extends ServerResponse {
   peer: Peer | undefined = undefined;
   /** Bytes of the request's body that are counted as held. */
   heldBytes = 0;
+  /** Sent with any answer, beside its own. */
+  added: RawHeaders | undefined = undefined;
   /** The connection ends after this answer. */
   last = false;
 
@@ -57,7 +59,7 @@ export class Reply extends ServerResponse {
     this.release();
     if (this.last) this.shouldKeepAlive = false;
     this.counters?.answered(status, body?.length ?? 0);
-    this.writeHead(status, headers as string[]);
+    this.writeHead(status, this.#complete(headers));
     if (body === undefined) this.end();
     else this.end(body);
   }
@@ -108,7 +110,12 @@ export class Reply extends ServerResponse {
     if (this.last) this.shouldKeepAlive = false;
     this.counters?.answered(status, bytes ?? 0);
     const length = bytes !== undefined && hasBody(status) ? ['Content-Length', String(bytes)] : [];
-    this.writeHead(status, [...headers, ...length]);
+    this.writeHead(status, this.#complete([...headers, ...length]));
+  }
+
+  #complete(headers: RawHeaders): string[] {
+    // Node does not write to it.
+    return this.added === undefined ? (headers as string[]) : [...headers, ...this.added];
   }
 }
 

@@ -127,6 +127,7 @@ describe('paths', () => {
         blob: undefined,
         metadata: undefined,
         expectsResponse: true,
+        timeoutS: 5,
         capabilities: [],
         caller: { exists: true, holds: () => false },
       });

@@ -297,7 +297,7 @@ describe('transactions', () => {
     const mine = await begin();
     const other = await begin({ from: SIBLING });
     await set('k', 'v', {}, mine);
-    bench.module.onProcessGone?.(ME as never, 'ended');
+    bench.module.onProcessGone?.(ME as never, false);
     expect(await ask({ Commit: { tx_id: mine } })).toEqual(err({ NoTx: mine }));
     expect(await ask({ Commit: { tx_id: other } }, { from: SIBLING })).toBe(OK);
     expect(await get('k')).toBeUndefined();

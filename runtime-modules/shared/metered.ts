@@ -37,7 +37,7 @@ export function metered<Work>(
     },
     onResponse: (message) => module.onResponse?.(message),
     onSendError: (error, id, why) => module.onSendError?.(error, id, why),
-    onProcessGone: (process, ending) => module.onProcessGone?.(process, ending),
+    onProcessGone: (process, restarts) => module.onProcessGone?.(process, restarts),
     [Symbol.asyncDispose]: () => module[Symbol.asyncDispose](),
   };
 }

@@ -10,7 +10,6 @@ import type {
   KernelMessage,
   LazyLoadBlob,
   ProcessId,
-  U64,
 } from '../../wit/types.ts';
 import type { Answer, KernelPort, ModuleRequest, RuntimeModule } from '../../kernel/module.ts';
 import type { Clock } from './clock.ts';
@@ -31,8 +30,8 @@ export interface Asked {
   readonly metadata?: string;
   /** Default true. */
   readonly expectsResponse?: boolean;
-  /** Of the request's message; default 0. */
-  readonly id?: U64;
+  /** Of the kernel message; default 1. */
+  readonly id?: KernelMessage['id'];
 }
 
 /** A response as its receiver would see it. */
@@ -107,8 +106,9 @@ export class Bench<Work> {
     const source = address(asked.from.includes('@') ? asked.from : `${OUR_NODE}@${asked.from}`);
     const held = [...(asked.capabilities ?? []), ...(this.port.granted.get(source.process) ?? [])];
     const keys = new Set(held.map(capabilityKey));
+    const expectsResponse = asked.expectsResponse ?? true;
     return {
-      id: asked.id ?? 0,
+      id: asked.id ?? 1,
       source,
       local: source.node === OUR_NODE || source.node === OUR,
       rsvp: asked.rsvp,
@@ -121,7 +121,8 @@ export class Bench<Work> {
               bytes: typeof asked.blob === 'string' ? bytesOf(asked.blob) : asked.blob,
             },
       metadata: asked.metadata,
-      expectsResponse: asked.expectsResponse ?? true,
+      expectsResponse,
+      timeoutS: expectsResponse ? 5 : undefined,
       capabilities: [],
       caller: {
         exists: !this.port.unknown.has(source.process),

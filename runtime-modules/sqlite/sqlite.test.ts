@@ -356,7 +356,7 @@ describe('transactions', () => {
     expect(await db.write('INSERT INTO t VALUES(2)', undefined, other, tx)).toEqual(
       err({ NoTx: tx }),
     );
-    db.bench.module.onProcessGone?.(ME as never, 'ended');
+    db.bench.module.onProcessGone?.(ME as never, false);
     expect(await db.commit(tx)).toEqual(err({ NoTx: tx }));
     expect(await db.query('SELECT a FROM t')).toEqual([]);
   });

@@ -176,6 +176,7 @@ async function bind(node: TestNode, web: HttpServerModule, cache: boolean): Prom
     blob: { mime: 'application/json', bytes: new TextEncoder().encode(PAYLOAD) },
     metadata: undefined,
     expectsResponse: true,
+    timeoutS: 5,
     capabilities: [],
     caller: { exists: true, holds: () => false },
   };
