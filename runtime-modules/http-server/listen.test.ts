@@ -294,10 +294,18 @@ describe('upgrades', () => {
     expect(channels.calls).toEqual([
       ['push', APP, 7, 'Text', bytes],
       ['close', APP, 8],
-      ['pushExtension', APP, 9, 'Binary', 'Response', bytes, expect.any(Number) as number],
+      [
+        'pushExtension',
+        APP,
+        9,
+        'Binary',
+        'Response',
+        bytes,
+        { id: expect.any(Number) as number, timeoutS: 5 },
+      ],
     ]);
     await web?.kill(APP);
-    expect(channels.calls.at(-1)).toEqual(['gone', APP]);
+    expect(channels.calls.at(-1)).toEqual(['gone', APP, false]);
   });
 });
 
