@@ -2,7 +2,7 @@
  * Who owns a path (runtime-modules.md §6.2, §6.3): HTTP and WebSocket routes are separate tables. Bindings live in memory; a process's
  * go when it ends for good (H15). An unbound path stays as one that answers 404 (M124).
  */
-import { processId, splitPackageId } from '../../wit/address.ts';
+import { packageOf, processId, splitPackageId } from '../../wit/address.ts';
 import type { PackageId, ProcessId } from '../../wit/types.ts';
 import {
   BINDINGS_PER_PROCESS_MAX,
@@ -65,8 +65,8 @@ export class Bindings {
   readonly http = new RouteTable<HttpBinding>();
   readonly ws = new RouteTable<WsBinding>();
   readonly #holdings = new Map<ProcessId, Holdings>();
-  /** Labels of secure bindings, with how many there are of each. */
-  readonly #labels = new Map<string, number>();
+  /** Labels of secure bindings: whose each is, and how many bindings have it. */
+  readonly #labels = new Map<string, { readonly owner: PackageId; count: number }>();
 
   /** Whether any secure binding has this label. */
   readonly isSecureLabel = (label: string): boolean => this.#labels.has(label);
@@ -125,6 +125,11 @@ export class Bindings {
   #refusal(binding: Bound, replaced: Bound | undefined, bytes: number): string | undefined {
     const { path, process } = binding;
     if (path.length > PATH_CHARS_MAX) return `a path of ${path.length} characters`;
+    // Two packages can come out at one label (`a-b:c` and `a:b-c`); it is a session's, so it is one package's.
+    const holder = this.#labels.get(binding.secureSubdomain ?? '')?.owner;
+    if (holder !== undefined && holder !== packageOf(process)) {
+      return `its subdomain ${binding.secureSubdomain} is that of ${holder}`;
+    }
     const pattern = parsePattern(path);
     if (pattern !== undefined && pattern.parts.length > PATTERN_PARTS_MAX) {
       return `more than ${PATTERN_PARTS_MAX} parameters in one path`;
@@ -155,7 +160,10 @@ export class Bindings {
     held.bytes += contentBytes(binding);
     if (parsePattern(binding.path) !== undefined) held.patterns++;
     const label = binding.secureSubdomain;
-    if (label !== undefined) this.#labels.set(label, (this.#labels.get(label) ?? 0) + 1);
+    if (label === undefined) return;
+    const known = this.#labels.get(label);
+    if (known !== undefined) known.count++;
+    else this.#labels.set(label, { owner: packageOf(binding.process), count: 1 });
   }
 
   #release(binding: HttpBinding | WsBinding, table: 'http' | 'ws'): void {
@@ -167,9 +175,8 @@ export class Bindings {
     if (held.http.size + held.ws.size === 0) this.#holdings.delete(binding.process);
     const label = binding.secureSubdomain;
     if (label === undefined) return;
-    const left = (this.#labels.get(label) ?? 1) - 1;
-    if (left === 0) this.#labels.delete(label);
-    else this.#labels.set(label, left);
+    const known = this.#labels.get(label);
+    if (known !== undefined && --known.count === 0) this.#labels.delete(label);
   }
 }
 

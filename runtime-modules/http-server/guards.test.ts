@@ -205,6 +205,27 @@ describe('access', () => {
     expect((await web.get(AT)).headers['content-security-policy']).toBeUndefined();
   });
 
+  test('M158 a subdomain is one package’s, also when another comes out at the same label', async () => {
+    web = await WebNode.start();
+    const secure = { SecureBind: { path: '/', cache: false } };
+    const ok = '{"Ok":null}';
+    expect(await web.app('p:a-b:c', [secure])).toEqual([ok]);
+    expect(web.web.isSecureLabel('a-b-c')).toBe(true);
+    expect(await web.app('p:a:b-c', [secure, bind('/')])).toEqual([
+      '{"Err":"MalformedRequest"}',
+      ok,
+    ]);
+    expect(web.node.sink.at(0).join()).toContain('its subdomain a-b-c is that of a-b:c');
+    expect(
+      await web.app('q:a-b:c', [secure, { WebSocketSecureBind: { path: '/', extension: false } }]),
+    ).toEqual([ok, ok]);
+    await web.kill('p:a-b:c');
+    expect(web.web.isSecureLabel('a-b-c')).toBe(true);
+    await web.kill('q:a-b:c');
+    expect(web.web.isSecureLabel('a-b-c')).toBe(false);
+    expect(await web.app('r:a:b-c', [secure])).toEqual([ok]);
+  });
+
   test('a redirect that no header can hold is refused', async () => {
     await start({ kind: 'redirect', location: 'http://x/\r\nX-Injected: 1' });
     const got = await web.get(AT);
