@@ -7,6 +7,7 @@ import { systemClock } from './kernel/clock.ts';
 import type { Kernel } from './kernel/kernel.ts';
 import { fdManager } from './runtime-modules/fd-manager/index.ts';
 import { readUlimit } from './runtime-modules/fd-manager/ulimit.ts';
+import type { HttpServerModule } from './runtime-modules/http-server/index.ts';
 import { httpClient } from './runtime-modules/http-client/index.ts';
 import type { Home } from './runtime-modules/identity/home.ts';
 import { kv } from './runtime-modules/kv/index.ts';
@@ -24,7 +25,6 @@ import { type OpenedStore, state } from './runtime-modules/state/index.ts';
 import { timer } from './runtime-modules/timer/index.ts';
 import { vfs } from './runtime-modules/vfs/index.ts';
 import { kvCharge, noRoom, sqliteCharge } from './charges.ts';
-import type { Web } from './web.ts';
 
 /** What the modules are told to do differently. */
 export interface ModulesConfig {
@@ -39,7 +39,7 @@ export interface ModuleParts {
   readonly home: Home;
   readonly config: ModulesConfig;
   readonly accounts: Accounts;
-  readonly web: Web;
+  readonly web: HttpServerModule;
 }
 
 /** @returns what can be backed up while it runs */
@@ -69,7 +69,7 @@ export function registerModules(
     clock: systemClock,
   });
   kernel.registerModule(metered(tables, bookOf('sqlite'), sqliteCharge, noRoom));
-  kernel.registerModule(web.module);
+  kernel.registerModule(web);
   const connector = systemConnector(config.outbound ?? {}, systemClock);
   kernel.registerModule(
     httpClient()({ port: kernel.port('http-client'), clock: systemClock, connector }),

@@ -153,7 +153,7 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   parts.defer(() => running.shutdown());
   kernel.debug.setFull((config.verbosity ?? 0) >= EVENTS_FROM);
   const web = await webOf(config.web, {
-    development: isDevelopment(config),
+    identity,
     port: kernel.port('http-server'),
     clock: systemClock,
     version: version(),
@@ -161,8 +161,8 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   });
   const participants = registerModules(kernel, { store, home, config, accounts, web });
   // Before the processes are ended: requests under way get their answers.
-  parts.defer(() => web.module.drain());
-  const listening = config.web === undefined ? undefined : await web.module.listen();
+  parts.defer(() => web.drain());
+  const listening = config.web === undefined ? undefined : await web.listen();
   await bootProcesses(kernel, { home, config, bundled, tell: (text) => say(terminal, text) });
   const control = await serveControl(
     home.path,

@@ -1,6 +1,16 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
+const library = fileURLToPath(new URL('processes/lib', import.meta.url));
+
 export default defineConfig({
+  // As kit has it, so that templates and what the documents show run here as they are.
+  resolve: {
+    alias: [
+      { find: /^hyperware$/, replacement: `${library}/index.ts` },
+      { find: /^hyperware\/(.+)$/, replacement: `${library}/$1.ts` },
+    ],
+  },
   test: {
     include: [
       '{wit,contracts,kernel,runtime-modules,processes,extensions,kit,test}/**/*.test.ts',

@@ -4,6 +4,8 @@
  */
 import { readFile } from 'node:fs/promises';
 import type { KernelPort } from './kernel/module.ts';
+import { accessTo, type BoundPath, type Visitor } from './runtime-modules/http-server/access.ts';
+import { Channels, channelsNeeds } from './runtime-modules/http-server/channels.ts';
 import {
   type Figure,
   httpServer,
@@ -12,7 +14,10 @@ import {
   type Tls,
 } from './runtime-modules/http-server/index.ts';
 import { ANSWER_S_DEFAULT, ANSWER_S_DEVELOPMENT } from './runtime-modules/http-server/limits.ts';
-import type { AccessTo, Channels, Login } from './runtime-modules/http-server/parts.ts';
+import { Login } from './runtime-modules/http-server/login.ts';
+import { SecureLabels } from './runtime-modules/http-server/secure-labels.ts';
+import { Sessions } from './runtime-modules/http-server/session.ts';
+import type { LoginIdentity } from './runtime-modules/identity/login-identity.ts';
 import type { Clock } from './runtime-modules/shared/clock.ts';
 import type { ProcessUsage } from './wit/kernel-api.ts';
 
@@ -31,27 +36,17 @@ export interface WebConfig {
 }
 
 export interface WebNeeds {
-  readonly development: boolean;
+  readonly identity: LoginIdentity;
   readonly port: KernelPort;
   readonly clock: Clock;
   readonly version: string;
   readonly figures: () => readonly Figure[];
-  /** Absent: what needs a login is refused. */
-  readonly accessTo?: AccessTo | undefined;
-  readonly login?: Login | undefined;
-  /** Absent: upgrades are answered as ordinary requests. */
-  readonly channels?:
-    | ((options: { readonly channelsMax: number | undefined }) => Channels)
-    | undefined;
-}
-
-export interface Web {
-  readonly module: HttpServerModule;
 }
 
 /** The module, not listening yet. @throws ListenError when a file or a proxy's address cannot be used */
-export async function webOf(config: WebConfig = {}, needs: WebNeeds): Promise<Web> {
-  const { development, port, clock, version, figures, accessTo, login } = needs;
+export async function webOf(config: WebConfig = {}, needs: WebNeeds): Promise<HttpServerModule> {
+  const { identity, port, clock, version, figures } = needs;
+  const { development } = identity;
   const { metricsPort, channelsMax } = config;
   const options = {
     port: config.port,
@@ -64,10 +59,34 @@ export async function webOf(config: WebConfig = {}, needs: WebNeeds): Promise<We
     answerS: development ? ANSWER_S_DEVELOPMENT : ANSWER_S_DEFAULT,
     metrics: metricsPort === undefined ? undefined : { port: metricsPort },
   };
-  const channels = needs.channels?.({ channelsMax });
-  const parts = { port, clock, version, figures, accessTo, login, channels };
+  const sessions = new Sessions({
+    node: identity.name,
+    secret: identity.sessionSecret,
+    nowS: () => Math.floor(Date.now() / 1000),
+  });
+  const labels = new SecureLabels();
+  const parts = {
+    port,
+    clock,
+    version,
+    figures,
+    labels,
+    accessTo: (visitor: Visitor, binding: BoundPath, isSecureLabel: (label: string) => boolean) =>
+      accessTo(visitor, binding, isSecureLabel, sessions),
+    login: await Login.open({
+      identity,
+      sessions,
+      clock,
+      isSecureLabel: labels.has,
+      print: (verbosity, text) => port.print(verbosity, text),
+    }),
+    channels: new Channels(
+      channelsMax === undefined ? {} : { channelsMax },
+      channelsNeeds(port, clock),
+    ),
+  };
   try {
-    return { module: httpServer(options)(parts) };
+    return httpServer(options)(parts);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new ListenError('address', `--trust-proxy: ${error.message}.`, { cause: error });

@@ -42,7 +42,6 @@ const SECTIONS: Readonly<Record<string, Readonly<Record<string, readonly string[
   'Web server': {
     'runtime-modules/http-server/limits.ts': [],
     'runtime-modules/http-server/ws-limits.ts': [],
-    'runtime-modules/http-server/login-paths.ts': ['LOGIN_BYTES_MAX'],
   },
   'http-client': {
     'runtime-modules/http-client/limits.ts': [],

@@ -82,6 +82,16 @@ test('kit new writes the chat package under new names, without products and test
   expect(await readFile(join(target, 'chat/index.ts'), 'utf8')).toContain("from 'hyperware'");
 });
 
+test('kit new, kit build: a web app with its page', async () => {
+  const target = join(folder, 'visits');
+  const made = await kit('new', target, '--template', 'web', '-u', 'bob.os');
+  expect(made).toMatchObject({ code: 0, err: '' });
+  expect(await readFile(join(target, 'ui', 'index.html'), 'utf8')).toContain('<h1>visits</h1>');
+  expect(await kit('build', target)).toMatchObject({ code: 0, err: '' });
+  expect(await readdir(join(target, 'pkg', 'ui'))).toEqual(['index.html', 'main.css', 'main.js']);
+  expect(await readdir(join(target, 'pkg'))).toContain('web.wasm');
+});
+
 test('kit new refuses existing folders, unusable names and templates it lacks', async () => {
   const echo = { template: 'echo', language: 'ts' };
   await expect(createPackage(folder, echo)).rejects.toThrow('exists already');
@@ -91,7 +101,7 @@ test('kit new refuses existing folders, unusable names and templates it lacks', 
     'publisher',
   );
   await expect(createPackage(join(folder, 'x'), { ...echo, language: 'rust' })).rejects.toThrow(
-    'there are echo-c, echo-ts, chat-ts',
+    'there are echo-c, echo-ts, web-ts, chat-ts',
   );
   await expect(createPackage(join(folder, 'x'), { ...echo, template: '../..' })).rejects.toThrow(
     'no template',

@@ -26,7 +26,7 @@ export const create = defineCommand({
     dir: { type: 'positional', description: 'folder to create', required: true },
     package: { type: 'string', alias: 'a', description: 'package name; default: the folder' },
     publisher: { type: 'string', alias: 'u', description: 'publisher', default: DEFAULT_PUBLISHER },
-    template: { type: 'string', alias: 't', description: 'echo or chat', default: 'chat' },
+    template: { type: 'string', alias: 't', description: 'echo, web or chat', default: 'chat' },
     language: { type: 'string', alias: 'l', description: 'ts or c', default: 'ts' },
     json: { type: 'boolean', description: 'report as one JSON object' },
   },

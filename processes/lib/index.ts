@@ -6,7 +6,15 @@ export { contract, method, type Access, type Contract } from './contract.ts';
 export { type Reply, type RequestOptions, type SendOptions } from './conversation.ts';
 export { NoResponse, Refusal, RemoteError } from './errors.ts';
 export { host, type Delivery, type Host } from './host.ts';
-export { defineProcess, Process, type Definition, type Target } from './process.ts';
+export {
+  defineProcess,
+  Process,
+  type Definition,
+  type Part,
+  type PartAnswer,
+  type Taker,
+  type Target,
+} from './process.ts';
 export { defineScript, splitWords, WrongUsage, type ScriptArguments } from './script.ts';
 export { spawnChild, SpawnFailed, type ChildOptions } from './spawn.ts';
 export { from, stateOf } from './state.ts';

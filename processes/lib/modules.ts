@@ -1,5 +1,5 @@
 /**
- * Calls of the storage modules of this node. Bodies are built and read with the engine's own JSON: a listing of 1,000 files read by
+ * Calls of the runtime modules of this node. Bodies are built and read with the engine's own JSON: a listing of 1,000 files read by
  * wit/codec.ts, which is interpreted in a guest, would cost some fifty times the instructions. That both agree is what the fakes of
  * testing/ check: they speak through wit/*-api.ts.
  */
@@ -42,8 +42,9 @@ let utf8Decoder: TextDecoder | undefined;
 
 /** One module, as its client calls it. */
 export interface ModuleCalls {
-  readonly module: 'vfs' | 'kv' | 'sqlite';
+  readonly module: 'vfs' | 'kv' | 'sqlite' | 'http-server' | 'http-client';
   readonly timeoutS: number | undefined;
+  readonly signal?: AbortSignal | undefined;
   readonly error: new (code: string, what: string, detail?: string) => ModuleError;
 }
 
@@ -59,18 +60,23 @@ export interface ModuleAnswer {
  */
 export async function callModule(
   caller: Caller,
-  { module, timeoutS, error: Refused }: ModuleCalls,
+  { module, timeoutS, signal, error: Refused }: ModuleCalls,
   request: {
     readonly what: string;
     readonly body: unknown;
     readonly blob?: Uint8Array | undefined;
+    readonly mime?: string | undefined;
   },
 ): Promise<ModuleAnswer> {
   const target = `${module}:distro:sys`;
-  const blob: LazyLoadBlob | undefined = request.blob && { mime: undefined, bytes: request.blob };
+  const blob: LazyLoadBlob | undefined = request.blob && {
+    mime: request.mime,
+    bytes: request.blob,
+  };
   const reply = await caller
     .request(target, JSON.stringify(request.body), {
       blob,
+      signal,
       ...(timeoutS === undefined ? {} : { timeoutS }),
     })
     .catch((error: unknown) => {

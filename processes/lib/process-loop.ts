@@ -1,6 +1,6 @@
 /** Drives one process: what arrives goes to its handlers, what they return goes back. */
 import { formatAddress } from '../../wit/address.ts';
-import { Context } from './context.ts';
+import { type AnswerOptions, Context } from './context.ts';
 import { type Call, encodeError, ERROR_METADATA, type Methods } from './contract.ts';
 import { Conversation, type RequestOptions } from './conversation.ts';
 import { describe } from './engine/console.ts';
@@ -44,10 +44,14 @@ export class ProcessLoop<M extends Methods, S> {
   start(): void {
     settle(
       () => {
-        const { setup } = this.#definition;
+        const { setup, http } = this.#definition;
         const state = this.#state;
-        if (state?.damaged !== true) return setup?.(this.process);
-        return state.keepCopy(this.process).then(() => setup?.(this.process));
+        const prepared =
+          state?.damaged === true
+            ? state.keepCopy(this.process).then(() => setup?.(this.process))
+            : setup?.(this.process);
+        if (http === undefined) return prepared;
+        return Promise.resolve(prepared).then(() => http.start(this.process));
       },
       () => {
         this.#ready = true;
@@ -109,6 +113,15 @@ export class ProcessLoop<M extends Methods, S> {
   }
 
   #handle(context: Context): void {
+    const taker = this.process.takerOf(context.source);
+    if (taker !== undefined) {
+      settle(
+        () => taker(context),
+        (answer) => this.#done(context, answer?.body, answer),
+        (reason) => this.#failed(context, 'request', reason),
+      );
+      return;
+    }
     const { contract, on, onMessage } = this.#definition;
     const call = contract?.requests.decode(context.body);
     if (call?.ok === true && on !== undefined) {
@@ -153,10 +166,10 @@ export class ProcessLoop<M extends Methods, S> {
   }
 
   /** State first, so that nothing acknowledged is lost when the process dies between the two. */
-  #done(context: Context, answer: Uint8Array | string | undefined): void {
+  #done(context: Context, answer: Uint8Array | string | undefined, options?: AnswerOptions): void {
     this.#running.delete(context);
     this.#state?.save();
-    if (answer !== undefined && !context.answered) context.reply(answer);
+    if (answer !== undefined && !context.answered) context.reply(answer, options);
   }
 
   #failed(context: Context, handler: string, reason: unknown): void {

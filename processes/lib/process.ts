@@ -2,7 +2,7 @@
 import type { Address, OnExit, SendError } from '../../wit/types.ts';
 import { address, formatAddress, OUR } from '../../wit/address.ts';
 import type { ArgsOf, Contract, Methods, ResultOf } from './contract.ts';
-import type { Context } from './context.ts';
+import type { AnswerOptions, Context } from './context.ts';
 import type { Conversation, Reply, RequestOptions, SendOptions } from './conversation.ts';
 import { drainJobs } from './engine/jobs.ts';
 import { installTimeouts } from './engine/timeouts.ts';
@@ -24,12 +24,28 @@ export type Handlers<M extends Methods, S> = {
   ) => Awaitable<Answer<ResultOf<M[K]>>>;
 };
 
+/** What a part of a process answers to a request; undefined: nothing, or it has answered by itself. */
+export interface PartAnswer extends AnswerOptions {
+  readonly body: Uint8Array;
+}
+
+/** Takes requests in the place of contract and `onMessage`. */
+export type Taker = (context: Context) => Awaitable<PartAnswer | undefined>;
+
+/** Something that serves beside the contract, such as an `HttpServer`. */
+export interface Part<S> {
+  /** Runs once, after `setup`; requests that arrive meanwhile wait; a rejection ends the process. */
+  start(process: Process<S>): Promise<void>;
+}
+
 export interface Definition<M extends Methods, S> {
   readonly contract?: Contract<M>;
   readonly on?: Handlers<M, S>;
   readonly state?: StateSpec<S>;
   /** Runs first. Requests that arrive meanwhile wait; a throw ends the process. */
   readonly setup?: (process: Process<S>) => Awaitable<void>;
+  /** What browsers are served: an `HttpServer` of `hyperware/http-server`. Its paths are bound when `setup` is done. */
+  readonly http?: Part<S>;
   /** Requests that the contract does not cover. What it returns (text or bytes) is the answer, unless it answered by itself. */
   readonly onMessage?: (
     context: Context,
@@ -55,6 +71,7 @@ export class Process<S> {
   readonly #state: StateCell<S> | undefined;
   /** Most requests go to a few targets, and reading a name costs a tenth of a request. */
   readonly #resolved = new Map<string, Address>();
+  readonly #takers = new Map<string, Taker>();
   #exited = false;
 
   constructor(host: Host, conversation: Conversation, state: StateCell<S> | undefined) {
@@ -100,6 +117,18 @@ export class Process<S> {
   /** Tells another process; no response is wanted, no failure reported. */
   send(target: Target, body: Uint8Array | string, options?: SendOptions): void {
     this.#conversation.send(this.resolve(target), bytesOf(body), options);
+  }
+
+  /** From now on requests of that process of this node go to `taker`, and not to contract and `onMessage`. */
+  take(source: string, taker: Taker): void {
+    this.#takers.set(source, taker);
+  }
+
+  /** For the process loop: who takes requests from there. */
+  takerOf(source: Address): Taker | undefined {
+    const taker = this.#takers.get(source.process);
+    // A process of the same name on another node speaks for that node only.
+    return taker !== undefined && source.node === this.our.node ? taker : undefined;
   }
 
   setOnExit(onExit: OnExit): void {

@@ -1,13 +1,10 @@
 /** What processes ask of the web server, done: bind and unbind paths, write to channels (runtime-modules.md §6.2, §6.11). */
+import type { ModuleRequest } from '../../kernel/module.ts';
+import { packageOf } from '../../wit/address.ts';
 import type { HttpServerAction, HttpServerError } from '../../wit/http-server-api.ts';
-import type { LazyLoadBlob, ProcessId, U64 } from '../../wit/types.ts';
-import {
-  type Bindings,
-  boundPath,
-  type HttpBinding,
-  secureLabel,
-  type WsBinding,
-} from './bindings.ts';
+import type { LazyLoadBlob, ProcessId } from '../../wit/types.ts';
+import { type Bindings, boundPath, type HttpBinding, type WsBinding } from './bindings.ts';
+import { secureLabel } from './host-label.ts';
 import type { Compressor } from './compressor.ts';
 import type { Channels } from './parts.ts';
 import { StaticContent } from './static.ts';
@@ -33,14 +30,11 @@ export class Actions {
     this.#parts = parts;
   }
 
-  /** Undefined: done. `id` is the message's: an extension answers under it. */
-  perform(
-    source: ProcessId,
-    action: HttpServerAction,
-    blob: LazyLoadBlob | undefined,
-    id: U64,
-  ): HttpServerError | undefined {
+  /** Undefined: done. */
+  perform(action: HttpServerAction, request: ModuleRequest): HttpServerError | undefined {
     const { channels } = this.#parts;
+    const { blob } = request;
+    const source = request.source.process;
     switch (action.kind) {
       case 'Bind':
       case 'SecureBind':
@@ -58,7 +52,7 @@ export class Actions {
       case 'WebSocketExtPushOutgoing': {
         const { channel_id: channel, message_type: type, desired_reply_type: reply } = action.value;
         if (channels === undefined) return NO_CHANNEL;
-        return channels.pushExtension(source, channel, type.kind, reply.kind, blob?.bytes, id);
+        return channels.pushExtension(source, channel, type.kind, reply.kind, blob?.bytes, request);
       }
       case 'WebSocketClose':
         // An unknown channel is closed already (M182).
@@ -86,7 +80,7 @@ export class Actions {
       live: action.kind !== 'Unbind',
       authenticated,
       localOnly,
-      secureSubdomain: secure ? secureLabel(process) : undefined,
+      secureSubdomain: secure ? secureLabel(packageOf(process)) : undefined,
       content:
         cached && blob !== undefined
           ? new StaticContent(blob.bytes, { mime: blob.mime, private: authenticated || localOnly })
@@ -110,7 +104,7 @@ export class Actions {
       path,
       live: action.kind !== 'WebSocketUnbind',
       authenticated: secure || (action.kind === 'WebSocketBind' && action.value.authenticated),
-      secureSubdomain: secure ? secureLabel(process) : undefined,
+      secureSubdomain: secure ? secureLabel(packageOf(process)) : undefined,
       extension: action.kind !== 'WebSocketUnbind' && action.value.extension,
     };
     const refusal = bindings.bindWs(binding);

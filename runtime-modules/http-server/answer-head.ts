@@ -9,7 +9,7 @@ import {
   ANSWER_HEADS_KEPT_MAX,
 } from './limits.ts';
 import type { RawHeaders } from './reply.ts';
-import { SESSION_COOKIE } from './request-json.ts';
+import { SESSION_COOKIE_PREFIX } from './session.ts';
 
 export interface AnswerHead {
   readonly status: number;
@@ -104,7 +104,7 @@ export function headerLines(entries: readonly (readonly [string, string])[]): He
     if (lower === 'content-length' && /^\d{1,15}$/.test(value)) length = value;
     if (FRAMING.has(lower)) continue;
     // A process must not end or replace the owner's session.
-    if (lower === 'set-cookie' && value.trimStart().startsWith(SESSION_COOKIE)) continue;
+    if (lower === 'set-cookie' && value.trimStart().startsWith(SESSION_COOKIE_PREFIX)) continue;
     lines.set(lower, [name, headerBytes(value)]);
   }
   if (!lines.has('content-type')) {

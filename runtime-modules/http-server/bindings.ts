@@ -2,7 +2,7 @@
  * Who owns a path (runtime-modules.md §6.2, §6.3): HTTP and WebSocket routes are separate tables. Bindings live in memory; a process's
  * go when it ends for good (H15). An unbound path stays as one that answers 404 (M124).
  */
-import { processId, splitProcessId } from '../../wit/address.ts';
+import { packageOf, processId } from '../../wit/address.ts';
 import type { ProcessId } from '../../wit/types.ts';
 import {
   BINDINGS_PER_PROCESS_MAX,
@@ -12,13 +12,14 @@ import {
   STATIC_BYTES_PER_PROCESS_MAX,
 } from './limits.ts';
 import { parsePattern, RouteTable } from './match.ts';
-import type { GuardedBinding } from './parts.ts';
+import type { BoundPath } from './access.ts';
+import type { SecureLabels } from './secure-labels.ts';
 import type { StaticContent } from './static.ts';
 
 /** Whose paths are the site's own, and who may bind those of others. */
 export const HOMEPAGE = processId('homepage:homepage:sys');
 
-interface Bound extends GuardedBinding {
+interface Bound extends BoundPath {
   /** As bound, with the prefix; in the message to the process. */
   readonly path: string;
   /** False: unbound, and answers 404. */
@@ -47,12 +48,6 @@ export function withoutTrailingSlash(path: string): string {
   return path.endsWith('/') ? path.slice(0, -1) : path;
 }
 
-/** `<package>-<publisher>`, every character a host label cannot have as a dash (§6.8). */
-export function secureLabel(process: ProcessId): string {
-  const { package: pkg, publisher } = splitProcessId(process);
-  return `${pkg}-${publisher}`.replace(/[^A-Za-z0-9]/g, '-');
-}
-
 /** What one process has. */
 interface Holdings {
   readonly http: Set<HttpBinding>;
@@ -65,11 +60,11 @@ export class Bindings {
   readonly http = new RouteTable<HttpBinding>();
   readonly ws = new RouteTable<WsBinding>();
   readonly #holdings = new Map<ProcessId, Holdings>();
-  /** Labels of secure bindings, with how many there are of each. */
-  readonly #labels = new Map<string, number>();
+  readonly labels: SecureLabels;
 
-  /** Whether any secure binding has this label. */
-  readonly isSecureLabel = (label: string): boolean => this.#labels.has(label);
+  constructor(labels: SecureLabels) {
+    this.labels = labels;
+  }
 
   /** Bound paths, unbound ones not counted. */
   get size(): number {
@@ -120,6 +115,9 @@ export class Bindings {
   #refusal(binding: Bound, replaced: Bound | undefined, bytes: number): string | undefined {
     const { path, process } = binding;
     if (path.length > PATH_CHARS_MAX) return `a path of ${path.length} characters`;
+    const label = binding.secureSubdomain;
+    if (label !== undefined && !this.labels.isFreeFor(label, packageOf(process)))
+      return `the subdomain ${label} is another package's`;
     const pattern = parsePattern(path);
     if (pattern !== undefined && pattern.parts.length > PATTERN_PARTS_MAX) {
       return `more than ${PATTERN_PARTS_MAX} parameters in one path`;
@@ -150,7 +148,7 @@ export class Bindings {
     held.bytes += contentBytes(binding);
     if (parsePattern(binding.path) !== undefined) held.patterns++;
     const label = binding.secureSubdomain;
-    if (label !== undefined) this.#labels.set(label, (this.#labels.get(label) ?? 0) + 1);
+    if (label !== undefined) this.labels.take(label, packageOf(binding.process));
   }
 
   #release(binding: HttpBinding | WsBinding, table: 'http' | 'ws'): void {
@@ -161,10 +159,7 @@ export class Bindings {
     if (parsePattern(binding.path) !== undefined) held.patterns--;
     if (held.http.size + held.ws.size === 0) this.#holdings.delete(binding.process);
     const label = binding.secureSubdomain;
-    if (label === undefined) return;
-    const left = (this.#labels.get(label) ?? 1) - 1;
-    if (left === 0) this.#labels.delete(label);
-    else this.#labels.set(label, left);
+    if (label !== undefined) this.labels.release(label);
   }
 }
 

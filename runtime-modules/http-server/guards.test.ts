@@ -2,7 +2,8 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { bytesOf, textOf } from '../../kernel/testing.ts';
 import { ANSWER_S_DEFAULT } from './limits.ts';
-import type { Access, GuardedBinding, Visitor } from './parts.ts';
+import { type Access, type BoundPath, SANDBOX, type Visitor } from './access.ts';
+import type { Login } from './parts.ts';
 import { answer, bind, bindStatic, echo, WebNode } from './testing.ts';
 
 const APP = 'app:pkg:me.os';
@@ -74,18 +75,21 @@ describe('local only', () => {
   });
 });
 
-function loginOf(): NonNullable<Parameters<typeof WebNode.start>[1]>['login'] {
+function loginOf(): Login {
   return {
     page: () => bytesOf('the page'),
+    pageHeaders: () => [['Cache-Control', 'no-store']],
     asset: () => undefined,
     submit: () => Promise.resolve(undefined),
+    session: () => ({ status: 200, headers: [], body: bytesOf('false') }),
+    logout: () => ({ status: 204, headers: [], body: bytesOf('') }),
   };
 }
 
 describe('access', () => {
-  const seen: [Visitor, GuardedBinding, boolean][] = [];
+  const seen: [Visitor, BoundPath, boolean][] = [];
 
-  async function start(access: Access, login = loginOf()): Promise<void> {
+  async function start(access: Access, login: Login | undefined = loginOf()): Promise<void> {
     seen.length = 0;
     web = await WebNode.start(
       {},
@@ -109,8 +113,25 @@ describe('access', () => {
   }
 
   test('what the decision is made from', async () => {
-    await start({ kind: 'open' });
-    const headers = { Host: 'Pkg-Me-Os.LOCALHOST:81', Cookie: 'a=b', 'X-Forwarded-Proto': 'https' };
+    await start({ kind: 'open', sandbox: false });
+    const headers = {
+      Host: 'Pkg-Me-Os.LOCALHOST:81',
+      Cookie: 'a=b',
+      'X-Forwarded-Proto': 'https',
+      Origin: 'http://o',
+      'Sec-Fetch-Site': 'same-site',
+      'Sec-Fetch-Mode': 'cors',
+    };
+    const plain = {
+      host: expect.stringMatching(/^127.0.0.1:\d+$/) as string,
+      method: 'GET',
+      origin: undefined,
+      secFetchSite: undefined,
+      secFetchMode: undefined,
+      cookie: undefined,
+      proto: 'http',
+      query: '',
+    };
     expect((await web.get(`${AT}/s/?a=1&b`, { headers })).status).toBe(200);
     await web.get(AT);
     await web.get(`${AT}/open`);
@@ -118,6 +139,10 @@ describe('access', () => {
       [
         {
           host: 'pkg-me-os.localhost:81',
+          method: 'GET',
+          origin: 'http://o',
+          secFetchSite: 'same-site',
+          secFetchMode: 'cors',
           cookie: 'a=b',
           proto: 'https',
           path: `${AT}/s`,
@@ -131,14 +156,14 @@ describe('access', () => {
         true,
       ],
       [
-        {
-          host: expect.stringMatching(/^127.0.0.1:\d+$/) as string,
-          cookie: undefined,
-          proto: 'http',
-          path: AT,
-          query: '',
-        },
+        { ...plain, path: AT },
         expect.objectContaining({ process: APP, authenticated: true, secureSubdomain: undefined }),
+        true,
+      ],
+      // Open paths too, once a package has an origin of its own.
+      [
+        { ...plain, path: `${AT}/open` },
+        expect.objectContaining({ process: APP, authenticated: false }),
         true,
       ],
     ]);
@@ -163,7 +188,27 @@ describe('access', () => {
       'secure subdomain can only serve its associated package',
       'text/plain; charset=utf-8',
     ]);
-    expect((await web.get(`${AT}/open`)).text).toBe('x');
+  });
+
+  test('M162 what is open runs in no origin but its own package’s: sandboxed, whatever the answer', async () => {
+    await start({ kind: 'open', sandbox: true });
+    for (const [path, headers] of [
+      [`${AT}/open`, {}],
+      [`${AT}/open`, { Range: 'bytes=0-0' }],
+      [AT, {}],
+    ] as const) {
+      const got = await web.get(path, { headers });
+      expect(got.headers['content-security-policy'], path).toBe(SANDBOX);
+    }
+  });
+
+  test('two packages that come to one label: the first has it, the other is refused', async () => {
+    await start({ kind: 'open', sandbox: false });
+    const secure = { SecureBind: { path: '/', cache: false } };
+    expect(await web.app('p:a-b:c', [secure], echo)).toEqual(['{"Ok":null}']);
+    expect(await web.app('p:a:b-c', [secure], echo)).toEqual(['{"Err":"MalformedRequest"}']);
+    await web.kill('p:a-b:c');
+    expect(await web.app('q:a:b-c', [secure], echo)).toEqual(['{"Ok":null}']);
   });
 
   test('M148 without a token the login page stands in place of everything, and is not kept', async () => {
@@ -194,7 +239,7 @@ describe('the login’s paths', () => {
       {
         accessTo: () => ({ kind: 'login' }),
         login: {
-          page: () => bytesOf('the page'),
+          ...loginOf(),
           asset: (path) =>
             path === '/login/a.js'
               ? { contentType: 'text/javascript', bytes: bytesOf('js') }
@@ -212,7 +257,6 @@ describe('the login’s paths', () => {
               body: bytesOf(''),
             };
           },
-          logout: () => Promise.resolve({ status: 204, headers: [], body: bytesOf('') }),
         },
       },
     );

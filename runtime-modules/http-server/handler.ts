@@ -12,15 +12,17 @@ import { forward, type ForwardParts } from './forward.ts';
 import { REQUESTS_PER_CONNECTION_MAX, RPC_BYTES_MAX } from './limits.ts';
 import { answeredLogin } from './login-paths.ts';
 import { firstSegment, type Found } from './match.ts';
-import type { Access, AccessTo, Channels, GuardedBinding, Login, Opening } from './parts.ts';
+import { type Access, type BoundPath, FOREIGN_TEXT, SANDBOX } from './access.ts';
+import type { AccessTo, Channels, Login, Opening } from './parts.ts';
 import { Peer } from './peer.ts';
 import { Reply } from './reply.ts';
 import { rpc, RPC_PATH } from './rpc.ts';
 import {
   claimedProto,
   forwardedFor,
-  isForeignOrigin,
+  isForeign,
   isLocal,
+  one,
   type Visit,
   visitOf,
 } from './visit.ts';
@@ -53,7 +55,7 @@ export interface HandlerParts {
 const DEVELOPMENT_ONLY =
   'This is a development node. It answers only under localhost or 127.0.0.1, so that no page of another site can reach it by a name of its own.';
 const NO_LOGIN = 'this page needs a login, and this node has none';
-const FOREIGN = 'secure subdomain can only serve its associated package';
+const OPEN: Access = { kind: 'open', sandbox: false };
 /** What Node would not take for a header would end the node. */
 const LOCATION = /^[!-~]+$/;
 /** By Node's code for what is wrong. */
@@ -62,8 +64,8 @@ const PARSE_STATUS: ReadonlyMap<string, string> = new Map([
   ['HPE_CHUNK_EXTENSIONS_OVERFLOW', '413 Payload Too Large'],
   ['ERR_HTTP_REQUEST_TIMEOUT', '408 Request Timeout'],
 ]);
-/** Sniffed as HTML: the page comes without a type (§6.5). It must not be kept in place of the content. */
-const LOGIN_IN_PLACE = ['Cache-Control', 'no-store', 'Vary', 'Cookie'];
+/** A document of another package, taken out of the origin it is shown in. */
+const SANDBOXED = ['Content-Security-Policy', SANDBOX];
 /** HEAD and what else a process takes is its own business; without it, these are what a path with static content has. */
 const STATIC_METHODS = ['Allow', 'GET, HEAD, OPTIONS'];
 
@@ -202,7 +204,7 @@ export class Handler {
       return reply.answerEmpty(404);
     }
     const { binding } = found;
-    if (binding.authenticated && !this.#opens(visit, binding, reply)) return;
+    if (!this.#opens(visit, binding, reply)) return;
     if (binding.localOnly && !(this.#options.exposeLocal && isLocal(visit))) {
       return reply.answerEmpty(403);
     }
@@ -256,37 +258,56 @@ export class Handler {
   }
 
   /** Whether the visitor may see it; otherwise it is answered. */
-  #opens(visit: Visit, binding: GuardedBinding, reply: Reply): boolean {
-    const access = this.#access(visit, binding, this.#parts.bindings.isSecureLabel);
-    if (access?.kind === 'open') return true;
-    const { login } = this.#parts;
-    if (access?.kind === 'redirect' && !LOCATION.test(access.location)) {
-      reply.answerText(400, 'the address has characters that a redirect cannot have');
-    } else if (access?.kind === 'redirect') {
-      reply.answer(307, ['Location', access.location]);
-    } else if (access?.kind === 'foreign') {
-      reply.answerText(403, FOREIGN);
-    } else if (access === undefined || login === undefined) {
-      reply.answerText(403, NO_LOGIN);
-    } else {
-      reply.answer(200, LOGIN_IN_PLACE, login.page());
+  #opens(visit: Visit, binding: BoundPath, reply: Reply): boolean {
+    const access = this.#access(visit, binding);
+    switch (access?.kind) {
+      case 'open':
+        if (access.sandbox) reply.beside = SANDBOXED;
+        return true;
+      case 'redirect':
+        if (LOCATION.test(access.location)) reply.answer(307, ['Location', access.location]);
+        else reply.answerText(400, 'the address has characters that a redirect cannot have');
+        return false;
+      case 'foreign':
+        reply.answerText(403, FOREIGN_TEXT);
+        return false;
+      default:
+        this.#showLogin(visit, reply);
+        return false;
     }
-    return false;
   }
 
+  /** In place of what was asked for: without a type, so that it is sniffed as HTML (§6.5), and never kept. */
+  #showLogin({ host }: Visit, reply: Reply): void {
+    const { login } = this.#parts;
+    if (login === undefined) return reply.answerText(403, NO_LOGIN);
+    const headers = [...login.pageHeaders(host.authority).flat(), 'Vary', 'Cookie'];
+    reply.answer(200, headers, login.page(host.authority));
+  }
+
+  /** Undefined: nobody can decide. */
   #access(
-    { host, headers, peer, path, query }: Visit,
-    binding: GuardedBinding,
-    isSecureLabel: (label: string) => boolean,
+    { host, headers, method, peer, path, query }: Visit,
+    binding: BoundPath,
   ): Access | undefined {
-    const visitor = {
-      host: host.authority,
-      cookie: headers.cookie,
-      proto: peer.encrypted ? ('https' as const) : claimedProto(headers),
-      path: path === '' ? '/' : path,
-      query,
-    };
-    return this.#parts.accessTo?.(visitor, binding, isSecureLabel);
+    const { accessTo, bindings } = this.#parts;
+    // Nothing is closed, and no origin is a package's own: most requests of a node are of this kind.
+    if (!binding.authenticated && bindings.labels.size === 0) return OPEN;
+    return accessTo?.(
+      {
+        host: host.authority,
+        method,
+        origin: headers.origin,
+        secFetchSite: one(headers['sec-fetch-site']),
+        secFetchMode: one(headers['sec-fetch-mode']),
+        cookie: headers.cookie,
+        proto: peer.encrypted ? 'https' : claimedProto(headers),
+        path: path === '' ? '/' : path,
+        query,
+      },
+      binding,
+      bindings.labels.has,
+    );
   }
 
   /** Who the channel is for, when the upgrade may be granted (§6.8 last paragraph, §6.11; F21). */
@@ -297,16 +318,11 @@ export class Handler {
     if (upgrade?.toLowerCase() !== 'websocket') return undefined;
     const peer = this.#peerOf(request);
     const visit = visitOf(request, peer);
-    if (typeof visit === 'string' || isForeignOrigin(visit)) return undefined;
+    if (typeof visit === 'string' || isForeign(visit)) return undefined;
     if (this.#options.development && !visit.host.development) return undefined;
     const binding = bindings.ws.find(visit.path)?.binding;
     if (binding?.live !== true) return undefined;
-    if (binding.authenticated) {
-      // On the way of an upgrade no label is foreign: §6.8 leaves that rule out.
-      const access =
-        visit.headers.cookie === undefined ? undefined : this.#access(visit, binding, nobody);
-      if (access?.kind !== 'open') return undefined;
-    }
+    if (this.#access(visit, binding)?.kind !== 'open') return undefined;
     if (binding.extension && !this.#mayExtend(visit)) return undefined;
     this.#parts.print(2, `http-server: ws request for ${visit.path}`);
     return {
@@ -328,10 +344,6 @@ export class Handler {
 function othersWait({ held }: Peer): boolean {
   const [first] = held;
   return held.size > 1 || first?.req.complete === true;
-}
-
-function nobody(): boolean {
-  return false;
 }
 
 function withoutProcess(path: string): string {

@@ -18,18 +18,12 @@ import {
   type HttpServerAction,
   type HttpServerError,
 } from '../../wit/http-server-api.ts';
-import type {
-  KernelMessage,
-  LazyLoadBlob,
-  ProcessId,
-  Result,
-  SendError,
-  U64,
-} from '../../wit/types.ts';
+import type { KernelMessage, ProcessId, Result, SendError, U64 } from '../../wit/types.ts';
 import type { Clock } from '../shared/clock.ts';
 import { decodeBody, refuse } from '../shared/refuse.ts';
 import { Actions } from './actions.ts';
 import { Bindings } from './bindings.ts';
+import { decodePush } from './channel-bodies.ts';
 import { Compressor } from './compressor.ts';
 import { Counters } from './counters.ts';
 import { Handler } from './handler.ts';
@@ -46,6 +40,7 @@ import { listen, webServer, type Tls, type WebServer } from './listen.ts';
 import { type Figure, type MetricsServer, serveMetrics } from './metrics.ts';
 import type { AccessTo, Channels, Login } from './parts.ts';
 import { proxyList } from './peer.ts';
+import { SecureLabels } from './secure-labels.ts';
 import { WaitingTable } from './waiting.ts';
 
 export { ListenError, type Tls } from './listen.ts';
@@ -87,6 +82,8 @@ export interface HttpServerNeeds {
   /** Without it, authenticated paths are refused. */
   readonly accessTo?: AccessTo | undefined;
   readonly login?: Login | undefined;
+  /** Which subdomains are whose; what the login is given too. */
+  readonly labels?: SecureLabels | undefined;
   /** Without them, upgrades are answered as ordinary requests. */
   readonly channels?: Channels | undefined;
   /** What the node adds to the metrics; the same names each time. */
@@ -105,10 +102,8 @@ export interface Listening {
 }
 
 export interface HttpWork {
-  readonly id: U64;
-  readonly source: ProcessId;
   readonly action: HttpServerAction;
-  readonly blob: LazyLoadBlob | undefined;
+  readonly request: ModuleRequest;
 }
 
 export interface HttpServerModule extends RuntimeModule<HttpWork> {
@@ -138,7 +133,7 @@ class HttpServer implements HttpServerModule {
   readonly #options: HttpServerOptions;
   readonly #host: string;
   readonly #counters = new Counters();
-  readonly #bindings = new Bindings();
+  readonly #bindings: Bindings;
   readonly #compressor = new Compressor();
   readonly #actions: Actions;
   readonly #waiting: WaitingTable;
@@ -152,6 +147,7 @@ class HttpServer implements HttpServerModule {
     this.#needs = needs;
     this.#options = options;
     const { port, clock } = needs;
+    this.#bindings = new Bindings(needs.labels ?? new SecureLabels());
     const development = options.development ?? false;
     this.#host = options.host ?? (development ? '127.0.0.1' : '0.0.0.0');
     this.#actions = new Actions({
@@ -233,6 +229,12 @@ class HttpServer implements HttpServerModule {
       this.#needs.port.print(1, `http-server: refused a request from node ${node}`);
       return { ok: false, error: errorAnswer({ kind: 'InvalidSourceProcess' }, 'if-expected') };
     }
+    // The one action that comes by the thousand.
+    const push = decodePush(request.body);
+    if (push !== undefined) {
+      const value = { channel_id: push.channelId, message_type: { kind: push.type } } as const;
+      return { ok: true, value: { action: { kind: 'WebSocketPush', value }, request } };
+    }
     const body = decodeBody(httpServerAction, request.body, ACTION_BYTES_MAX);
     if (!body.ok) return this.#malformed(process, body.error);
     const action = body.value;
@@ -250,12 +252,11 @@ class HttpServer implements HttpServerModule {
     }
     const caches = (action.kind === 'Bind' || action.kind === 'SecureBind') && action.value.cache;
     if (caches && request.blob === undefined) return refused({ kind: 'NoBlob' });
-    const { id, blob } = request;
-    return { ok: true, value: { id, source: process, action, blob } };
+    return { ok: true, value: { action, request } };
   }
 
-  handle({ id, source, action, blob }: HttpWork): Promise<Answer | undefined> {
-    const error = this.#actions.perform(source, action, blob, id);
+  handle({ action, request }: HttpWork): Promise<Answer | undefined> {
+    const error = this.#actions.perform(action, request);
     if (error !== undefined) return Promise.resolve(errorAnswer(error));
     // The extension answers, or nobody does (§8.2).
     if (action.kind === 'WebSocketExtPushOutgoing') return Promise.resolve(undefined);
@@ -264,7 +265,7 @@ class HttpServer implements HttpServerModule {
 
   onProcessGone(process: ProcessId, ending: ProcessEnding): void {
     this.#waiting.processGone(process);
-    this.#needs.channels?.processGone(process);
+    this.#needs.channels?.processGone(process, ending);
     if (ending === 'ended') this.#bindings.drop(process);
   }
 

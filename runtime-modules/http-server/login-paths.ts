@@ -1,26 +1,15 @@
 /** `/login`, the files of its page, and `/logout`: handed to the login (runtime-modules.md §6.1, §6.7), or to whoever bound the path. */
 import type { IncomingMessage } from 'node:http';
 import { takeBody, type BodyLimits } from './body.ts';
-import type { Login, LoginAnswer, LoginRequest } from './parts.ts';
+import { type LoginAnswer, type LogoutRequest, SESSION_PATH } from './login.ts';
+import { LOGIN_BYTES_MAX } from './login-request.ts';
+import type { Login } from './parts.ts';
 import type { Reply } from './reply.ts';
-import { clientAddress, knownProto, type Visit } from './visit.ts';
+import { clientAddress, knownProto, one, type Visit } from './visit.ts';
 
-/** Bytes of a login's body; a longer one is not a login (M151). */
-export const LOGIN_BYTES_MAX = 16_384;
-
-/** Our own page, so it may be strict: nobody frames it from elsewhere, and nothing of it is kept. */
-const PAGE = [
-  'Content-Type',
-  'text/html; charset=utf-8',
-  'Cache-Control',
-  'no-store',
-  'X-Content-Type-Options',
-  'nosniff',
-  'X-Frame-Options',
-  'SAMEORIGIN',
-  'Referrer-Policy',
-  'same-origin',
-];
+const NOSNIFF = ['X-Content-Type-Options', 'nosniff'];
+const PAGE = ['Content-Type', 'text/html; charset=utf-8', ...NOSNIFF];
+const ASSET = ['Cache-Control', 'no-cache', ...NOSNIFF];
 
 export interface LoginParts {
   readonly login: Login;
@@ -35,75 +24,83 @@ export interface LoginParts {
 /** False: not a path of the login. */
 export function answeredLogin(parts: LoginParts): boolean {
   const { login, visit, reply } = parts;
-  const { path, method } = visit;
+  const { path, method, host, headers } = visit;
   if (method === 'GET' && path === '/login') {
-    reply.answer(200, PAGE, login.page());
+    reply.answer(
+      200,
+      [...PAGE, ...login.pageHeaders(host.authority).flat()],
+      login.page(host.authority),
+    );
+    return true;
+  }
+  if (method === 'GET' && path === SESSION_PATH) {
+    give(reply, login.session({ host: host.authority, cookie: headers.cookie }));
     return true;
   }
   if (method === 'GET' && path.startsWith('/login/')) {
     const asset = login.asset(path);
     if (asset === undefined) return false;
-    const headers = ['Content-Type', asset.contentType, 'Cache-Control', 'no-cache', ...NOSNIFF];
-    reply.answer(200, headers, asset.bytes);
+    reply.answer(200, ['Content-Type', asset.contentType, ...ASSET], asset.bytes);
     return true;
   }
   if (method !== 'POST') return false;
-  if (path === '/login') submit(parts, (request) => login.submit(request));
-  else if (path === '/logout' && login.logout !== undefined) {
-    submit(parts, async (request) => login.logout?.(request));
-  } else return false;
+  if (path === '/login') submit(parts);
+  else if (path === '/logout')
+    give(reply, login.logout({ ...provenance(visit), cookie: headers.cookie }));
+  else return false;
   return true;
 }
 
-const NOSNIFF = ['X-Content-Type-Options', 'nosniff'];
+function give(reply: Reply, { status, headers, body }: LoginAnswer): void {
+  reply.answer(status, headers.flat(), body);
+}
 
-function submit(
-  { visit, request, reply, bodies, fallThrough }: LoginParts,
-  ask: (request: LoginRequest) => Promise<LoginAnswer | undefined>,
-): void {
-  const { headers } = visit;
-  const length = headers['content-length'];
+/** Where it comes from and where it wants to go. */
+function provenance(visit: Visit): Omit<LogoutRequest, 'cookie'> {
+  const { host, headers, query } = visit;
+  return {
+    host: host.authority,
+    proto: knownProto(visit),
+    redirect: new URLSearchParams(query).get('redirect') ?? undefined,
+    origin: headers.origin,
+    secFetchSite: one(headers['sec-fetch-site']),
+  };
+}
+
+function submit({ login, visit, request, reply, bodies, fallThrough }: LoginParts): void {
+  const length = visit.headers['content-length'];
   let taken: Uint8Array | undefined;
   const body = (): Promise<Uint8Array> =>
     new Promise((resolve, reject) => {
-      if (taken !== undefined) return resolve(taken);
       request.once('close', () => reject(new Error('the client left')));
       takeBody(request, reply, { ...bodies, bytesMax: LOGIN_BYTES_MAX }, (bytes) => {
         taken = bytes;
         resolve(bytes);
       });
-      return undefined;
     });
   reply.hold();
-  ask({
-    host: visit.host.authority,
-    proto: knownProto(visit),
-    redirect: new URLSearchParams(visit.query).get('redirect') ?? undefined,
-    contentLength: length === undefined ? undefined : Number(length),
-    origin: headers.origin,
-    secFetchSite: first(headers['sec-fetch-site']),
-    peer: clientAddress(visit),
-    cookie: headers.cookie,
-    body,
-  }).then(
-    (answer) => {
-      if (answered(reply)) return;
-      if (answer === undefined) return fallThrough(taken);
-      reply.answer(answer.status, answer.headers.flat(), answer.body);
-    },
-    (error: unknown) => {
-      if (answered(reply)) return;
-      reply.answerText(500, 'the login failed; the node’s console says why');
-      throw error;
-    },
-  );
+  login
+    .submit({
+      ...provenance(visit),
+      contentLength: length === undefined ? undefined : Number(length),
+      peer: clientAddress(visit),
+      body,
+    })
+    .then(
+      (answer) => {
+        if (answered(reply)) return;
+        if (answer === undefined) fallThrough(taken);
+        else give(reply, answer);
+      },
+      (error: unknown) => {
+        if (answered(reply)) return;
+        reply.answerText(500, 'the login failed; the node’s console says why');
+        throw error;
+      },
+    );
 }
 
 /** Too large a body is answered while it is read; and the client may have left. */
 function answered(reply: Reply): boolean {
   return reply.headersSent || reply.destroyed || reply.peer?.held.has(reply) !== true;
-}
-
-function first(header: string | string[] | undefined): string | undefined {
-  return Array.isArray(header) ? header[0] : header;
 }

@@ -4,74 +4,33 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { ModuleRequest, ProcessEnding } from '../../kernel/module.ts';
 import type { HttpServerError, MessageType, WsMessageType } from '../../wit/http-server-api.ts';
-import type { ProcessId, U64 } from '../../wit/types.ts';
+import type { ProcessId } from '../../wit/types.ts';
+import type { Access, BoundPath, Visitor } from './access.ts';
+import type { LoginAnswer, LoginRequest, LogoutRequest } from './login.ts';
 
-/** Who asks, as far as access depends on it. */
-export interface Visitor {
-  /** Authority of the Host header in lower case, port included; empty without one. */
-  readonly host: string;
-  readonly cookie: string | undefined;
-  /** For the redirect to the secure subdomain only: a client may claim it (M159). */
-  readonly proto: 'http' | 'https';
-  /** As the client sent it, without the query. */
-  readonly path: string;
-  /** Raw, without the question mark. */
-  readonly query: string;
-}
-
-/** What is asked for. */
-export interface GuardedBinding {
-  readonly process: ProcessId;
-  readonly authenticated: boolean;
-  /** The label of its package, such as `app-store-sys`, when it is bound to its secure subdomain. */
-  readonly secureSubdomain: string | undefined;
-}
-
-/** runtime-modules.md §6.8: shown; redirected (307); another package's secure subdomain (403); the login page in its place. */
-export type Access =
-  | { readonly kind: 'open' }
-  | { readonly kind: 'redirect'; readonly location: string }
-  | { readonly kind: 'foreign' }
-  | { readonly kind: 'login' };
-
-/** Synchronous and pure. `isSecureLabel`: whether a label of a host name belongs to any secure binding. */
+/** Synchronous and pure (`access.ts`). */
 export type AccessTo = (
   visitor: Visitor,
-  binding: GuardedBinding,
+  binding: BoundPath,
   isSecureLabel: (label: string) => boolean,
 ) => Access;
 
-export interface LoginRequest {
-  readonly host: string;
-  /** Known, not claimed: by TLS of our own or a trusted proxy (F22). */
-  readonly proto: 'http' | 'https';
-  readonly redirect: string | undefined;
-  readonly contentLength: number | undefined;
-  readonly origin: string | undefined;
-  readonly secFetchSite: string | undefined;
-  /** The client's address without port; behind a trusted proxy, the one that proxy names. */
-  readonly peer: string;
-  readonly cookie: string | undefined;
-  /** Rejects when the client leaves or sends more than a login needs. */
-  readonly body: () => Promise<Uint8Array>;
-}
-
-export interface LoginAnswer {
-  readonly status: number;
-  readonly headers: readonly (readonly [name: string, value: string])[];
-  readonly body: Uint8Array;
-}
-
-/** The login page and what it submits to (runtime-modules.md §6.7). */
+/** The login page and what it submits to (runtime-modules.md §6.7; `login.ts`). */
 export interface Login {
-  page(): Uint8Array;
+  /** For `host`, as a visitor named it. */
+  page(host: string): Uint8Array;
+  /** What the page is sent with, wherever it stands. */
+  pageHeaders(host: string): readonly (readonly [name: string, value: string])[];
   /** A file of the page, below `/login/`; undefined: there is none. */
   asset(path: string): { readonly contentType: string; readonly bytes: Uint8Array } | undefined;
   /** `POST /login`. Undefined: not a login; the request is answered like any other. */
   submit(request: LoginRequest): Promise<LoginAnswer | undefined>;
+  /** `GET /login/session`. */
+  session(request: { readonly host: string; readonly cookie: string | undefined }): LoginAnswer;
   /** `POST /logout`. */
-  logout?(request: LoginRequest): Promise<LoginAnswer | undefined>;
+  logout(request: LogoutRequest): LoginAnswer;
 }
 
 /** What a channel knows of its opening. */
@@ -102,9 +61,9 @@ export interface Channels {
     type: WsMessageType,
     replyType: MessageType,
     bytes: Uint8Array | undefined,
-    messageId: U64,
+    request: ModuleRequest,
   ): HttpServerError | undefined;
   close(owner: ProcessId, channelId: number): HttpServerError | undefined;
-  processGone(process: ProcessId): void;
+  processGone(process: ProcessId, ending: ProcessEnding): void;
   shutdown(): Promise<void>;
 }

@@ -27,6 +27,8 @@ export class Reply extends ServerResponse {
   heldBytes = 0;
   /** The connection ends after this answer. */
   last = false;
+  /** Sent beside the answer's own headers, whatever those are. */
+  beside: RawHeaders | undefined = undefined;
 
   /** Somebody will answer later: until then, or until the client leaves, it counts as under way. */
   hold(): void {
@@ -57,7 +59,10 @@ export class Reply extends ServerResponse {
     this.release();
     if (this.last) this.shouldKeepAlive = false;
     this.counters?.answered(status, body?.length ?? 0);
-    this.writeHead(status, headers as string[]);
+    this.writeHead(
+      status,
+      (this.beside === undefined ? headers : [...headers, ...this.beside]) as string[],
+    );
     if (body === undefined) this.end();
     else this.end(body);
   }
@@ -108,7 +113,7 @@ export class Reply extends ServerResponse {
     if (this.last) this.shouldKeepAlive = false;
     this.counters?.answered(status, bytes ?? 0);
     const length = bytes !== undefined && hasBody(status) ? ['Content-Length', String(bytes)] : [];
-    this.writeHead(status, [...headers, ...length]);
+    this.writeHead(status, [...headers, ...length, ...(this.beside ?? [])]);
   }
 }
 

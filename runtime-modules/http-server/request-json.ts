@@ -5,10 +5,8 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { HttpBinding } from './bindings.ts';
 import type { Found } from './match.ts';
+import { SESSION_COOKIE_PREFIX, withoutSessions } from './session.ts';
 import type { Visit } from './visit.ts';
-
-/** Cookies of the node's own sessions: they open everything, so processes do not get to see them. */
-export const SESSION_COOKIE = 'hyperware-auth_';
 
 const utf8 = new TextEncoder();
 
@@ -61,7 +59,7 @@ function repeatedHeadersJson(rawHeaders: readonly string[]): string {
 
 function headerJson(name: string, value: string, first: boolean): string {
   let shown = value;
-  if (name === 'cookie' && value.includes(SESSION_COOKIE)) {
+  if (name === 'cookie' && value.includes(SESSION_COOKIE_PREFIX)) {
     shown = withoutSessions(value);
     if (shown === '') return '';
   }
@@ -72,11 +70,6 @@ function headerJson(name: string, value: string, first: boolean): string {
 function valueJson(value: string): string {
   if (PLAIN.test(value)) return `"${value}"`;
   return VISIBLE.test(value) ? JSON.stringify(value) : '""';
-}
-
-function withoutSessions(cookie: string): string {
-  const kept = cookie.split(';').map((each) => each.trim());
-  return kept.filter((each) => !each.includes(SESSION_COOKIE)).join('; ');
 }
 
 /** Parameters by name, as they stand in the path; of a repeated name the last. */

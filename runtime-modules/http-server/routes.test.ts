@@ -1,7 +1,8 @@
 /** Which binding a path leads to (runtime-modules.md §6.3, §6.4, §16), without a socket. */
 import { describe, expect, test } from 'vitest';
-import { processId } from '../../wit/address.ts';
-import { boundPath, secureLabel } from './bindings.ts';
+import { packageId, processId } from '../../wit/address.ts';
+import { boundPath } from './bindings.ts';
+import { secureLabel } from './host-label.ts';
 import { firstSegment, matchPattern, parsePattern, RouteTable } from './match.ts';
 
 const APP = processId('a:b:c.os');
@@ -123,8 +124,8 @@ test('the site root is the empty path', () => {
 });
 
 test('M158 the label of a package on its secure subdomain', () => {
-  expect(secureLabel(processId('main:app-store:sys'))).toBe('app-store-sys');
-  expect(secureLabel(processId('p:my-pkg:foo.bar.os'))).toBe('my-pkg-foo-bar-os');
+  expect(secureLabel(packageId('app-store:sys'))).toBe('app-store-sys');
+  expect(secureLabel(packageId('my-pkg:foo.bar.os'))).toBe('my-pkg-foo-bar-os');
 });
 
 test('matching agrees with a plain regular expression on random patterns and paths', () => {

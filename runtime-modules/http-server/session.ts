@@ -18,13 +18,16 @@ export const TOKENS_TRIED_MAX = 8;
 /** Cookies that one logout deletes. */
 export const COOKIES_DELETED_MAX = 64;
 
-const PREFIX = 'hyperware-auth_';
+/** What the names of session cookies start with. They open everything, so processes neither see nor set them. */
+export const SESSION_COOKIE_PREFIX = 'hyperware-auth_';
 /** F22. No `Domain`: the cookie is of the host that set it, and of no subdomain. */
 const ATTRIBUTES = '; HttpOnly; SameSite=Strict; Path=/';
 
 /** @param subdomain null: for the node; else a process id, or the label of a secure subdomain */
 export function cookieName(node: string, subdomain: string | null): string {
-  return subdomain === null ? PREFIX + node : `${PREFIX}${node}@${subdomain}`;
+  return subdomain === null
+    ? SESSION_COOKIE_PREFIX + node
+    : `${SESSION_COOKIE_PREFIX}${node}@${subdomain}`;
 }
 
 /**
@@ -59,10 +62,10 @@ export function tokensNamed(header: string, name: string): string[] {
 
 /** What of a `Cookie` header a process may see: all but sessions. Who holds a session's token is the owner, to this node. */
 export function withoutSessions(header: string): string {
-  if (!header.includes(PREFIX)) return header;
+  if (!header.includes(SESSION_COOKIE_PREFIX)) return header;
   return header
     .split(/; ?/)
-    .filter((entry) => !entry.trimStart().startsWith(PREFIX))
+    .filter((entry) => !entry.trimStart().startsWith(SESSION_COOKIE_PREFIX))
     .join('; ');
 }
 

@@ -70,7 +70,10 @@ test('H26 what the client already has is 304; what changed is not', async () => 
 });
 
 test('H26 every use asks again; shared caches keep nothing that needs a login', async () => {
-  const open = await WebNode.start({ exposeLocal: true }, { accessTo: () => ({ kind: 'open' }) });
+  const open = await WebNode.start(
+    { exposeLocal: true },
+    { accessTo: () => ({ kind: 'open', sandbox: false }) },
+  );
   await open.app(APP, [
     bindStatic('/', 'x'),
     bindStatic('/a', 'x', undefined, { authenticated: true }),

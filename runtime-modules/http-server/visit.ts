@@ -6,6 +6,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { withoutTrailingSlash } from './bindings.ts';
 import { HOSTS_KEPT_MAX } from './limits.ts';
 import type { Peer } from './peer.ts';
+import { isCrossOrigin } from './site.ts';
 
 /** A parsed Host header. */
 export interface Host {
@@ -118,24 +119,24 @@ export function isProxied(headers: IncomingHttpHeaders): boolean {
  * Whether a request was made on this machine, by a program or a page of the node itself (F21): a loopback peer, a loopback Host
  * (else a page of the outside may have had its name resolved to us), no proxy, and no page of another origin.
  */
-export function isLocal({ peer, host, headers }: Visit): boolean {
+export function isLocal(visit: Visit): boolean {
+  const { peer, host, headers } = visit;
   if (!peer.loopback || !host.loopback || isProxied(headers)) return false;
-  const site = headers['sec-fetch-site'];
-  if (site !== undefined && site !== 'same-origin' && site !== 'none') return false;
-  const { origin } = headers;
-  return (
-    origin === undefined || origin === `${peer.encrypted ? 'https' : 'http'}://${host.authority}`
-  );
+  return !isForeign(visit);
 }
 
-/** Whether a page of another site opens a WebSocket: its Origin is not our Host. The scheme is the proxy's business. */
-export function isForeignOrigin({ host, headers }: Visit): boolean {
-  const { origin } = headers;
-  if (origin === undefined) return false;
-  const match = /^https?:\/\/(.+)$/.exec(origin.toLowerCase());
-  if (match === null) return true;
-  const [, authority = ''] = match;
-  return host.authority === '' || authority !== host.authority;
+/** Whether a page of another origin caused it (F21). */
+export function isForeign({ host, headers }: Visit): boolean {
+  return isCrossOrigin({
+    host: host.authority,
+    origin: headers.origin,
+    secFetchSite: one(headers['sec-fetch-site']),
+  });
+}
+
+/** A header that node:http may have as a list. */
+export function one(header: string | string[] | undefined): string | undefined {
+  return Array.isArray(header) ? header[0] : header;
 }
 
 /** The scheme a client used, as far as we can know it (F22). */

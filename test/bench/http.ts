@@ -176,8 +176,9 @@ async function bind(node: TestNode, web: HttpServerModule, cache: boolean): Prom
     blob: { mime: 'application/json', bytes: new TextEncoder().encode(PAYLOAD) },
     metadata: undefined,
     expectsResponse: true,
+    timeoutS: undefined,
     capabilities: [],
-    caller: { exists: true, holds: () => false },
+    caller: { exists: true, holds: () => false, heldFrom: () => [] },
   };
   const decoded = web.decode(request);
   if (!decoded.ok) throw new Error('the bench cannot bind its path');

@@ -58,6 +58,15 @@ export class FakeVfs {
     }
   };
 
+  /** A file, and the folders above it, put there by the test. */
+  put(path: string, content: string): void {
+    const parts = path.split('/');
+    for (let depth = 1; depth < parts.length; depth++) {
+      this.folders.add(parts.slice(0, depth).join('/'));
+    }
+    this.files.set(path, new TextEncoder().encode(content));
+  }
+
   text(path: string): string | undefined {
     const bytes = this.files.get(path);
     return bytes === undefined ? undefined : new TextDecoder().decode(bytes);
