@@ -15,6 +15,8 @@ import {
 /** All that a first visit to every page fetches, compressed. */
 const PAGE_BYTES_MAX = 100_000;
 
+const APPS: readonly string[] = ['First', 'Second', 'Third'];
+
 let node: BrowsedNode;
 let browser: Browser | undefined;
 let visitor: Visitor;
@@ -23,7 +25,7 @@ beforeAll(async () => {
   browser = await startChromium();
   if (browser === undefined) return;
   node = await BrowsedNode.start();
-  for (const label of ['First', 'Second', 'Third']) await addApp(label);
+  for (const label of APPS) await addApp(label);
 });
 afterAll(async () => {
   await browser?.close();
@@ -47,7 +49,11 @@ async function addApp(label: string, widget?: string): Promise<void> {
   throw new Error(`${label} is not listed`);
 }
 
-const labels = (): Promise<string[]> => visitor.page.locator('.tile-label').allTextContents();
+/** Of the apps of this file, in the order in which they stand. */
+async function labels(): Promise<string[]> {
+  const all = await visitor.page.locator('.tile-label').allTextContents();
+  return all.filter((label) => APPS.includes(label));
+}
 
 test('P47 without a password one learns who the node is, and sees the login page', async () => {
   const { request } = visitor.context;
@@ -70,20 +76,20 @@ test('after the password the apps are there, moved by keys and remembered', asyn
   await page.locator('.tile-link').first().waitFor();
   expect(await labels()).toEqual(['First', 'Second', 'Third']);
   expect(await page.title()).toBe('Home · test.dev');
-  await page.keyboard.press('/');
-  await page.keyboard.press('ArrowDown');
+  const focused = page.locator(':focus .tile-label');
+  await page.locator('.tile-link', { hasText: 'Second' }).focus();
   await page.keyboard.press('ArrowRight');
-  await page.keyboard.press('ArrowRight');
+  expect(await focused.textContent()).toBe('Third');
   const saved = page.waitForResponse(/\/favorite$/);
   await page.keyboard.press('f');
   await saved;
   expect(await labels()).toEqual(['Third', 'First', 'Second']);
   const ordered = page.waitForResponse(/\/order$/);
-  await page.keyboard.press('ArrowRight');
+  await page.locator('.tile-link', { hasText: 'First' }).focus();
   await page.keyboard.press('Shift+ArrowRight');
   await ordered;
   expect(await labels()).toEqual(['Third', 'Second', 'First']);
-  await expect(page.locator(':focus .tile-label').textContent()).resolves.toBe('First');
+  expect(await focused.textContent()).toBe('First');
   await page.reload();
   await page.locator('.tile-link').first().waitFor();
   expect(await labels()).toEqual(['Third', 'Second', 'First']);
@@ -117,7 +123,8 @@ test('processes are seen living, found, restarted and killed, each after a quest
   await panel.getByText('the node does not know it any more').waitFor();
   await page.keyboard.press('Escape');
   await page.getByText('No process is found by “chat”').waitFor();
-  await node.type('ps', /^(?![^]*chat:chat:sys)[^]*4? processes/);
+  const [printed] = await node.type('ps', /[^]* processes;/);
+  expect(printed).not.toContain('chat:chat:sys');
   expect(complaints).toEqual([]);
 });
 
@@ -180,15 +187,15 @@ test('all pages together weigh less than a photograph, on a phone and on a desk'
     }
   }
   page.off('response', collect);
-  const sizes = await Promise.all(
-    answers.map(async (answer) => {
-      const { pathname } = new URL(answer.url());
-      // Icons and widgets are as large as apps make them.
-      if (pathname === '/apps' || !(await answer.request().response())) return 0;
-      return (await answer.request().sizes()).responseBodySize;
-    }),
-  );
-  const bytes = sizes.reduce((sum, size) => sum + size, 0);
+  const sizes = new Map<string, number>();
+  for (const answer of answers) {
+    const { pathname } = new URL(answer.url());
+    // Apps are as large as they like, and so are their icons and widgets.
+    if (/^\/(apps$|widget$|[^/]+:)/.test(pathname)) continue;
+    const { responseBodySize } = await answer.request().sizes();
+    sizes.set(pathname, Math.max(sizes.get(pathname) ?? 0, responseBodySize));
+  }
+  const bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0);
   expect(bytes).toBeGreaterThan(10_000);
   expect(bytes).toBeLessThan(PAGE_BYTES_MAX);
   expect(complaints).toEqual([]);
