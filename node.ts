@@ -305,12 +305,16 @@ function registerModules(
   return [files.backup, keys.backup, tables.backup];
 }
 
-function kvCharge({ package: of, action, value }: KvWork): Charge | undefined {
+function kvCharge(work: KvWork): Charge | undefined {
+  if (work.kind !== 'action') return undefined;
+  const { package: of, action, value } = work;
   return action.kind === 'Set' ? { package: of, bytes: value.length } : undefined;
 }
 
 /** A statement may write more or less than this; what it did is counted afterwards. What makes room is always let through. */
-function sqliteCharge({ package: of, action, parameters }: SqliteWork): Charge | undefined {
+function sqliteCharge(work: SqliteWork): Charge | undefined {
+  if (work.kind !== 'action') return undefined;
+  const { package: of, action, parameters } = work;
   if (
     action.kind !== 'Write' ||
     /^\s*(DELETE|DROP|VACUUM|ROLLBACK|END)\b/i.test(action.value.statement)

@@ -11,6 +11,7 @@ import type {
   Result,
   SendError,
 } from '../wit/types.ts';
+import type { MaybePromise } from './process-host.ts';
 
 /** What a module returns before it becomes a response. */
 export interface Answer {
@@ -60,8 +61,11 @@ export interface RuntimeModule<Work = unknown> extends AsyncDisposable {
   decode(request: ModuleRequest): Result<Work, Answer | undefined>;
   /** Work with equal keys runs one after another; undefined runs at once. Default: the source process. */
   orderKey?(work: Work): string | undefined;
-  /** Does the work. `signal` aborts when the requester is killed or the node shuts down. A throw is a bug: logged, and not answered. */
-  handle(work: Work, signal: AbortSignal): Promise<Answer | undefined>;
+  /**
+   * Does the work. `signal` aborts when the requester is killed or the node shuts down. A throw is a bug: logged, and not answered.
+   * What needs no waiting is best answered without a promise.
+   */
+  handle(work: Work, signal: AbortSignal): MaybePromise<Answer | undefined>;
   /** A local process has ended, by itself or killed; a restart counts. Frees what the module keeps for it. Must not throw. */
   onProcessGone?(process: ProcessId): void;
   /** A response to a request this module sent through its port. */

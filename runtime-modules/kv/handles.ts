@@ -1,15 +1,19 @@
 /**
- * Databases by folder, at most `HANDLES_MAX` of them open: the one used longest ago is closed for the next, and opened again on
+ * Databases by folder, at most `HANDLES_MAX` of them open, and fewer as fd-manager says: the one used longest ago is closed for the next, and opened again on
  * demand. Uses of one database overlap; removing it is alone.
  */
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Gate } from '../shared/gate.ts';
+import { HandleSlots } from '../shared/handle-slots.ts';
 import { Database } from './database.ts';
 import { storeFailure, StoreFailure } from './failure.ts';
+import { HANDLES_DEFAULT } from './limits.ts';
 
 export interface HandlesOptions {
   readonly openMax: number;
+  /** More could have stayed open, had fd-manager's limit been higher. */
+  readonly onLimitHit: () => void;
   /** Where a damaged database's folder goes, given its place. */
   readonly asideFor: (folder: string) => string;
   /** A fresh path for what is being deleted. */
@@ -32,17 +36,26 @@ export class Handles {
   readonly #options: HandlesOptions;
   /** In the order of their last use. */
   readonly #handles = new Map<string, Handle>();
-  #open = 0;
-  /** Handles that wait for one to close. */
-  readonly #waiting: (() => void)[] = [];
+  readonly #slots: HandleSlots;
 
   constructor(options: HandlesOptions) {
     this.#options = options;
+    this.#slots = new HandleSlots({
+      openMax: options.openMax,
+      openDefault: HANDLES_DEFAULT,
+      onLimitHit: options.onLimitHit,
+      evict: () => this.#evictIdle(),
+    });
   }
 
   /** Databases open now. */
   get open(): number {
-    return this.#open;
+    return this.#slots.open;
+  }
+
+  /** Databases to keep open at most, if that is less than the module's own limit. */
+  setLimit(limit: number): void {
+    this.#slots.setLimit(limit);
   }
 
   /** Uses the database of a folder, creating it. Work on one folder starts in the order of the calls. */
@@ -91,7 +104,7 @@ export class Handles {
   }
 
   #released(handle: Handle): void {
-    if (handle.database?.broken === true || this.#waiting.length > 0) this.#evict(handle);
+    if (handle.database?.broken === true || this.#slots.isShort) this.#evict(handle);
     else if (handle.database === undefined) this.#handles.delete(handle.folder);
   }
 
@@ -102,14 +115,14 @@ export class Handles {
   async #openNow(handle: Handle): Promise<Database> {
     let room = false;
     try {
-      await this.#slot();
+      await this.#slots.take();
       room = true;
       await mkdir(handle.folder, { recursive: true });
       handle.database = await this.#openOrReplace(handle.folder);
       return handle.database;
     } catch (error) {
       handle.opened = undefined;
-      if (room) this.#freed();
+      if (room) this.#slots.free();
       throw storeFailure(error);
     }
   }
@@ -129,22 +142,14 @@ export class Handles {
     }
   }
 
-  /** Takes one of the places for open databases, making room if need be. */
-  async #slot(): Promise<void> {
-    while (this.#open >= this.#options.openMax) {
-      const idle = this.#idle();
-      if (idle === undefined) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-      else await idle.gate.exclusive(() => this.#close(idle));
-    }
-    this.#open += 1;
-  }
-
   /** The one used longest ago that nobody uses. */
-  #idle(): Handle | undefined {
+  #evictIdle(): boolean {
     for (const handle of this.#handles.values()) {
-      if (handle.users === 0 && handle.gate.idle && handle.database !== undefined) return handle;
+      if (handle.users > 0 || !handle.gate.idle || handle.database === undefined) continue;
+      this.#evict(handle);
+      return true;
     }
-    return undefined;
+    return false;
   }
 
   #evict(handle: Handle): void {
@@ -160,13 +165,8 @@ export class Handles {
     try {
       await database.close();
     } finally {
-      this.#freed();
+      this.#slots.free();
       if (handle.users === 0) this.#handles.delete(handle.folder);
     }
-  }
-
-  #freed(): void {
-    this.#open -= 1;
-    this.#waiting.shift()?.();
   }
 }

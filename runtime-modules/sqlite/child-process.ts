@@ -44,7 +44,7 @@ export class ChildProcess {
     child.stdout.on('data', (piece: Buffer) => {
       for (const frame of cutter.push(piece)) {
         const answer = new FrameReader(frame);
-        const bytes = answer.payload.length === 0 ? undefined : answer.bytes();
+        const bytes = answer.isEmpty ? undefined : answer.bytes();
         needs.onAnswer(answer.kind, bytes ?? NO_BYTES);
       }
     });
@@ -67,7 +67,11 @@ export class ChildProcess {
 
   send(kind: Kind, frame: FrameWriter): void {
     this.#sequence = (this.#sequence + 1) >>> 0;
-    for (const part of frame.finish(this.#sequence, kind)) this.#process.stdin.write(part);
+    const { stdin } = this.#process;
+    const parts = frame.finish(this.#sequence, kind);
+    if (parts.length > 1) stdin.cork();
+    for (const part of parts) stdin.write(part);
+    if (parts.length > 1) stdin.uncork();
   }
 
   /** Ends it now, whatever it does. */

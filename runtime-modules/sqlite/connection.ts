@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errorCode } from '../shared/io-error.ts';
 import { Authority } from './authority.ts';
+import type { Statement } from './fields.ts';
 import { firstWord } from './keywords.ts';
 import {
   BODY_BYTES_MAX,
@@ -15,7 +16,6 @@ import {
 } from './limits.ts';
 import { parameterSlots, type Slots } from './parameter-slots.ts';
 import { parseParameters, type SqlValue } from './parameters.ts';
-import type { Statement } from './protocol.ts';
 import { RowWriter } from './rows.ts';
 
 /** A failure to tell the guest; of kind `io` the message is the system's code, such as ENOSPC. */
@@ -29,8 +29,11 @@ export class SqlFailure extends Error {
 }
 
 interface Prepared {
+  readonly sql: string;
   readonly statement: StatementSync;
   readonly slots: Slots;
+  /** No parameter has a name: they are bound as they come. */
+  readonly positional: boolean;
   readonly word: string;
   /** Undefined for statements that give no rows. */
   readonly rows: RowWriter | undefined;
@@ -41,6 +44,8 @@ export class Connection {
   readonly #authority = new Authority();
   /** In the order of their last use. */
   readonly #prepared = new Map<string, Prepared>();
+  /** The one used last, if it is kept: the next is the same as a rule. */
+  #last: Prepared | undefined;
 
   /** @param settings pragmas of the connection, as a guest wrote them. @throws SqlFailure */
   constructor(path: string, settings: readonly string[]) {
@@ -75,7 +80,7 @@ export class Connection {
     const values = valuesOf(asked);
     return this.#guarded(() => {
       const prepared = this.#prepare(asked.sql);
-      const bound = bind(prepared.slots, values);
+      const bound = bind(prepared, values);
       return this.#as(prepared.word, () => {
         let text = '';
         for (const row of iterate(prepared.statement, bound)) {
@@ -95,12 +100,15 @@ export class Connection {
     this.#guarded(() => this.#write(asked.sql, values));
   }
 
-  /** All of them, or none. @throws SqlFailure */
-  commit(statements: readonly Statement[]): void {
+  /** All of them, or none. `next` gives them one after another. @throws SqlFailure */
+  commit(count: number, next: () => Statement): void {
     this.#guarded(() => {
       this.#own(() => this.#db.exec('BEGIN'));
       try {
-        for (const each of statements) this.#write(each.sql, valuesOf(each));
+        for (let left = count; left > 0; left -= 1) {
+          const asked = next();
+          this.#write(asked.sql, valuesOf(asked));
+        }
         this.#own(() => this.#db.exec('COMMIT'));
       } catch (error) {
         // Some failures have rolled back by themselves.
@@ -116,27 +124,30 @@ export class Connection {
   }
 
   close(): void {
-    this.#prepared.clear();
+    this.#forget();
     this.#db.close();
   }
 
   #write(sql: string, values: readonly SqlValue[]): void {
-    const { statement, slots, word, rows } = this.#prepare(sql);
-    const bound = bind(slots, values);
-    if (rows !== undefined) {
+    const prepared = this.#prepare(sql);
+    const { named, rest } = bind(prepared, values);
+    if (prepared.rows !== undefined) {
       throw new SqlFailure('sql', 'Execute returned results - did you mean to call query?');
     }
-    this.#as(word, () => {
-      if (bound.named === undefined) statement.run(...bound.rest);
-      else statement.run(bound.named, ...bound.rest);
+    const { statement } = prepared;
+    this.#as(prepared.word, () => {
+      if (named === undefined) statement.run(...rest);
+      else statement.run(named, ...rest);
     });
   }
 
   #prepare(sql: string): Prepared {
+    if (this.#last?.sql === sql) return this.#last;
     const known = this.#prepared.get(sql);
     if (known !== undefined) {
       this.#prepared.delete(sql);
       this.#prepared.set(sql, known);
+      this.#last = known;
       return known;
     }
     const zero = sql.indexOf('\0');
@@ -149,21 +160,29 @@ export class Connection {
     statement.setReturnArrays(true);
     const names = statement.columns().map((column) => column.name);
     const rows = names.length === 0 ? undefined : new RowWriter(names);
-    const prepared = { statement, slots: parameterSlots(sql), word, rows };
+    const slots = parameterSlots(sql);
+    const positional = slots.every((name) => name === undefined);
+    const prepared = { sql, statement, slots, positional, word, rows };
     // Columns may change with the schema, and a pragma acts when it is prepared.
-    if (word !== 'PRAGMA') this.#remember(sql, prepared);
-    if (/^(?:ALTER|CREATE|DROP)$/.test(word)) this.#prepared.clear();
+    if (word !== 'PRAGMA') this.#remember(prepared);
+    if (/^(?:ALTER|CREATE|DROP)$/.test(word)) this.#forget();
     return prepared;
   }
 
-  #remember(sql: string, prepared: Prepared): void {
+  #forget(): void {
+    this.#prepared.clear();
+    this.#last = undefined;
+  }
+
+  #remember(prepared: Prepared): void {
     if (this.#prepared.size >= STATEMENTS_MAX) {
       for (const oldest of this.#prepared.keys()) {
         this.#prepared.delete(oldest);
         break;
       }
     }
-    this.#prepared.set(sql, prepared);
+    this.#prepared.set(prepared.sql, prepared);
+    this.#last = prepared;
   }
 
   #as<T>(word: string, work: () => T): T {
@@ -204,6 +223,7 @@ function makeFolder(path: string): void {
 }
 
 function valuesOf({ parameters }: Statement): readonly SqlValue[] {
+  if (parameters !== undefined && !(parameters instanceof Uint8Array)) return parameters;
   const values = parseParameters(parameters);
   if (values === undefined) throw new SqlFailure('parameters');
   return values;
@@ -215,14 +235,14 @@ interface Bound {
 }
 
 /** The engine binds named parameters by name only; guests give all by position. */
-function bind(slots: Slots, values: readonly SqlValue[]): Bound {
+function bind({ slots, positional }: Prepared, values: readonly SqlValue[]): Bound {
   if (values.length !== slots.length) {
     throw new SqlFailure(
       'sql',
       `Wrong number of parameters passed to query. Got ${values.length}, needed ${slots.length}`,
     );
   }
-  if (slots.every((name) => name === undefined)) return { named: undefined, rest: values };
+  if (positional) return { named: undefined, rest: values };
   const named: Record<string, SQLInputValue> = {};
   const rest: SQLInputValue[] = [];
   for (const [index, name] of slots.entries()) {

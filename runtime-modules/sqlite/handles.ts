@@ -2,11 +2,15 @@
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Gate } from '../shared/gate.ts';
+import { HandleSlots } from '../shared/handle-slots.ts';
 import type { Handle, Job, Outcome } from './child-slot.ts';
+import { HANDLES_DEFAULT } from './limits.ts';
 import type { Pool } from './pool.ts';
 
 export interface HandlesOptions {
   readonly openMax: number;
+  /** More could have stayed open, had fd-manager's limit been higher. */
+  readonly onLimitHit: () => void;
   /** Where a damaged database's folder goes. */
   readonly asideFor: (folder: string) => string;
   /** A fresh path for what is being deleted. */
@@ -22,6 +26,8 @@ interface Entry {
   readonly gate: Gate;
   users: number;
   handle: Handle | undefined;
+  /** Everybody waits for the same promise, so that nobody overtakes. Undefined when closed. */
+  made: Promise<Handle> | undefined;
 }
 
 export class Handles {
@@ -30,10 +36,22 @@ export class Handles {
   /** In the order of their last use. */
   readonly #entries = new Map<string, Entry>();
   #numbers = 0;
+  readonly #slots: HandleSlots;
 
   constructor(pool: Pool, options: HandlesOptions) {
     this.#pool = pool;
     this.#options = options;
+    this.#slots = new HandleSlots({
+      openMax: options.openMax,
+      openDefault: HANDLES_DEFAULT,
+      onLimitHit: options.onLimitHit,
+      evict: () => this.#evictIdle(),
+    });
+  }
+
+  /** Databases to keep open at most, if that is less than the module's own limit. */
+  setLimit(limit: number): void {
+    this.#slots.setLimit(limit);
   }
 
   /** Asks a database, making it if there is none. Requests on one are asked in the order of the calls. */
@@ -72,6 +90,7 @@ export class Handles {
       gate: new Gate(),
       users: 0,
       handle: undefined,
+      made: undefined,
     };
     this.#entries.delete(folder);
     this.#entries.set(folder, entry);
@@ -81,18 +100,20 @@ export class Handles {
     } finally {
       entry.users -= 1;
       if (entry.users === 0 && entry.handle === undefined) this.#entries.delete(folder);
-      this.#trim();
+      else if (entry.users === 0 && this.#slots.isShort) this.#evictIdle();
     }
   }
 
-  #ask(entry: Entry, owner: string, request: Request): Promise<Outcome> {
-    const handle = (entry.handle ??= this.#make(entry, owner));
+  async #ask(entry: Entry, owner: string, request: Request): Promise<Outcome> {
+    const handle = await (entry.made ??= this.#make(entry, owner));
     return new Promise((settle) => this.#pool.submit({ ...request, handle, settle }));
   }
 
-  #make({ folder }: Entry, owner: string): Handle {
+  async #make(entry: Entry, owner: string): Promise<Handle> {
+    await this.#slots.take();
+    const { folder } = entry;
     this.#numbers += 1;
-    return {
+    entry.handle = {
       number: this.#numbers,
       path: join(folder, `${basename(folder)}.db`),
       owner,
@@ -105,27 +126,31 @@ export class Handles {
       doomed: false,
       quarantined: false,
     };
+    return entry.handle;
   }
 
-  /** Closes what was used longest ago; what is in use stays, and counts. */
-  #trim(): void {
-    let open = 0;
-    for (const { handle } of this.#entries.values()) if (handle !== undefined) open += 1;
-    for (const entry of this.#entries.values()) {
-      if (open <= this.#options.openMax) return;
-      // Being watched is worth more than a place: a quarantined database would start afresh.
-      if (entry.users > 0 || entry.handle === undefined || entry.handle.quarantined) continue;
-      open -= 1;
-      void entry.gate.exclusive(() => this.#release(entry)).catch(() => undefined);
-    }
+  /** The one used longest ago that nobody uses. Being watched is worth more than a place: a quarantined database would start afresh. */
+  #evictIdle(): boolean {
+    const idle = [...this.#entries.values()].filter(
+      ({ users, handle, gate }) => users === 0 && handle !== undefined && gate.idle,
+    );
+    const entry = idle.find(({ handle }) => handle?.quarantined === false) ?? idle[0];
+    if (entry === undefined) return false;
+    void entry.gate.exclusive(() => this.#release(entry)).catch(() => undefined);
+    return true;
   }
 
   async #release(entry: Entry): Promise<void> {
     const { handle } = entry;
     if (handle === undefined) return;
     entry.handle = undefined;
-    await this.#pool.release(handle);
-    if (entry.users === 0) this.#entries.delete(entry.folder);
+    entry.made = undefined;
+    try {
+      await this.#pool.release(handle);
+    } finally {
+      this.#slots.free();
+      if (entry.users === 0) this.#entries.delete(entry.folder);
+    }
   }
 
   async #moveAside(entry: Entry, reason: string): Promise<void> {
