@@ -48,6 +48,11 @@ export class Fault {
     return FAILED;
   }
 
+  failAt(step: string | number, expected: string): typeof FAILED {
+    this.fail(expected);
+    return this.at(step);
+  }
+
   mismatch(otherwise: string): Mismatch {
     return { path: this.#path.toReversed().join('.'), expected: this.#expected ?? otherwise };
   }

@@ -209,13 +209,8 @@ export function record<const F extends Fields>(fields: F): Codec<RecordOf<F>> {
   const quoted = names.map((name) => JSON.stringify(name));
   /** Copied rather than built: all values of one codec then look alike to the engine, and adding no field is quicker. */
   const blank: Readonly<Record<string, unknown>> = Object.fromEntries(
-    names.map((name) => [name, undefined]),
+    names.map((name) => [name, FAILED]),
   );
-  const made = (values: readonly unknown[]): RecordOf<F> => {
-    const out = { ...blank };
-    for (let index = 0; index < names.length; index += 1) out[names[index]!] = values[index];
-    return out as RecordOf<F>;
-  };
   /** The field that is next in the text, which as a rule is the one declared next; undefined for one that is not ours. */
   const nextField = (json: JsonReader, expected: number): number | undefined => {
     const guess = quoted[expected];
@@ -225,13 +220,15 @@ export function record<const F extends Fields>(fields: F): Codec<RecordOf<F>> {
   return codec<RecordOf<F>>({
     description: `{${names.map((name, index) => `${name}: ${codecs[index]!.description}`).join(', ')}}`,
     read(json, fault) {
+      const out = { ...blank };
       if (json.kind === 'array') {
         const values = positional(json, fault, codecs, names);
-        return values === FAILED ? FAILED : made(values);
+        if (values === FAILED) return FAILED;
+        for (const [index, name] of names.entries()) out[name] = values[index];
+        return out as RecordOf<F>;
       }
       if (json.kind !== 'object') return fault.fail('object');
-      const values: unknown[] = [];
-      for (let index = 0; index < codecs.length; index += 1) values.push(FAILED);
+      let missing = names.length;
       let expected = 0;
       for (let more = json.enter(); more; more = json.nextMember()) {
         const index = nextField(json, expected);
@@ -239,25 +236,24 @@ export function record<const F extends Fields>(fields: F): Codec<RecordOf<F>> {
           json.value();
           continue;
         }
-        if (values[index] !== FAILED) {
-          fault.fail('one such field');
-          return fault.at(names[index]!);
-        }
+        const name = names[index]!;
+        if (out[name] !== FAILED) return fault.failAt(name, 'one such field');
         const value = codecs[index]!.read(json, fault);
-        if (value === FAILED) return fault.at(names[index]!);
-        values[index] = value;
+        if (value === FAILED) return fault.at(name);
+        out[name] = value;
         expected = index + 1;
+        missing -= 1;
       }
-      for (let index = 0; index < codecs.length; index += 1) {
-        if (values[index] !== FAILED) continue;
-        const { optional, description } = codecs[index]!;
-        if (!optional) {
-          fault.fail(description);
-          return fault.at(names[index]!);
+      if (missing > 0) {
+        for (const [index, name] of names.entries()) {
+          if (out[name] !== FAILED) continue;
+          const { optional, description } = codecs[index]!;
+          if (!optional) return fault.failAt(name, description);
+          out[name] = undefined;
         }
-        values[index] = undefined;
       }
-      return made(values);
+      // Proof of the type: every field was read by its codec, or is an option.
+      return out as RecordOf<F>;
     },
     write: (value) =>
       `{${names.map((name, index) => `${quoted[index]}:${codecs[index]!.stringify(value[name])}`).join(',')}}`,
@@ -273,6 +269,8 @@ type UnionOf<V extends Fields> = {
 /** An enum, externally tagged: `{"Name":value}`, or `"Name"` for a unit variant. */
 export function union<const V extends Fields>(variants: V): Codec<UnionOf<V>> {
   const codecs = new Map(Object.entries(variants));
+  /** The engine compares these by identity; what it cuts out of a text it compares letter by letter, each time anew. */
+  const kinds = new Map([...codecs].map(([kind, each]) => [kind, { kind, each }]));
   const names = [...codecs.keys()].join(' | ');
   return codec<UnionOf<V>>({
     description: [...codecs]
@@ -280,14 +278,14 @@ export function union<const V extends Fields>(variants: V): Codec<UnionOf<V>> {
       .join(' | '),
     read(json, fault) {
       if (json.kind === 'string') {
-        const kind = json.string();
-        if (codecs.get(kind)?.unit !== true) return fault.fail(names);
-        return { kind, value: undefined } as unknown as UnionOf<V>;
+        const named = kinds.get(json.string());
+        if (named?.each.unit !== true) return fault.fail(names);
+        return { kind: named.kind, value: undefined } as unknown as UnionOf<V>;
       }
       if (json.kind !== 'object' || !json.enter()) return fault.fail(names);
-      const kind = json.key();
-      const each = codecs.get(kind);
-      if (each === undefined) return fault.fail(names);
+      const named = kinds.get(json.key());
+      if (named === undefined) return fault.fail(names);
+      const { kind, each } = named;
       const value = each.read(json, fault);
       if (value === FAILED) return fault.at(kind);
       return json.nextMember() ? fault.fail(names) : ({ kind, value } as unknown as UnionOf<V>);

@@ -64,9 +64,19 @@ export function canonicalParams(params: string): string {
 
 /** Equal exactly for equal capabilities: same issuer, equal params. Opaque. */
 export function capabilityKey(capability: Capability): string {
+  const known = standingKeys.get(capability);
+  if (known !== undefined) return known;
   const { issuer, params } = capability;
   return `${issuer.node}@${issuer.process} ${canonicalParams(params)}`;
 }
+
+/** One that is asked about with every request: its key is put together once. */
+export function standingCapability(capability: Capability): Capability {
+  standingKeys.set(capability, capabilityKey(capability));
+  return capability;
+}
+
+const standingKeys = new WeakMap<Capability, string>();
 
 const canonicalCache = new Map<string, string>();
 

@@ -156,7 +156,11 @@ class Kv implements KvModule {
     }
     const value = request.blob?.bytes ?? NO_BYTES;
     const source = request.source.process;
-    return { ok: true, value: { kind: 'action', ...admitted.value, value, source } };
+    const { package: of, db, place, folder, action } = admitted.value;
+    return {
+      ok: true,
+      value: { kind: 'action', package: of, db, place, folder, action, value, source },
+    };
   }
 
   /** Requests overlap: each database keeps their order. */

@@ -4,6 +4,7 @@ import { rmSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { moduleId, parsePackageId, splitPackageId } from '../../wit/address.ts';
+import { standingCapability } from '../../wit/json.ts';
 import type { Capability, NodeId, PackageId } from '../../wit/types.ts';
 
 export type DatabaseAccess = 'read' | 'write';
@@ -38,7 +39,7 @@ export class DatabasePlaces {
     if (!isPlainComponent(pkg) || !isPlainComponent(db)) return undefined;
     if (this.#known.size >= PLACES_MAX) this.#known.clear();
     const capability = (access: DatabaseAccess): Capability =>
-      databaseCapability(this.#our, this.#module, access, pkg, db);
+      standingCapability(databaseCapability(this.#our, this.#module, access, pkg, db));
     const fits = Buffer.byteLength(db) + this.#suffixBytes <= FILE_NAME_BYTES_MAX;
     const place = {
       read: capability('read'),

@@ -17,12 +17,18 @@ const START_BYTES = 512;
 const Parameters = { none: 0, json: 1, values: 2 } as const;
 const Tag = { null: 0, integer: 1, real: 2, text: 3, bytes: 4 } as const;
 
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
+}
+
 /** Puts fields together, into as few pieces of memory as will do. */
 export class FieldWriter {
   /** Finished pieces; `#buffer` up to `#at` follows them. */
   readonly #pieces: Uint8Array[] = [];
   #pieceBytes = 0;
-  #buffer = Buffer.allocUnsafe(START_BYTES);
+  #buffer: Buffer = Buffer.allocUnsafe(START_BYTES);
+  /** Of the same memory: Buffer's own methods put 64-bit integers together in arithmetic of bigints. */
+  #view = viewOf(this.#buffer);
   #at: number;
   #sql: string | undefined;
 
@@ -38,13 +44,15 @@ export class FieldWriter {
 
   u8(value: number): this {
     this.#room(1);
-    this.#at = this.#buffer.writeUInt8(value, this.#at);
+    this.#view.setUint8(this.#at, value);
+    this.#at += 1;
     return this;
   }
 
   u32(value: number): this {
     this.#room(4);
-    this.#at = this.#buffer.writeUInt32LE(value, this.#at);
+    this.#view.setUint32(this.#at, value, true);
+    this.#at += 4;
     return this;
   }
 
@@ -64,7 +72,8 @@ export class FieldWriter {
     if (most > PIECE_BYTES_MAX) return this.bytes(Buffer.from(value));
     this.#room(4 + most);
     const length = this.#buffer.write(value, this.#at + 4);
-    this.#at = this.#buffer.writeUInt32LE(length, this.#at) + length;
+    this.#view.setUint32(this.#at, length, true);
+    this.#at += 4 + length;
     return this;
   }
 
@@ -97,11 +106,13 @@ export class FieldWriter {
     switch (typeof value) {
       case 'bigint':
         this.u8(Tag.integer).#room(8);
-        this.#at = this.#buffer.writeBigInt64LE(value, this.#at);
+        this.#view.setBigInt64(this.#at, value, true);
+        this.#at += 8;
         return;
       case 'number':
         this.u8(Tag.real).#room(8);
-        this.#at = this.#buffer.writeDoubleLE(value, this.#at);
+        this.#view.setFloat64(this.#at, value, true);
+        this.#at += 8;
         return;
       case 'string':
         this.u8(Tag.text).text(value);
@@ -123,7 +134,7 @@ export class FieldWriter {
   #seal(bytes = START_BYTES): void {
     this.#pieces.push(this.#buffer.subarray(0, this.#at));
     this.#pieceBytes += this.#at;
-    this.#buffer = Buffer.allocUnsafe(bytes);
+    this.#use(Buffer.allocUnsafe(bytes));
     this.#at = 0;
   }
 
@@ -133,29 +144,36 @@ export class FieldWriter {
     if (length >= PIECE_BYTES_MAX) return this.#seal(Math.max(bytes, PIECE_BYTES_MAX));
     const larger = Buffer.allocUnsafe(Math.max(2 * length, this.#at + bytes));
     this.#buffer.copy(larger, 0, 0, this.#at);
-    this.#buffer = larger;
+    this.#use(larger);
+  }
+
+  #use(buffer: Buffer): void {
+    this.#buffer = buffer;
+    this.#view = viewOf(buffer);
   }
 }
 
 /** Takes fields apart. Bytes are views into the frame, except those of statements' values, which stay good. */
 export class FieldReader {
   readonly #frame: Buffer;
+  readonly #view: DataView;
   #at: number;
   #sql = '';
 
   constructor(frame: Buffer, start: number) {
     this.#frame = frame;
+    this.#view = viewOf(frame);
     this.#at = start;
   }
 
   u8(): number {
-    const value = this.#frame.readUInt8(this.#at);
+    const value = this.#view.getUint8(this.#at);
     this.#at += 1;
     return value;
   }
 
   u32(): number {
-    const value = this.#frame.readUInt32LE(this.#at);
+    const value = this.#view.getUint32(this.#at, true);
     this.#at += 4;
     return value;
   }
@@ -199,10 +217,10 @@ export class FieldReader {
     switch (this.u8()) {
       case Tag.integer:
         this.#at += 8;
-        return this.#frame.readBigInt64LE(start);
+        return this.#view.getBigInt64(start, true);
       case Tag.real:
         this.#at += 8;
-        return this.#frame.readDoubleLE(start);
+        return this.#view.getFloat64(start, true);
       case Tag.text:
         return this.text();
       case Tag.bytes:

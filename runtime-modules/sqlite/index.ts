@@ -173,7 +173,11 @@ class Sqlite implements SqliteModule {
       return this.#refuse({ kind: 'InvalidParameters' }, `${parameters.length} bytes`);
     }
     const source = request.source.process;
-    return { ok: true, value: { kind: 'action', ...admitted.value, parameters, source } };
+    const { package: of, db, place, folder, action } = admitted.value;
+    return {
+      ok: true,
+      value: { kind: 'action', package: of, db, place, folder, action, parameters, source },
+    };
   }
 
   /** Requests overlap: each database keeps their order. */
