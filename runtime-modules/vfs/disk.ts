@@ -18,6 +18,7 @@ import { pathOf } from './path.ts';
 import { Places } from './place.ts';
 import { openFile, readRange, sizeOf, type Opened } from './read.ts';
 import * as tree from './tree.ts';
+import { readWhole } from './whole-file.ts';
 import { replaceFile, sync, writeAt, writeNew } from './write.ts';
 import { membersOf, type Member } from './zip.ts';
 
@@ -122,7 +123,7 @@ export class Disk {
         );
         return OK;
       case 'Read':
-        return this.#readWhole(path, signal);
+        return data(await readWhole(places, segments, signal));
       case 'ReadToEnd':
         return this.#use(path, 0, async (file) => data(await readOn(file, undefined, signal)));
       case 'ReadExact': {
@@ -251,21 +252,12 @@ export class Disk {
   async #open(disk: string, flags: number, path: VfsPath): Promise<Opened> {
     const opened = await openFile(disk, flags);
     try {
-      this.places.assertOpened(opened.handle, path.segments);
+      this.places.assertOpened(opened.handle.fd, path.segments);
       return opened;
     } catch (error) {
       await opened.handle.close();
       throw error;
     }
-  }
-
-  /** The whole file, whatever the cursor. */
-  async #readWhole(path: VfsPath, signal: AbortSignal): Promise<Answer> {
-    const disk = await this.places.findExisting(path.segments);
-    const { handle, size } = await this.#open(disk, constants.O_RDONLY, path);
-    await using _closed = handle;
-    // Awaited here: the handle closes when this function is left.
-    return data(await readRange(handle, 0n, size, signal));
   }
 
   async #rename(from: VfsPath, to: VfsPath): Promise<Answer> {
