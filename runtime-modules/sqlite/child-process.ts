@@ -9,6 +9,8 @@ import { FrameCutter, FrameReader, type FrameWriter, type Kind } from './protoco
 export interface ChildNeeds {
   /** Temporary files of large statements go here. */
   readonly temporary: string;
+  /** More of its environment; default none. */
+  readonly environment?: Readonly<Record<string, string>> | undefined;
   /** An answer to the oldest unanswered frame. */
   readonly onAnswer: (status: number, bytes: Uint8Array) => void;
   /** The process has ended, and everything it wrote has been seen. */
@@ -35,8 +37,8 @@ export class ChildProcess {
       ],
       {
         stdio: ['pipe', 'pipe', 'pipe'],
-        // The engine's temporary files stay inside the home; nothing else of the environment is the child's business.
-        env: { SQLITE_TMPDIR: needs.temporary },
+        // The engine's temporary files stay inside the home; nothing else of our own environment is the child's business.
+        env: { ...needs.environment, SQLITE_TMPDIR: needs.temporary },
       },
     );
     this.#process = child;

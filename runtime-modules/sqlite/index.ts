@@ -63,6 +63,8 @@ export interface SqliteOptions {
   readonly handlesMax?: number;
   /** Default `STATEMENT_MS_MAX`. */
   readonly statementMs?: number;
+  /** Of the child processes, which get nothing of the node's; default none. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export type SqliteWork =
@@ -131,7 +133,7 @@ class Sqlite implements SqliteModule {
     this.#partial = () => partialPlace(root);
     clearPartial(root);
     const report = (text: string): void => port.print(0, `sqlite: ${text}`);
-    this.#pool = new Pool({ clock, temporary: root, report });
+    this.#pool = new Pool({ clock, temporary: root, report, environment: options.environment });
     this.#handles = new Handles(this.#pool, {
       openMax: handlesMax,
       onLimitHit: () => this.#share.hit(),
