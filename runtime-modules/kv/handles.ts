@@ -2,11 +2,12 @@
  * Databases by folder, at most `HANDLES_MAX` of them open, and fewer as fd-manager says: the one used longest ago is closed for the next, and opened again on
  * demand. Uses of one database overlap; removing it is alone.
  */
-import { mkdir, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { Gate } from '../shared/gate.ts';
 import { HandleSlots } from '../shared/handle-slots.ts';
-import { Database } from './database.ts';
+import { makeFolder } from '../shared/make-folder.ts';
+import { Database, type Operation } from './database.ts';
 import { storeFailure, StoreFailure } from './failure.ts';
 import { HANDLES_DEFAULT } from './limits.ts';
 
@@ -31,6 +32,9 @@ interface Handle {
   /** Everybody waits for the same promise, so that nobody overtakes. Undefined when closed. */
   opened: Promise<Database> | undefined;
 }
+
+/** What LevelDB needs to open beside a table. */
+const ROOM_BYTES = 256 * 1024;
 
 export class Handles {
   readonly #options: HandlesOptions;
@@ -63,6 +67,24 @@ export class Handles {
     return this.#with(folder, (handle) =>
       handle.gate.shared(async () => work(await this.#opened(handle))),
     );
+  }
+
+  /**
+   * Writes to the database of a folder, in order with `use`. One that failed to write is opened again first (database.ts); until then,
+   * and when there is no room for that, it can still be read.
+   */
+  write(folder: string, operations: readonly Operation[]): Promise<void> {
+    return this.#with(folder, (handle) => {
+      if (handle.database?.broken !== true)
+        return handle.gate.shared(async () => (await this.#opened(handle)).write(operations));
+      return handle.gate.exclusive(async () => {
+        if (handle.database?.broken === true) {
+          await this.#assertRoom(handle);
+          await this.#close(handle);
+        }
+        await (await this.#opened(handle)).write(operations);
+      });
+    });
   }
 
   /** Closes a database, deletes its folder and makes an empty one. @throws ENOENT when there is no such folder */
@@ -104,7 +126,7 @@ export class Handles {
   }
 
   #released(handle: Handle): void {
-    if (handle.database?.broken === true || this.#slots.isShort) this.#evict(handle);
+    if (this.#slots.isShort) this.#evict(handle);
     else if (handle.database === undefined) this.#handles.delete(handle.folder);
   }
 
@@ -117,7 +139,7 @@ export class Handles {
     try {
       await this.#slots.take();
       room = true;
-      await mkdir(handle.folder, { recursive: true });
+      makeFolder(handle.folder);
       handle.database = await this.#openOrReplace(handle.folder);
       return handle.database;
     } catch (error) {
@@ -150,6 +172,23 @@ export class Handles {
       return true;
     }
     return false;
+  }
+
+  /** Opening turns the log into a table: a disk that has no room for one would leave us without the database. @throws ENOSPC */
+  async #assertRoom({ folder }: Handle): Promise<void> {
+    const names = (await readdir(folder)).filter((name) => name.endsWith('.log'));
+    const logs = await Promise.all(
+      names.map(async (name) => (await stat(join(folder, name))).size),
+    );
+    const probe = this.#options.partial();
+    await mkdir(dirname(probe), { recursive: true });
+    try {
+      await writeFile(probe, Buffer.alloc(logs.reduce((sum, size) => sum + size, ROOM_BYTES)), {
+        flush: true,
+      });
+    } finally {
+      await rm(probe, { force: true });
+    }
   }
 
   #evict(handle: Handle): void {

@@ -223,7 +223,7 @@ class Kv implements KvModule {
   }
 
   async #write({ folder }: ActionWork, operations: readonly Operation[]): Promise<Answer> {
-    await this.#handles.use(folder, (database) => database.write(operations));
+    await this.#handles.write(folder, operations);
     return OK;
   }
 

@@ -1,8 +1,9 @@
 /** One open database in a child: prepares, binds, runs. Everything here is synchronous; the child's life is its only limit in time. */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
-import { mkdirSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { dirname } from 'node:path';
 import { errorCode } from '../shared/io-error.ts';
+import { makeFolder } from '../shared/make-folder.ts';
 import { Authority } from './authority.ts';
 import type { Statement } from './fields.ts';
 import { firstWord } from './keywords.ts';
@@ -41,6 +42,7 @@ interface Prepared {
 
 export class Connection {
   readonly #db: DatabaseSync;
+  readonly #path: string;
   readonly #authority = new Authority();
   /** In the order of their last use. */
   readonly #prepared = new Map<string, Prepared>();
@@ -49,7 +51,8 @@ export class Connection {
 
   /** @param settings pragmas of the connection, as a guest wrote them. @throws SqlFailure */
   constructor(path: string, settings: readonly string[]) {
-    makeFolder(dirname(path));
+    makeOwnFolder(path);
+    this.#path = path;
     try {
       this.#db = new DatabaseSync(path, {
         // As the reference's build: foreign keys on, "text" in double quotes tolerated.
@@ -71,7 +74,7 @@ export class Connection {
       this.#db.setAuthorizer(this.#authority.decide);
       for (const sql of settings) this.#db.exec(sql);
     } catch (error) {
-      throw openingFailure(error);
+      throw openingFailure(error, path);
     }
   }
 
@@ -209,14 +212,14 @@ export class Connection {
     try {
       return work();
     } catch (error) {
-      throw failureOf(error, this.#authority.refused);
+      throw failureOf(error, this.#authority.refused, this.#path);
     }
   }
 }
 
-function makeFolder(path: string): void {
+function makeOwnFolder(path: string): void {
   try {
-    mkdirSync(path, { recursive: true });
+    makeFolder(dirname(path));
   } catch (error) {
     throw new SqlFailure('io', errorCode(error) ?? 'EIO', { cause: error });
   }
@@ -266,17 +269,41 @@ function tooLarge(): SqlFailure {
 
 /** SQLITE_CORRUPT and SQLITE_NOTADB. */
 const DAMAGED = new Set([11, 26]);
+const SQLITE_READONLY = 8;
+const SQLITE_IOERR = 10;
+const SQLITE_FULL = 13;
+const SQLITE_CANTOPEN = 14;
 
 /** Only here does damage count as such: later a guest can make the engine speak of it, with tables it keeps for its own use. */
-function openingFailure(error: unknown): SqlFailure {
-  const failure = failureOf(error, undefined);
-  const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
-  return DAMAGED.has(code) ? new SqlFailure('damaged', failure.message) : failure;
+function openingFailure(error: unknown, path: string): SqlFailure {
+  const failure = failureOf(error, undefined, path);
+  return DAMAGED.has(resultCode(error)) ? new SqlFailure('damaged', failure.message) : failure;
 }
 
-function failureOf(error: unknown, refused: string | undefined): SqlFailure {
+function failureOf(error: unknown, refused: string | undefined, path: string): SqlFailure {
   if (error instanceof SqlFailure) return error;
   const message = error instanceof Error ? error.message : String(error);
-  const text = refused === undefined ? message : `not authorized: ${refused}`;
-  return new SqlFailure('sql', text, { cause: error });
+  const options = { cause: error };
+  if (refused !== undefined) return new SqlFailure('sql', `not authorized: ${refused}`, options);
+  const system = systemFailure(resultCode(error), path);
+  if (system !== undefined) return new SqlFailure('io', system, options);
+  return new SqlFailure('sql', message, options);
+}
+
+/** The engine's primary result code. */
+function resultCode(error: unknown): number {
+  return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
+}
+
+/** The system's code, when it is the system that failed; the engine keeps to itself which of its failures it was. */
+function systemFailure(code: number, path: string): string | undefined {
+  if (code === SQLITE_FULL) return 'ENOSPC';
+  if (code === SQLITE_IOERR) return 'EIO';
+  if (code !== SQLITE_READONLY && code !== SQLITE_CANTOPEN) return undefined;
+  try {
+    accessSync(dirname(path), constants.W_OK);
+    return undefined;
+  } catch (failure) {
+    return errorCode(failure);
+  }
 }
