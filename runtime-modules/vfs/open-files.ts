@@ -48,7 +48,8 @@ export class OpenFiles {
   /** Handles to keep at most. When more are open, the surplus closes and counts as a hit. */
   setLimit(limit: number): void {
     this.#limit = Math.min(HANDLES_MAX, Math.max(1, limit));
-    if (this.#entries.size < this.#limit) return;
+    // Not when just as many are open: two modules would take each other's descriptors for ever.
+    if (this.#entries.size <= this.#limit) return;
     this.#onLimitHit();
     this.#evict(this.#entries.size - this.#limit);
   }
