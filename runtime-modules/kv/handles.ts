@@ -4,8 +4,10 @@
  */
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { PackageId } from '../../wit/types.ts';
+import type { DatabaseFolder } from '../shared/database-place.ts';
 import { Gate } from '../shared/gate.ts';
-import { HandleSlots } from '../shared/handle-slots.ts';
+import { type HandleBudget, HandleSlots } from '../shared/handle-slots.ts';
 import { makeFolder } from '../shared/make-folder.ts';
 import { Database, type Operation } from './database.ts';
 import { storeFailure, StoreFailure } from './failure.ts';
@@ -13,6 +15,7 @@ import { HANDLES_DEFAULT } from './limits.ts';
 
 export interface HandlesOptions {
   readonly openMax: number;
+  readonly budget?: HandleBudget | undefined;
   /** More could have stayed open, had fd-manager's limit been higher. */
   readonly onLimitHit: () => void;
   /** Where a damaged database's folder goes, given its place. */
@@ -25,6 +28,7 @@ export interface HandlesOptions {
 
 interface Handle {
   readonly folder: string;
+  readonly owner: PackageId;
   readonly gate: Gate;
   /** Work that has it or waits for it, the opening included. */
   users: number;
@@ -48,7 +52,8 @@ export class Handles {
       openMax: options.openMax,
       openDefault: HANDLES_DEFAULT,
       onLimitHit: options.onLimitHit,
-      evict: () => this.#evictIdle(),
+      evict: (only) => this.#evictIdle(only),
+      budget: options.budget,
     });
   }
 
@@ -63,8 +68,8 @@ export class Handles {
   }
 
   /** Uses the database of a folder, creating it. Work on one folder starts in the order of the calls. */
-  use<T>(folder: string, work: (database: Database) => Promise<T>): Promise<T> {
-    return this.#with(folder, (handle) =>
+  use<T>(at: DatabaseFolder, work: (database: Database) => Promise<T>): Promise<T> {
+    return this.#with(at, (handle) =>
       handle.gate.shared(async () => work(await this.#opened(handle))),
     );
   }
@@ -73,8 +78,8 @@ export class Handles {
    * Writes to the database of a folder, in order with `use`. One that failed to write is opened again first (database.ts); until then,
    * and when there is no room for that, it can still be read.
    */
-  write(folder: string, operations: readonly Operation[]): Promise<void> {
-    return this.#with(folder, (handle) => {
+  write(at: DatabaseFolder, operations: readonly Operation[]): Promise<void> {
+    return this.#with(at, (handle) => {
       if (handle.database?.broken !== true)
         return handle.gate.shared(async () => (await this.#opened(handle)).write(operations));
       return handle.gate.exclusive(async () => {
@@ -88,14 +93,14 @@ export class Handles {
   }
 
   /** Closes a database, deletes its folder and makes an empty one. @throws ENOENT when there is no such folder */
-  remove(folder: string): Promise<void> {
-    return this.#with(folder, (handle) =>
+  remove(at: DatabaseFolder): Promise<void> {
+    return this.#with(at, (handle) =>
       handle.gate.exclusive(async () => {
         await this.#close(handle);
         // Renamed first: a crash on the way leaves the database or none, not half of one.
         const doomed = this.#options.partial();
         await mkdir(dirname(doomed), { recursive: true });
-        await rename(folder, doomed);
+        await rename(at.folder, doomed);
         await rm(doomed, { recursive: true, force: true });
         await this.#opened(handle);
       }),
@@ -108,10 +113,20 @@ export class Handles {
     );
   }
 
-  async #with<T>(folder: string, work: (handle: Handle) => Promise<T>): Promise<T> {
+  async #with<T>(
+    { folder, package: owner }: DatabaseFolder,
+    work: (handle: Handle) => Promise<T>,
+  ): Promise<T> {
     let handle = this.#handles.get(folder);
     if (handle === undefined) {
-      handle = { folder, gate: new Gate(), users: 0, database: undefined, opened: undefined };
+      handle = {
+        folder,
+        owner,
+        gate: new Gate(),
+        users: 0,
+        database: undefined,
+        opened: undefined,
+      };
     }
     // Last in the map: used last.
     this.#handles.delete(folder);
@@ -137,14 +152,14 @@ export class Handles {
   async #openNow(handle: Handle): Promise<Database> {
     let room = false;
     try {
-      await this.#slots.take();
+      await this.#slots.take(handle.owner);
       room = true;
       makeFolder(handle.folder);
       handle.database = await this.#openOrReplace(handle.folder);
       return handle.database;
     } catch (error) {
       handle.opened = undefined;
-      if (room) this.#slots.free();
+      if (room) this.#slots.free(handle.owner);
       throw storeFailure(error);
     }
   }
@@ -165,8 +180,9 @@ export class Handles {
   }
 
   /** The one used longest ago that nobody uses. */
-  #evictIdle(): boolean {
+  #evictIdle(only: PackageId | undefined): boolean {
     for (const handle of this.#handles.values()) {
+      if (only !== undefined && handle.owner !== only) continue;
       if (handle.users > 0 || !handle.gate.idle || handle.database === undefined) continue;
       this.#evict(handle);
       return true;
@@ -204,7 +220,7 @@ export class Handles {
     try {
       await database.close();
     } finally {
-      this.#slots.free();
+      this.#slots.free(handle.owner);
       if (handle.users === 0) this.#handles.delete(handle.folder);
     }
   }

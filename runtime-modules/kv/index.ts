@@ -17,6 +17,7 @@ import {
 } from '../shared/database-place.ts';
 import { admit, type DatabaseRequest, type DatabaseRules } from '../shared/database-request.ts';
 import { DescriptorShare } from '../shared/descriptor-share.ts';
+import type { HandleBudget } from '../shared/handle-slots.ts';
 import { ioErrorText } from '../shared/io-error.ts';
 import { PackageGates } from '../shared/package-gates.ts';
 import { refuse } from '../shared/refuse.ts';
@@ -39,6 +40,8 @@ import {
 
 export interface KvNeeds {
   readonly port: KernelPort;
+  /** Databases that packages may keep open, and do; default: without limit. */
+  readonly budget?: HandleBudget | undefined;
 }
 
 export interface KvOptions {
@@ -99,7 +102,7 @@ class Kv implements KvModule {
     empty: () => [],
   });
 
-  constructor({ port }: KvNeeds, { root, handlesMax = HANDLES_MAX }: KvOptions) {
+  constructor({ port, budget }: KvNeeds, { root, handlesMax = HANDLES_MAX }: KvOptions) {
     this.#port = port;
     this.#root = root;
     this.#rules = {
@@ -113,6 +116,7 @@ class Kv implements KvModule {
     clearPartial(root);
     this.#handles = new Handles({
       openMax: handlesMax,
+      budget,
       onLimitHit: () => this.#share.hit(),
       asideFor: (folder) =>
         join(root, '.damaged', folder.slice(root.length + 1), new Date().toISOString()),
@@ -127,7 +131,7 @@ class Kv implements KvModule {
       folder: 'kv',
       root,
       gates: this.#gates,
-      copy: (_of, db, from, into) =>
+      copy: (from, db, into) =>
         this.#handles.use(from, (database) =>
           replaceBackup(database, join(into, db), this.#partial),
         ),
@@ -222,8 +226,8 @@ class Kv implements KvModule {
     }
   }
 
-  async #write({ folder }: ActionWork, operations: readonly Operation[]): Promise<Answer> {
-    await this.#handles.write(folder, operations);
+  async #write(work: ActionWork, operations: readonly Operation[]): Promise<Answer> {
+    await this.#handles.write(work, operations);
     return OK;
   }
 
@@ -232,15 +236,14 @@ class Kv implements KvModule {
     action: Extract<KvAction, { kind: 'Open' | 'RemoveDb' | 'Get' | 'Scan' | 'Backup' }>,
     signal: AbortSignal,
   ): Promise<Answer> {
-    const { folder } = work;
     const use = <T>(task: (database: Database) => Promise<T>): Promise<T> =>
-      this.#handles.use(folder, task);
+      this.#handles.use(work, task);
     switch (action.kind) {
       case 'Open':
         await use(async () => {});
         return this.#grant(work);
       case 'RemoveDb':
-        await this.#handles.remove(folder);
+        await this.#handles.remove(work);
         return OK;
       case 'Get': {
         const bytes = await use((database) => database.get(action.value));

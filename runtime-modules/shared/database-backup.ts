@@ -1,7 +1,6 @@
 /** The databases of kv or sqlite in a backup of the whole home; a package's requests wait while its databases are copied. */
-import type { PackageId } from '../../wit/types.ts';
 import type { BackupParticipant } from './backup.ts';
-import { databasesOf, packagesIn } from './database-place.ts';
+import { databasesOf, packagesIn, type DatabaseFolder } from './database-place.ts';
 import type { PackageGates } from './package-gates.ts';
 
 export interface DatabaseBackupOptions {
@@ -10,8 +9,8 @@ export interface DatabaseBackupOptions {
   /** The same as a path. */
   readonly root: string;
   readonly gates: PackageGates;
-  /** Puts a copy of the database in `from` into the empty or missing folder `into`. */
-  readonly copy: (of: PackageId, db: string, from: string, into: string) => Promise<void>;
+  /** Puts a copy of a database into the empty or missing folder `into`. */
+  readonly copy: (from: DatabaseFolder, db: string, into: string) => Promise<void>;
 }
 
 export function databaseBackup(options: DatabaseBackupOptions): BackupParticipant {
@@ -23,7 +22,7 @@ export function databaseBackup(options: DatabaseBackupOptions): BackupParticipan
     async copy(of, into, signal) {
       for (const [db, from] of await databasesOf(root, of)) {
         signal.throwIfAborted();
-        await copy(of, db, from, into);
+        await copy({ folder: from, package: of }, db, into);
       }
     },
   };

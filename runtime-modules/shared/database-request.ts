@@ -3,7 +3,12 @@ import type { ModuleRequest } from '../../kernel/module.ts';
 import { packageOf } from '../../wit/address.ts';
 import type { Codec } from '../../wit/codec.ts';
 import type { PackageId, Result } from '../../wit/types.ts';
-import type { DatabaseAccess, DatabasePlace, DatabasePlaces } from './database-place.ts';
+import type {
+  DatabaseAccess,
+  DatabaseFolder,
+  DatabasePlace,
+  DatabasePlaces,
+} from './database-place.ts';
 import { ioFailure } from './io-error.ts';
 import { decodeBody } from './refuse.ts';
 
@@ -25,11 +30,9 @@ export type DatabaseRefusal =
     }
   | { readonly kind: 'IOError'; readonly value: string };
 
-export interface DatabaseRequest<Action> {
-  readonly package: PackageId;
+export interface DatabaseRequest<Action> extends DatabaseFolder {
   readonly db: string;
   readonly place: DatabasePlace;
-  readonly folder: string;
   readonly action: Action;
 }
 

@@ -6,15 +6,19 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../kernel/clock.ts';
 import { TestNode, type GuestApi } from '../../kernel/testing.ts';
+import { packageId } from '../../wit/address.ts';
 import { fdManager } from '../fd-manager/index.ts';
 import { kv } from '../kv/index.ts';
 import { DESCRIPTORS_PER_DATABASE as PER_KV } from '../kv/limits.ts';
 import { sqlite } from '../sqlite/index.ts';
 import { vfs } from '../vfs/index.ts';
+import { Accounts, type Book } from './accounts.ts';
 import { HandleSlots } from './handle-slots.ts';
+import { parseQuotas } from './quotas.ts';
 import { Bench, TestPort } from './testing.ts';
 
 const ME = 'p:a:fake.os';
+const OWNER = packageId('a:fake.os');
 const PACKAGE = { package_name: 'a', publisher_node: 'fake.os' };
 /** What fd-manager divides here. */
 const BUDGET = 90;
@@ -105,8 +109,9 @@ function openIn(module: string): number {
 }
 
 const modules = {
-  kv: (port: TestPort) => kv({ root: join(home, 'kv') })({ port }),
-  sqlite: (port: TestPort) => sqlite({ root: join(home, 'sqlite') })({ port, clock: systemClock }),
+  kv: (port: TestPort, budget?: Book) => kv({ root: join(home, 'kv') })({ port, budget }),
+  sqlite: (port: TestPort, budget?: Book) =>
+    sqlite({ root: join(home, 'sqlite') })({ port, budget, clock: systemClock }),
 };
 
 for (const [name, make] of Object.entries(modules)) {
@@ -136,6 +141,32 @@ for (const [name, make] of Object.entries(modules)) {
   });
 }
 
+for (const [name, make] of Object.entries(modules)) {
+  test(`${name}: open databases count against the quota of their package, which loses its own and nobody else's`, async () => {
+    const accounts = new Accounts(parseQuotas({ packages: { [OWNER]: { handles: 2 } } }));
+    const port = new TestPort(name);
+    const module = make(
+      port,
+      accounts.book(() => Promise.resolve(0)),
+    );
+    const bench = new Bench<never>(module as never, port);
+    const other = packageId('b:fake.os');
+    const use = async (db: string, from = ME): Promise<unknown> => {
+      const [, package_name, publisher_node] = from.split(':');
+      const body = { package_id: { package_name, publisher_node }, db, action: 'Open' };
+      return (await bench.ask({ from, body }))?.body;
+    };
+    expect(await use('x', 'p:b:fake.os')).toBe('Ok');
+    for (const db of ['a', 'b', 'c', 'a', 'd']) {
+      expect(await use(db)).toBe('Ok');
+      await expect.poll(() => accounts.use(OWNER).handles).toBeLessThanOrEqual(2);
+      expect(accounts.use(OWNER).handles).toBeGreaterThan(0);
+    }
+    expect(accounts.use(other).handles).toBe(1);
+    await module[Symbol.asyncDispose]();
+  });
+}
+
 test('M260 a limit of nothing still leaves one place, and a raised one lets in who waits', async () => {
   let evicted = 0;
   const hits: number[] = [];
@@ -148,20 +179,20 @@ test('M260 a limit of nothing still leaves one place, and a raised one lets in w
     },
     onLimitHit: () => hits.push(slots.open),
   });
-  await slots.take();
-  await slots.take();
+  await slots.take(OWNER);
+  await slots.take(OWNER);
   slots.setLimit(0);
   expect(hits).toEqual([2]);
   let entered = false;
-  const third = slots.take().then(() => {
+  const third = slots.take(OWNER).then(() => {
     entered = true;
   });
-  slots.free();
-  slots.free();
+  slots.free(OWNER);
+  slots.free(OWNER);
   await third;
   expect(slots.open).toBe(1);
   entered = false;
-  const fourth = slots.take().then(() => {
+  const fourth = slots.take(OWNER).then(() => {
     entered = true;
   });
   await new Promise(setImmediate);
@@ -171,9 +202,9 @@ test('M260 a limit of nothing still leaves one place, and a raised one lets in w
   expect(slots.open).toBe(2);
   expect(evicted).toBeGreaterThan(0);
   // At the module's own limit more descriptors would not help.
-  await slots.take();
-  await slots.take();
+  await slots.take(OWNER);
+  await slots.take(OWNER);
   const before = hits.length;
-  void slots.take();
+  void slots.take(OWNER);
   expect(hits).toHaveLength(before);
 });

@@ -2,14 +2,27 @@
  * How many databases a module keeps open: its own limit, or less as fd-manager says (runtime-modules.md §12). Who comes when all
  * places are taken waits for one that is closed.
  */
+import type { PackageId } from '../../wit/types.ts';
+
+/** What each package may keep open, and has open. */
+export interface HandleBudget {
+  quota(pkg: PackageId): { readonly handles: number };
+  handles(pkg: PackageId): number;
+  addHandles(pkg: PackageId, count: number): void;
+}
 
 export interface HandleSlotsOptions {
   /** The module's own limit. */
   readonly openMax: number;
   /** The limit until fd-manager has spoken. */
   readonly openDefault: number;
-  /** Starts to close the handle used longest ago that nobody uses, which ends with `free`; false: all are in use. */
-  readonly evict: () => boolean;
+  /**
+   * Starts to close the handle used longest ago that nobody uses, of one package or of all, which ends with `free`; false: all are in
+   * use.
+   */
+  readonly evict: (only?: PackageId) => boolean;
+  /** Default: packages may keep open what they like. */
+  readonly budget?: HandleBudget | undefined;
   /** More could have stayed open, had fd-manager's limit been higher. */
   readonly onLimitHit: () => void;
 }
@@ -45,9 +58,11 @@ export class HandleSlots {
     for (let room = -surplus; room > 0; room -= 1) this.#waiting.shift()?.();
   }
 
-  /** Takes a place; give it back with `free`. */
-  async take(): Promise<void> {
-    const { openMax, onLimitHit, evict } = this.#options;
+  /** Takes a place for a package's handle; give it back with `free`. */
+  async take(owner: PackageId): Promise<void> {
+    const { openMax, onLimitHit, evict, budget } = this.#options;
+    // A package at its quota loses the handle it used longest ago, so that it cannot push out those of others.
+    if (budget !== undefined && budget.handles(owner) >= budget.quota(owner).handles) evict(owner);
     // The module's own limit is about memory: more descriptors would not help.
     if (this.#open >= this.#limit && this.#limit < openMax) onLimitHit();
     while (this.#open >= this.#limit) {
@@ -56,10 +71,12 @@ export class HandleSlots {
       await woken;
     }
     this.#open += 1;
+    budget?.addHandles(owner, 1);
   }
 
-  free(): void {
+  free(owner: PackageId): void {
     this.#open -= 1;
+    this.#options.budget?.addHandles(owner, -1);
     this.#waiting.shift()?.();
   }
 }

@@ -1,7 +1,7 @@
 /** Copies of databases while they are in use. */
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { PackageId } from '../../wit/types.ts';
+import type { DatabaseFolder } from '../shared/database-place.ts';
 import { IoFailure, ioFailure } from '../shared/io-error.ts';
 import type { Outcome } from './child-slot.ts';
 import type { Handles } from './handles.ts';
@@ -10,21 +10,20 @@ import { FrameWriter, Kind } from './protocol.ts';
 
 export interface CopyNeeds {
   readonly handles: Handles;
-  readonly owner: PackageId;
   readonly partial: () => string;
 }
 
-/** Replaces the file `path` by a compact copy of the database in `folder`. */
+/** Replaces the file `path` by a compact copy of a database. */
 export async function replaceBackup(
-  { handles, owner, partial }: CopyNeeds,
-  folder: string,
+  { handles, partial }: CopyNeeds,
+  from: DatabaseFolder,
   path: string,
 ): Promise<Outcome> {
   // Made elsewhere: beside it, any name could be another database's.
   const fresh = partial();
   await mkdir(dirname(fresh), { recursive: true });
   await mkdir(dirname(path), { recursive: true });
-  const outcome = await handles.ask(folder, owner, {
+  const outcome = await handles.ask(from, {
     kind: Kind.backup,
     frame: (number) => new FrameWriter().u32(number).text(fresh),
     sql: undefined,
@@ -41,10 +40,10 @@ export async function replaceBackup(
 export async function copyDatabase(
   needs: CopyNeeds,
   db: string,
-  folder: string,
+  from: DatabaseFolder,
   path: string,
 ): Promise<void> {
-  const outcome = await replaceBackup(needs, folder, path);
+  const outcome = await replaceBackup(needs, from, path);
   if (outcome.kind === 'ok') return;
   if (outcome.kind === 'io') throw ioFailure(outcome.text);
   throw new IoFailure(outcome.kind === 'sql' ? `${db}: ${outcome.text}` : `${db} is damaged`);

@@ -17,6 +17,7 @@ import type { BackupParticipant } from '../shared/backup.ts';
 import type { Clock } from '../shared/clock.ts';
 import { databaseBackup } from '../shared/database-backup.ts';
 import {
+  FILE_NAME_BYTES_MAX,
   backupFolder,
   clearPartial,
   DatabasePlaces,
@@ -24,6 +25,7 @@ import {
 } from '../shared/database-place.ts';
 import { admit, type DatabaseRequest, type DatabaseRules } from '../shared/database-request.ts';
 import { DescriptorShare } from '../shared/descriptor-share.ts';
+import type { HandleBudget } from '../shared/handle-slots.ts';
 import { ioErrorText, ioFailure } from '../shared/io-error.ts';
 import { PackageGates } from '../shared/package-gates.ts';
 import { refuse } from '../shared/refuse.ts';
@@ -32,7 +34,7 @@ import { CONNECTION_PRAGMA } from './authority.ts';
 import { copyDatabase, replaceBackup } from './backup.ts';
 import type { Outcome } from './child-slot.ts';
 import type { Statement } from './fields.ts';
-import { Handles, type Request } from './handles.ts';
+import { databasePath, Handles, type Request } from './handles.ts';
 import { isQuery, isReadOnly, isWrite } from './keywords.ts';
 import {
   BODY_BYTES_MAX,
@@ -54,6 +56,8 @@ import { StatementLog } from './statement-log.ts';
 export interface SqliteNeeds {
   readonly port: KernelPort;
   readonly clock: Clock;
+  /** Databases that packages may keep open, and do; default: without limit. */
+  readonly budget?: HandleBudget | undefined;
 }
 
 export interface SqliteOptions {
@@ -118,14 +122,14 @@ class Sqlite implements SqliteModule {
     empty: () => new StatementLog(),
   });
 
-  constructor({ port, clock }: SqliteNeeds, options: SqliteOptions) {
+  constructor({ port, clock, budget }: SqliteNeeds, options: SqliteOptions) {
     const { root, handlesMax = HANDLES_MAX, statementMs = STATEMENT_MS_MAX } = options;
     this.#port = port;
     this.#root = root;
     this.#rules = {
       schema: sqliteRequest,
       bodyBytesMax: BODY_BYTES_MAX,
-      places: new DatabasePlaces(port.our.node, 'sqlite', root, FILE_SUFFIX_BYTES),
+      places: new DatabasePlaces(port.our.node, 'sqlite', root, fits),
       needs: NEEDS,
     };
     this.#share = new DescriptorShare(port);
@@ -136,6 +140,7 @@ class Sqlite implements SqliteModule {
     this.#pool = new Pool({ clock, temporary: root, report, environment: options.environment });
     this.#handles = new Handles(this.#pool, {
       openMax: handlesMax,
+      budget,
       onLimitHit: () => this.#share.hit(),
       partial: this.#partial,
       asideFor: (folder) =>
@@ -149,9 +154,9 @@ class Sqlite implements SqliteModule {
       folder: 'sqlite',
       root,
       gates: this.#gates,
-      copy: (owner, db, from, into) =>
+      copy: (from, db, into) =>
         copyDatabase(
-          { handles: this.#handles, owner, partial: this.#partial },
+          { handles: this.#handles, partial: this.#partial },
           db,
           from,
           join(into, db, `${db}.db`),
@@ -252,20 +257,19 @@ class Sqlite implements SqliteModule {
     action: Extract<SqliteAction, { kind: 'Open' | 'RemoveDb' | 'Query' | 'Backup' }>,
     signal: AbortSignal,
   ): Promise<Answer> {
-    const { folder } = work;
     switch (action.kind) {
       case 'Open':
         return this.#open(work);
       case 'RemoveDb':
-        await this.#handles.remove(folder);
+        await this.#handles.remove(work);
         return this.#answer(await this.#ask(work, touch()));
       case 'Query':
         return this.#query(work, action.value, signal);
       case 'Backup':
         return this.#answer(
           await replaceBackup(
-            { handles: this.#handles, owner: work.package, partial: this.#partial },
-            folder,
+            { handles: this.#handles, partial: this.#partial },
+            work,
             `${backupFolder(this.#root, work.package, work.db)}.db`,
           ),
         );
@@ -359,8 +363,8 @@ class Sqlite implements SqliteModule {
     };
   }
 
-  #ask({ folder, package: owner }: ActionWork, request: Request): Promise<Outcome> {
-    return this.#handles.ask(folder, owner, request);
+  #ask(work: ActionWork, request: Request): Promise<Outcome> {
+    return this.#handles.ask(work, request);
   }
 
   #answer(outcome: Outcome): Answer {
@@ -401,6 +405,16 @@ const OK: Answer = { body: sqliteResponse.encode({ kind: 'Ok' }) };
 const READ = sqliteResponse.encode({ kind: 'Read' });
 /** What the engine appends to the name of a database: `.db-journal` at the longest. */
 const FILE_SUFFIX_BYTES = 11;
+/** Longest path that the engine opens, in bytes. */
+const PATH_BYTES_MAX = 512;
+
+/** Whether the engine can have its files in the folder of a database. */
+function fits(folder: string, db: string): boolean {
+  return (
+    Buffer.byteLength(db) + FILE_SUFFIX_BYTES <= FILE_NAME_BYTES_MAX &&
+    Buffer.byteLength(databasePath(folder)) <= PATH_BYTES_MAX
+  );
+}
 
 /** Opens, and checks nothing but that. */
 function touch(): Request {

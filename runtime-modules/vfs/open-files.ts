@@ -4,6 +4,7 @@
  */
 import type { FileHandle } from 'node:fs/promises';
 import type { PackageId } from '../../wit/types.ts';
+import type { HandleBudget } from '../shared/handle-slots.ts';
 import { CURSORS_MAX, HANDLES_DEFAULT, HANDLES_MAX } from './limits.ts';
 
 /** An open file during one operation. */
@@ -16,13 +17,6 @@ export interface OpenFile {
 interface Entry extends OpenFile {
   users: number;
   dropped: boolean;
-}
-
-/** What each package may keep open, and has open. */
-export interface HandleBudget {
-  quota(pkg: PackageId): { readonly handles: number };
-  handles(pkg: PackageId): number;
-  addHandles(pkg: PackageId, count: number): void;
 }
 
 export class OpenFiles {
