@@ -35,10 +35,9 @@ import { copyDatabase, replaceBackup } from './backup.ts';
 import type { Outcome } from './child-slot.ts';
 import type { Statement } from './fields.ts';
 import { databasePath, Handles, type Request } from './handles.ts';
-import { isQuery, isReadOnly, isWrite } from './keywords.ts';
+import { isQuery, isWrite } from './keywords.ts';
 import {
   BODY_BYTES_MAX,
-  COMMIT_MS_MAX,
   DESCRIPTORS_PER_DATABASE,
   HANDLES_MAX,
   INLINE_PARAMETERS_BYTES_MAX,
@@ -50,7 +49,8 @@ import {
 } from './limits.ts';
 import { parseParameters } from './parameters.ts';
 import { Pool } from './pool.ts';
-import { FrameWriter, Kind } from './protocol.ts';
+import { Kind } from './protocol.ts';
+import { checkRequest, commitRequest, openRequest, statementRequest } from './requests.ts';
 import { StatementLog } from './statement-log.ts';
 
 export interface SqliteNeeds {
@@ -216,12 +216,14 @@ class Sqlite implements SqliteModule {
         const { tx_id } = action.value;
         const taken = this.#transactions.take(tx_id, source);
         if (taken === undefined) return this.#refuse({ kind: 'NoTx', value: tx_id }).error;
-        return taken.isEmpty ? OK : this.#inTurn(work, signal, () => this.#commit(work, taken));
+        return taken.isEmpty ? OK : this.#asked(work, signal, commitRequest(taken));
       }
       case 'Write': {
         const { statement: sql, tx_id } = action.value;
         if (tx_id !== undefined) return this.#buffer(work, sql, tx_id, signal);
-        return this.#inTurn(work, signal, () => this.#write(work, sql, signal));
+        const { parameters } = work;
+        const statement = { sql, parameters };
+        return this.#asked(work, signal, this.#statement(Kind.write, statement, signal));
       }
       default:
         return this.#inTurn(work, signal, () => this.#perform(work, action, signal));
@@ -262,7 +264,7 @@ class Sqlite implements SqliteModule {
         return this.#open(work);
       case 'RemoveDb':
         await this.#handles.remove(work);
-        return this.#answer(await this.#ask(work, touch()));
+        return this.#answer(await this.#ask(work, openRequest()));
       case 'Query':
         return this.#query(work, action.value, signal);
       case 'Backup':
@@ -279,18 +281,25 @@ class Sqlite implements SqliteModule {
   }
 
   async #open(work: ActionWork): Promise<Answer> {
-    let outcome = await this.#ask(work, touch());
+    let outcome = await this.#ask(work, openRequest());
     // The damaged file has been moved aside; the second attempt makes a new one.
-    if (outcome.kind === 'damaged') outcome = await this.#ask(work, touch());
+    if (outcome.kind === 'damaged') outcome = await this.#ask(work, openRequest());
     if (outcome.kind !== 'ok') return this.#answer(outcome);
     const granted = await this.#port.grant(work.source, [work.place.read, work.place.write]);
     return granted ? OK : this.#refuse({ kind: 'AddCapFailed' }).error;
   }
 
-  async #write(work: ActionWork, sql: string, signal: AbortSignal): Promise<Answer> {
-    const { parameters } = work;
-    const request = this.#statement(Kind.write, { sql, parameters }, signal);
-    return this.#answer(await this.#ask(work, request));
+  /** For actions that are one request to the database. */
+  #asked(work: ActionWork, signal: AbortSignal, request: Request): Promise<Answer | undefined> {
+    return this.#inTurn(work, signal, async () => this.#answer(await this.#ask(work, request)));
+  }
+
+  #statement(
+    kind: typeof Kind.read | typeof Kind.write,
+    statement: Statement,
+    signal: AbortSignal,
+  ): Request {
+    return statementRequest(kind, statement, { limitMs: this.#statementMs, signal });
   }
 
   async #query(work: ActionWork, sql: string, signal: AbortSignal): Promise<Answer> {
@@ -325,42 +334,10 @@ class Sqlite implements SqliteModule {
     }
     const refuse = log.value.addUnchecked({ sql, parameters });
     return this.#inTurn(work, signal, async () => {
-      const outcome = await this.#ask(work, check(json, this.#statementMs));
+      const outcome = await this.#ask(work, checkRequest(json, this.#statementMs));
       if (outcome.kind !== 'ok') refuse();
       return this.#answer(outcome);
     });
-  }
-
-  async #commit(work: ActionWork, log: StatementLog): Promise<Answer> {
-    const outcome = await this.#ask(work, {
-      kind: Kind.commit,
-      frame: (number) => {
-        // Sent when everything before it is answered, the checks of its own Writes among that.
-        const frame = new FrameWriter().u32(number);
-        log.writeTo(frame);
-        return frame;
-      },
-      sql: undefined,
-      readOnly: false,
-      limitMs: COMMIT_MS_MAX,
-      signal: undefined,
-    });
-    return this.#answer(outcome);
-  }
-
-  #statement(
-    kind: typeof Kind.read | typeof Kind.write,
-    statement: Statement,
-    signal: AbortSignal,
-  ): Request {
-    return {
-      kind,
-      frame: (number) => new FrameWriter().u32(number).statement(statement),
-      sql: statement.sql,
-      readOnly: kind === Kind.read && isReadOnly(statement.sql),
-      limitMs: this.#statementMs,
-      signal,
-    };
   }
 
   #ask(work: ActionWork, request: Request): Promise<Outcome> {
@@ -414,23 +391,6 @@ function fits(folder: string, db: string): boolean {
     Buffer.byteLength(db) + FILE_SUFFIX_BYTES <= FILE_NAME_BYTES_MAX &&
     Buffer.byteLength(databasePath(folder)) <= PATH_BYTES_MAX
   );
-}
-
-/** Opens, and checks nothing but that. */
-function touch(): Request {
-  return { ...check(undefined, STATEMENT_MS_MAX), readOnly: false };
-}
-
-/** Looks at parameters. */
-function check(json: Uint8Array | undefined, limitMs: number): Request {
-  return {
-    kind: Kind.check,
-    frame: (number) => new FrameWriter().u32(number).bytes(json),
-    sql: undefined,
-    readOnly: true,
-    limitMs,
-    signal: undefined,
-  };
 }
 
 function wordRefusal(action: SqliteAction): SqliteError | undefined {
