@@ -94,7 +94,7 @@ const SECTIONS: Readonly<Record<string, Readonly<Record<string, readonly string[
     'runtime-modules/identity/development.ts': ['NAME_LENGTH_MAX'],
     'main.ts': ['SAME_SIGNAL_MS', 'SHUTDOWN_MS_MAX'],
   },
-  'Message bodies': { 'wit/json.ts': ['JSON_DEPTH_MAX'] },
+  'Message bodies': { 'wit/json-reader.ts': ['JSON_DEPTH_MAX'] },
 };
 
 /** For constants whose own comment is another's. */
