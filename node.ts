@@ -55,6 +55,7 @@ import {
 import { timer } from './runtime-modules/timer/index.ts';
 import { vfs } from './runtime-modules/vfs/index.ts';
 import { kvCharge, noRoom, sqliteCharge } from './charges.ts';
+import { type IdentityConfig, type Opened, openRegistered } from './identity.ts';
 import { figuresOf, type Web, type WebConfig, webOf } from './web.ts';
 import { bundledPackages, BundleBuildError } from './processes/bundled.ts';
 
@@ -89,6 +90,8 @@ export interface NodeConfig {
   readonly simulation?: boolean;
   /** The web server's port and what goes with it; without it processes may bind paths, and nobody can ask for them. */
   readonly web?: WebConfig | undefined;
+  /** How a node that is no development node gets its identity; without it, it has none. */
+  readonly identity?: IdentityConfig | undefined;
 }
 
 export interface Node extends AsyncDisposable {
@@ -133,7 +136,7 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   if (config.fresh === true) await wipeHome(config.home);
   const home = parts.use(await openHome(config.home));
   const accounts = new Accounts(await quotasOf(home));
-  const identity = await openIdentity(config);
+  const { identity, port: webPort } = await openIdentity(config);
   const ending = Promise.withResolvers<Error | undefined>();
   let kernel: Kernel | undefined;
   const terminal = parts.use(
@@ -173,10 +176,12 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
     storage: storageOf(accounts),
     onShutdown: () => ending.resolve(undefined),
   });
+  // The kernel has made its own key of it.
+  seed.fill(0);
   const running = kernel;
   parts.defer(() => running.shutdown());
   kernel.debug.setFull((config.verbosity ?? 0) >= EVENTS_FROM);
-  const web = await webOf(config.web, {
+  const web = await webOf(config.web && { ...config.web, port: webPort ?? config.web.port }, {
     development: isDevelopment(config),
     port: kernel.port('http-server'),
     clock: systemClock,
@@ -260,15 +265,20 @@ function isDevelopment(config: NodeConfig): boolean {
   return config.development === true || config.fakeNodeName !== undefined;
 }
 
-function openIdentity(config: NodeConfig): Promise<Identity> {
+async function openIdentity(config: NodeConfig): Promise<Opened> {
   if (isDevelopment(config)) {
-    return developmentIdentity(config.home, config.fakeNodeName);
+    const identity = await developmentIdentity(config.home, config.fakeNodeName);
+    return { identity, port: undefined };
   }
-  throw new IdentityError(
-    'not-registered',
-    `${config.home} has no registered identity, and registering one is not part of this build yet. ` +
-      'For a development node: hyperloom start, or add --fake-node-name alice.dev.',
-  );
+  if (config.identity === undefined || config.web === undefined)
+    throw new IdentityError('not-registered', `${config.home} has no way to get an identity.`);
+  return openRegistered(config.identity, {
+    home: config.home,
+    web: config.web,
+    clock: systemClock,
+    // The console needs the node's name.
+    tell: (line) => void config.output.write(`${line}\n`),
+  });
 }
 
 async function quotasOf(home: Home): Promise<Quotas> {
@@ -431,10 +441,9 @@ function say(terminal: NativeConsole, text: string): void {
   void terminal.print({ verbosity: 0, source: TERMINAL, text });
 }
 
-/** The 32 bytes of the Ed25519 private key. */
+/** The 32 bytes of the Ed25519 private key; never as text, which could not be overwritten (F33). */
 function seedOf(key: KeyObject): Uint8Array {
-  const { d } = key.export({ format: 'jwk' });
-  return Buffer.from(d ?? '', 'base64url');
+  return key.export({ format: 'raw-private' });
 }
 
 /** Under which cached images are vouched for (F10): nobody without the node's key can plant code. */

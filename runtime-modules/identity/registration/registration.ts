@@ -27,7 +27,7 @@ import { bootInfo, importInfo, keyfileBytes, loginInfo } from './bodies.ts';
 import { BootCheck } from './boot-check.ts';
 import { CUSTOM_ENTRIES_MAX, SETUP_BODY_BYTES_MAX } from './limits.ts';
 import { type NameState, nameState, splitName } from './name-state.ts';
-import { type Namespace, type ReadError, readErrorText } from './namespace.ts';
+import type { Namespace, ReadError } from './namespace.ts';
 import { routingErrorText, routingOf } from './routes.ts';
 
 /** Why something was not done: a status as the reference has it, and a sentence. */
@@ -58,6 +58,8 @@ export interface RegistrationNeeds {
   readonly routers: readonly string[];
   /** Resolves when they are on disk. */
   readonly keep: (extras: Extras) => Promise<void>;
+  /** A line for the owner. */
+  readonly tell: (line: string) => void;
 }
 
 export interface NetworkingInfo {
@@ -227,8 +229,18 @@ export class Registration implements Disposable {
   ): Promise<Result<OpenedNode, Refusal>> {
     const routing = await this.#routing(keyfile, publicKeyOf(secrets), 500);
     if (routing.ok) return this.#finish({ keyfile, secrets, routing: routing.value }, how);
+    // A home that has been here before starts without a chain too: its owner may be in a house without internet.
+    if (routing.error.status === UNREACHABLE && how.written !== 'replaced') {
+      this.#needs.tell(`${routing.error.text} Starting with what the keyfile says.`);
+      return this.#finish({ keyfile, secrets, routing: this.#guessed(keyfile.routers) }, how);
+    }
     secrets[Symbol.dispose]();
     return routing;
+  }
+
+  #guessed(routers: readonly string[]): Routing {
+    if (routers.length > 0) return { kind: 'routers', routers };
+    return { kind: 'direct', ip: undefined, ports: this.#needs.wantedPorts ?? {} };
   }
 
   async #routing(
@@ -239,8 +251,10 @@ export class Registration implements Disposable {
     const { namespace, wantedPorts: ports = {} } = this.#needs;
     const routing = await routingOf(namespace, { name: username, publicKeyHex, routers, ports });
     if (routing.ok) return routing;
-    const unasked = routing.error.kind === 'chain';
-    return refuse(unasked ? 503 : status, routingErrorText(routing.error));
+    const { error } = routing;
+    const text = routingErrorText(error);
+    if (error.kind === 'mismatch') return refuse(status, text);
+    return refuse(error.error.kind === 'unreachable' ? UNREACHABLE : 502, text);
   }
 
   async #finish(
@@ -259,17 +273,16 @@ export class Registration implements Disposable {
   }
 }
 
+/** The status that says that the chain could not be asked. */
+const UNREACHABLE = 503;
+
 /** What becomes of `.keys`. */
 type Written = 'replaced' | 'renewed' | 'as-it-was';
 
 const NO_EXTRAS: Extras = { cacheSources: undefined, providers: [] };
 
-export function refuse(status: number, text: string): { ok: false; error: Refusal } {
+function refuse(status: number, text: string): { ok: false; error: Refusal } {
   return { ok: false, error: { status, text } };
-}
-
-export function refuseRead(error: ReadError): { ok: false; error: Refusal } {
-  return refuse(503, readErrorText(error));
 }
 
 function decode<T>(
