@@ -4,9 +4,13 @@
  */
 import { join } from 'node:path';
 import { CHAIN_ID, HYPER_ACCOUNT, HYPERMAP, MULTICALL3 } from './contracts/addresses.ts';
-import type { Hex } from './contracts/hex.ts';
 import { agree, type Witness } from './runtime-modules/eth/agreement.ts';
-import { loadProviders, loadRpcConfig, saveProviders, urlProvider } from './runtime-modules/eth/config-file.ts';
+import {
+  loadProviders,
+  loadRpcConfig,
+  saveProviders,
+  urlProvider,
+} from './runtime-modules/eth/config-file.ts';
 import { PROVIDERS_FILE } from './runtime-modules/eth/configuration.ts';
 import { faultOf } from './runtime-modules/eth/rpc-error.ts';
 import { UrlProvider } from './runtime-modules/eth/url-provider.ts';
@@ -68,7 +72,9 @@ export async function providersOf(
 ): Promise<readonly ProviderConfig[]> {
   const chainId = chainIdOf(config);
   if (config.fakechainPort !== undefined)
-    return [urlProvider(chainId, { url: `ws://127.0.0.1:${config.fakechainPort}`, auth: undefined })];
+    return [
+      urlProvider(chainId, { url: `ws://127.0.0.1:${config.fakechainPort}`, auth: undefined }),
+    ];
   const first: ProviderConfig[] = [];
   if (config.rpc !== undefined)
     first.push(urlProvider(chainId, { url: config.rpc, auth: undefined }));
@@ -131,14 +137,17 @@ export class NodeReads implements ChainReads, Disposable {
   }
 
   call({ to, data, from }: ReadCall): Promise<Result<string, ReadError>> {
-    return this.#agreed('eth_call', [{ to, data, ...(from === undefined ? {} : { from }) }, 'latest']);
+    return this.#agreed('eth_call', [
+      { to, data, ...(from === undefined ? {} : { from }) },
+      'latest',
+    ]);
   }
 
   /** What the first provider that answers says: for what is no decision, and for sending. */
   async ask(method: string, params: JsonValue): Promise<Result<string, string>> {
     let reason = 'no provider answers';
-    for (const { call } of await this.#witnesses()) {
-      const outcome = await call(method, formatJson(params));
+    for (const witness of await this.#witnesses()) {
+      const outcome = await witness.call(method, formatJson(params));
       if (outcome.kind === 'result') return { ok: true, value: outcome.result };
       if (outcome.kind === 'error') return { ok: false, error: outcome.error.message };
       if (outcome.kind === 'lost') ({ reason } = outcome);
@@ -155,7 +164,7 @@ export class NodeReads implements ChainReads, Disposable {
     const agreed = await agree(witnesses, method, params);
     if (agreed.ok) {
       const value: unknown = JSON.parse(agreed.result);
-      if (typeof value === 'string') return { ok: true, value: value as Hex };
+      if (typeof value === 'string') return { ok: true, value };
       return unreachable('a provider answers what is no answer');
     }
     const { error } = agreed;

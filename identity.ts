@@ -65,7 +65,10 @@ export interface Opened {
 }
 
 /** Routers that anybody may use, `default-router-1.hypr` and on. */
-const DEFAULT_ROUTERS = Array.from({ length: 12 }, (_, index) => `default-router-${index + 1}.hypr`);
+const DEFAULT_ROUTERS = Array.from(
+  { length: 12 },
+  (_, index) => `default-router-${index + 1}.hypr`,
+);
 /** Of those, how many a node is given. */
 const ROUTERS_GIVEN = 3;
 /** Packages whose drive holds the list of nodes to ask for a snapshot of the namespace. */
@@ -100,7 +103,10 @@ export async function openRegistered(
       'wrong-password',
       `that is not the password of ${keyfile.value.username}.`,
     );
-  throw new IdentityError(status === 500 ? 'other-key' : status === 400 ? 'damaged' : 'chain', text);
+  throw new IdentityError(
+    status === 500 ? 'other-key' : status === 400 ? 'damaged' : 'chain',
+    text,
+  );
 }
 
 /** For commands that need the chain. The caller disposes of it. @throws IdentityError */
@@ -187,7 +193,9 @@ async function passwordOf(config: IdentityConfig): Promise<string | undefined> {
     const [line = ''] = (await readFile(config.passwordFile, 'utf8')).split(/\r?\n/, 1);
     if (line !== '') return line;
   } catch (cause) {
-    throw new IdentityError('unreadable', `--password-file: ${(cause as Error).message}`, { cause });
+    throw new IdentityError('unreadable', `--password-file: ${(cause as Error).message}`, {
+      cause,
+    });
   }
   throw new IdentityError('unreadable', `${config.passwordFile} holds no password.`);
 }
@@ -211,7 +219,7 @@ async function keep(home: string, chain: ChainConfig, extras: Extras): Promise<v
   for (const reader of CACHE_READERS) {
     const folder = join(home, 'vfs', reader, 'initfiles');
     await mkdir(folder, { recursive: true });
-    await writeFile(join(folder, 'cache_sources'), `${JSON.stringify(cacheSources, null, 2)}`);
+    await writeFile(join(folder, 'cache_sources'), JSON.stringify(cacheSources, null, 2));
   }
 }
 

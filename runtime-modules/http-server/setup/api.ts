@@ -7,16 +7,9 @@ import type { Result } from '../../../wit/types.ts';
 import { encodeKeyfile } from '../../identity/keyfile-format.ts';
 import type { OpenedNode } from '../../identity/registered.ts';
 import type { NameState } from '../../identity/registration/name-state.ts';
-import { splitName } from '../../identity/registration/name-state.ts';
 import { readErrorText } from '../../identity/registration/namespace.ts';
+import { nextStep } from '../../identity/registration/plan.ts';
 import type { Refusal, Registration } from '../../identity/registration/registration.ts';
-import {
-  commitTransaction,
-  mintTransaction,
-  notesOf,
-  type PlannedTransaction,
-  resetTransaction,
-} from '../../identity/registration/transactions.ts';
 import type { Routing } from '../../identity/routing.ts';
 
 export interface ApiAnswer {
@@ -160,59 +153,13 @@ export class SetupApi {
       return sentence(400, 'Failed to parse the request.');
     const { name, wallet, direct, ip, ws_port: ws = 0, tcp_port: tcp = 0 } = plan.value;
     const { registration } = this.#needs;
-    const { publicKeyHex: netKey } = await registration.networkingInfo();
     const routing: Routing = direct
       ? { kind: 'direct', ip, ports: { ws, tcp } }
       : { kind: 'routers', routers: registration.routers };
-    const notes = notesOf({ netKey, routing });
-    if (notes === undefined || (direct && ws === 0 && tcp === 0))
-      return sentence(400, 'A direct node needs an IP address and at least one port.');
-    const state = await registration.nameState(name, wallet);
-    if (!state.ok) return sentence(503, readErrorText(state.error));
-    const planned = this.#planned(state.value, { name, wallet, notes });
-    return planned.ok ? ok(planned.value) : refused(planned.error);
-  }
-
-  #planned(
-    state: NameState,
-    {
-      name,
-      wallet,
-      notes,
-    }: { name: string; wallet: string; notes: NonNullable<ReturnType<typeof notesOf>> },
-  ): Result<{ step: string; transaction: PlannedTransaction | null }, Refusal> {
-    const { place } = this.#needs.registration.namespace;
-    const label = splitName(name)?.label ?? '';
-    const of = (
-      step: string,
-      transaction: PlannedTransaction | null,
-    ): Result<{ step: string; transaction: PlannedTransaction | null }, never> => ({
-      ok: true,
-      value: { step, transaction },
-    });
-    switch (state.kind) {
-      case 'commit':
-        if (state.commit.kind === 'none')
-          return of('commit', commitTransaction(state.zoneTba, label, wallet));
-        if (state.commit.kind === 'waiting') return of('wait', null);
-        return of(
-          'mint',
-          mintTransaction({ place, zoneTba: state.zoneTba, label, wallet, notes, asZone: false }),
-        );
-      case 'open':
-        return of('mint', mintTransaction({ place, ...state, label, wallet, notes }));
-      case 'owned':
-        return of('reset', resetTransaction(place, state.tba, notes));
-      case 'taken':
-        return { ok: false, error: { status: 409, text: `${name} belongs to ${state.owner}.` } };
-      case 'closed':
-        return {
-          ok: false,
-          error: { status: 409, text: `${state.zone} gives this wallet no names.` },
-        };
-      case 'invalid':
-        return { ok: false, error: { status: 400, text: state.why } };
-    }
+    const step = await nextStep(registration, { name, wallet, routing });
+    if (!step.ok) return refused(step.error);
+    const { kind } = step.value;
+    return ok({ step: kind, transaction: kind === 'wait' ? null : step.value.transaction });
   }
 
   async #entered(

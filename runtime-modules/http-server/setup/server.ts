@@ -241,4 +241,3 @@ async function bodyOf(request: IncomingMessage): Promise<Uint8Array | undefined>
   }
   return Buffer.concat(pieces);
 }
-

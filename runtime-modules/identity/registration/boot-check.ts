@@ -75,7 +75,10 @@ export class BootCheck {
       if (round > 0) await this.#pause();
       const read = await this.#needs.namespace.node(name);
       if (!read.ok) {
-        refused = { status: read.error.kind === 'disagree' ? 502 : 503, text: readErrorText(read.error) };
+        refused = {
+          status: read.error.kind === 'disagree' ? 502 : 503,
+          text: readErrorText(read.error),
+        };
       } else if (read.value === undefined) {
         refused = refusal(`Nobody has the name ${name}.`);
       } else if (!(await this.#signedBy(read.value.owner, signed))) {

@@ -179,10 +179,7 @@ export class Registration implements Disposable {
   }
 
   /** The same, for whoever has the hash at hand. */
-  unlock(
-    passwordHash: string,
-    extras: Extras = NO_EXTRAS,
-  ): Promise<Result<OpenedNode, Refusal>> {
+  unlock(passwordHash: string, extras: Extras = NO_EXTRAS): Promise<Result<OpenedNode, Refusal>> {
     return this.#once(async () => {
       const keyfile = await this.keyfile();
       if (!keyfile.ok) return keyfile;
@@ -195,7 +192,9 @@ export class Registration implements Disposable {
   }
 
   /** `POST /vet-keyfile`: whose keyfile it is, before anything is replaced by it. */
-  async vet(body: Uint8Array): Promise<Result<{ keyfile: Keyfile; publicKeyHex: string }, Refusal>> {
+  async vet(
+    body: Uint8Array,
+  ): Promise<Result<{ keyfile: Keyfile; publicKeyHex: string }, Refusal>> {
     const info = decode(importInfo, body);
     if (!info.ok) return info;
     const keyfile = keyfileOf(info.value.keyfile);
@@ -213,13 +212,9 @@ export class Registration implements Disposable {
   }
 
   /** One at a time, and none after the first that succeeds. */
-  #once(
-    action: () => Promise<Result<OpenedNode, Refusal>>,
-  ): Promise<Result<OpenedNode, Refusal>> {
+  #once(action: () => Promise<Result<OpenedNode, Refusal>>): Promise<Result<OpenedNode, Refusal>> {
     return this.#turns.run(() =>
-      this.#isDone
-        ? Promise.resolve(refuse(409, 'This node has its identity already.'))
-        : action(),
+      this.#isDone ? Promise.resolve(refuse(409, 'This node has its identity already.')) : action(),
     );
   }
 
@@ -337,4 +332,3 @@ function extrasOf(info: {
   }
   return { ok: true, value: { cacheSources, providers } };
 }
-

@@ -39,7 +39,9 @@ export async function routingOf(
     ...(isPort(node.tcpPort) ? { tcp: node.tcpPort } : {}),
   };
   if (node.ip === undefined || Object.keys(onChain).length === 0)
-    return mismatch(`${name} is a direct node, and the chain has no address of it. Reset its keys.`);
+    return mismatch(
+      `${name} is a direct node, and the chain has no address of it. Reset its keys.`,
+    );
   for (const kind of ['ws', 'tcp'] as const) {
     const wanted = ports[kind];
     if (wanted !== undefined && wanted !== 0 && wanted !== onChain[kind])

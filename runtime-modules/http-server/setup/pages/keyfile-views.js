@@ -1,5 +1,5 @@
 /** Passwords and keyfiles: a new password, the password of the keyfile that is here, a keyfile from elsewhere, and the end. */
-import { hashPassword } from '/login/password-hash.js';
+import { hashPassword } from '../login/password-hash.js';
 import { complain, during, form, make, passwordField, show, usernameField } from './dom.js';
 import { node, nodeIsUp } from './node.js';
 
@@ -69,7 +69,12 @@ export function logIn(name, { go, elsewhere }) {
   show({
     heading: name,
     text: 'Your node starts when you log in.',
-    content: form(() => void during(submit, 'Opening …', unlock), usernameField(name), field, submit),
+    content: form(
+      () => void during(submit, 'Opening …', unlock),
+      usernameField(name),
+      field,
+      submit,
+    ),
     elsewhere,
   });
 }
@@ -155,8 +160,16 @@ function binaryName(base64) {
 /** The node is on its way up. */
 export async function finished(name, keyfile, { isNew }) {
   const url = URL.createObjectURL(new Blob([keyfile], { type: 'text/plain' }));
-  const save = make('a', { class: 'button', href: url, download: `${name}.keyfile` }, 'Save the keyfile');
-  const open = make('a', { class: 'button quiet', href: '/', id: 'open', hidden: true }, 'Open your node');
+  const save = make(
+    'a',
+    { class: 'button', href: url, download: `${name}.keyfile` },
+    'Save the keyfile',
+  );
+  const open = make(
+    'a',
+    { class: 'button quiet', href: '/', id: 'open', hidden: true },
+    'Open your node',
+  );
   const note = make('p', { class: 'note', 'aria-live': 'polite' }, 'The node is starting …');
   show({
     heading: name,

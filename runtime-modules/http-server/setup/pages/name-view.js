@@ -52,13 +52,7 @@ export function chooseName(state, { reset, go, elsewhere }) {
         keep(choice);
         go(choice);
       }),
-    make(
-      'div',
-      {},
-      make('label', { for: 'name' }, 'Name'),
-      name,
-      availability,
-    ),
+    make('div', {}, make('label', { for: 'name' }, 'Name'), name, availability),
     reach.fields,
     submit,
   );
@@ -181,12 +175,7 @@ function reachFields(state, before) {
       tcp_port: port(of('tcp-port')),
     };
   };
-  const fields = make(
-    'fieldset',
-    {},
-    make('legend', {}, 'How others reach it'),
-    choices,
-  );
+  const fields = make('fieldset', {}, make('legend', {}, 'How others reach it'), choices);
   return { fields, value };
 }
 

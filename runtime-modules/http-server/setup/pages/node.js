@@ -35,7 +35,9 @@ function post(path, body) {
 export const node = {
   state: () => ask('/setup/state'),
   nameState: (name, wallet) =>
-    ask(`/setup/name?${new URLSearchParams({ name, ...(wallet === undefined ? {} : { wallet }) })}`),
+    ask(
+      `/setup/name?${new URLSearchParams({ name, ...(wallet === undefined ? {} : { wallet }) })}`,
+    ),
   transaction: (plan) => post('/setup/transaction', plan),
   code: (code) => post('/setup/code', { code }),
   boot: (info) => post('/boot', info),

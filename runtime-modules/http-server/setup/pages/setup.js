@@ -72,7 +72,8 @@ function views(state) {
       // Registered with this very page, perhaps before it was loaded again: signed as what it is.
       const settled = { ...choice, reset: choice.reset || current.kind === 'owned' };
       await mint(settled, wallet, {
-        go: () => setPassword(settled, wallet, { go: (keyfile) => end(choice.name, keyfile, true) }),
+        go: () =>
+          setPassword(settled, wallet, { go: (keyfile) => end(choice.name, keyfile, true) }),
         elsewhere,
       });
     } catch (error) {

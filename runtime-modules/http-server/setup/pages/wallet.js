@@ -122,7 +122,9 @@ export class Wallet {
     try {
       return await this.#provider.request({ method, params });
     } catch (error) {
-      if (error?.code === USER_REJECTED) throw new Error('You said no in the wallet.');
+      if (error?.code === USER_REJECTED) {
+        throw new Error('You said no in the wallet.', { cause: error });
+      }
       throw error;
     }
   }
