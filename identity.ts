@@ -86,7 +86,7 @@ export async function openRegistered(
   using reads = await openReads(chain, needs);
   using registration = await openRegistration(config, { ...needs, reads });
   const password = await passwordOf(config);
-  if (password === undefined) return setUp(config, needs, registration);
+  if (password === undefined) return await setUp(config, needs, registration);
   const keyfile = await registration.keyfile();
   if (!keyfile.ok) throw new IdentityError('damaged', keyfile.error.text);
   if (keyfile.value === undefined) {
@@ -184,7 +184,7 @@ async function setUp(
 function described({ fakechainPort }: ChainConfig): { name: string; rpcUrls: readonly string[] } {
   return fakechainPort === undefined
     ? { name: 'Base', rpcUrls: ['https://mainnet.base.org'] }
-    : { name: 'Hyperloom development', rpcUrls: [`http://127.0.0.1:${fakechainPort}`] };
+    : { name: 'Hyperloom development chain', rpcUrls: [`http://127.0.0.1:${fakechainPort}`] };
 }
 
 async function passwordOf(config: IdentityConfig): Promise<string | undefined> {

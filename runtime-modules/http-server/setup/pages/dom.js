@@ -15,7 +15,8 @@ export function make(tag, { on = {}, ...attributes } = {}, ...children) {
 const title = document.getElementById('title');
 const about = document.getElementById('about');
 const view = document.getElementById('view');
-const ways = document.getElementById('ways');
+/** The links to other views. */
+export const ways = document.getElementById('ways');
 const problem = document.getElementById('problem');
 
 /** Puts a view on the page. `elsewhere` has the other things one may want to do: text and action. */

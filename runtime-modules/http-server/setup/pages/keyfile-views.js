@@ -174,7 +174,7 @@ export async function finished(name, keyfile, { isNew }) {
   show({
     heading: name,
     text: isNew
-      ? 'is yours. Keep a copy of its keyfile somewhere else: with it and your password you can move or restore the node.'
+      ? 'The name is yours. Keep a copy of its keyfile somewhere else: with it and your password you can move or restore the node.'
       : '',
     content: make('div', { class: 'stack' }, isNew ? save : undefined, open, note),
   });

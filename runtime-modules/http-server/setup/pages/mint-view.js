@@ -2,7 +2,7 @@
  * The transactions, one after another. What comes next is for the chain to say, through the node: a page that was closed in between
  * goes on where it was.
  */
-import { complain, make, messageOf, show } from './dom.js';
+import { complain, make, messageOf, show, ways } from './dom.js';
 import { node } from './node.js';
 import { shortAddress } from './wallet.js';
 
@@ -29,7 +29,13 @@ export async function mint(choice, wallet, { go, elsewhere }) {
         : ['mint'];
   const steps = new Steps(order);
   const button = make('button', { type: 'button', class: 'button', id: 'submit' });
-  const content = make('div', { class: 'stack' }, factsOf(choice, wallet), steps.list, button);
+  const content = make(
+    'div',
+    { class: 'stack' },
+    factsOf(choice, wallet, wallet.chainName),
+    steps.list,
+    button,
+  );
   show({
     heading: choice.name,
     text:
@@ -43,12 +49,14 @@ export async function mint(choice, wallet, { go, elsewhere }) {
     button.disabled = true;
     button.textContent = 'See your wallet …';
     complain();
+    ways.hidden = true;
     try {
       await carryOut(choice, wallet, steps, button);
       go();
     } catch (error) {
       complain(messageOf(error));
       steps.rest();
+      ways.hidden = false;
       button.disabled = false;
       button.textContent = 'Try again';
     }
@@ -60,13 +68,13 @@ export async function mint(choice, wallet, { go, elsewhere }) {
   return undefined;
 }
 
-function factsOf({ name, direct, ip }, { address }) {
+function factsOf({ direct, ip }, { address }, chain) {
   const fact = (label, value) => [make('dt', {}, label), make('dd', {}, value)];
   return make(
     'dl',
     { class: 'facts' },
-    ...fact('Name', name),
     ...fact('Owner', shortAddress(address)),
+    ...fact('Chain', chain),
     ...fact('Reached', direct ? `directly, at ${ip}` : 'through routers'),
   );
 }
@@ -80,7 +88,7 @@ async function carryOut(choice, wallet, steps, button) {
     if (transaction === null) {
       await waitUntilReady(name, wallet.address, (text) => {
         steps.say(step, text);
-        button.textContent = text;
+        button.textContent = 'Waiting …';
       });
       continue;
     }

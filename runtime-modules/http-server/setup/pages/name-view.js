@@ -60,7 +60,7 @@ export function chooseName(state, { reset, go, elsewhere }) {
     heading: reset ? 'Reset the keys of a name' : 'Name your node',
     text: reset
       ? 'A name you own gets the keys of this node. A node that runs under it elsewhere stops being it.'
-      : `A name on ${state.chain.name} is yours for good. You need a wallet in this browser.`,
+      : `It is registered on ${state.chain.name} and yours for good. You need a wallet in this browser.`,
     content,
     elsewhere,
   });

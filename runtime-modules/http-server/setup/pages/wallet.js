@@ -39,6 +39,10 @@ export class Wallet {
     this.#chain = chain;
   }
 
+  get chainName() {
+    return this.#chain.name;
+  }
+
   /** Called when the account is another, or none. */
   onChange(listener) {
     this.#provider.on?.('accountsChanged', ([address]) => {
