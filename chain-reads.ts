@@ -87,31 +87,40 @@ export async function providersOf(
     }
     first.push(...loaded.value);
   }
-  const saved = await loadProviders(join(home, PROVIDERS_FILE));
-  const others =
-    saved.kind === 'read'
-      ? saved.value
-      : BASE_PROVIDERS.map((url) => ({
-          ...urlProvider(chainId, { url, auth: undefined }),
-          trusted: false,
-        }));
+  const others = await savedProviders(home, chainId);
   return [...first, ...others.filter((each) => each.chain_id === chainId)];
 }
 
-/** Puts providers in front of those that are saved; they are trusted, for the owner named them. */
+/**
+ * Puts providers in front of those that are saved; they are trusted, for the owner named them.
+ * @throws IdentityError when the file is there and cannot be read
+ */
 export async function keepProviders(
   home: string,
   config: ChainConfig,
   providers: Extras['providers'],
 ): Promise<void> {
   if (providers.length === 0) return;
-  const before = await providersOf(home, { ...config, rpc: undefined, rpcConfig: undefined });
-  const added = providers.map((value) => urlProvider(chainIdOf(config), value));
+  const chainId = chainIdOf(config);
+  const added = providers.map((value) => urlProvider(chainId, value));
   const urls = new Set(providers.map(({ url }) => url));
-  const kept = before.filter(
-    ({ provider }) => provider.kind !== 'RpcUrl' || !urls.has(provider.value.url),
+  const kept = (await savedProviders(home, chainId)).filter(
+    ({ chain_id, provider }) =>
+      chain_id !== chainId || provider.kind !== 'RpcUrl' || !urls.has(provider.value.url),
   );
   await saveProviders(join(home, PROVIDERS_FILE), [...added, ...kept]);
+}
+
+/** Of every chain; where none were saved, those that everybody has for this one. */
+async function savedProviders(home: string, chainId: number): Promise<readonly ProviderConfig[]> {
+  const saved = await loadProviders(join(home, PROVIDERS_FILE));
+  if (saved.kind === 'unreadable') throw new IdentityError('chain', `${saved.reason}.`);
+  if (saved.kind === 'read') return saved.value;
+  if (chainId !== BASE_CHAIN_ID) return [];
+  return BASE_PROVIDERS.map((url) => ({
+    ...urlProvider(chainId, { url, auth: undefined }),
+    trusted: false,
+  }));
 }
 
 /** Connections are made when they are first needed. */

@@ -2,7 +2,7 @@
  * The identity's part of the composition: how a home gets one, through its setup pages or by a password, and what that needs of chain,
  * web server and disk. Only node.ts and the commands in bin/ call it.
  */
-import { randomInt } from 'node:crypto';
+import { hkdfSync, type KeyObject, randomInt } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -16,7 +16,11 @@ import {
 } from './chain-reads.ts';
 import { Sessions } from './runtime-modules/http-server/session.ts';
 import { serveSetup } from './runtime-modules/http-server/setup/server.ts';
-import { type Identity, IdentityError } from './runtime-modules/identity/development.ts';
+import {
+  developmentIdentity,
+  type Identity,
+  IdentityError,
+} from './runtime-modules/identity/development.ts';
 import { readKeys } from './runtime-modules/identity/keys-file.ts';
 import { hashPassword } from './runtime-modules/identity/password.ts';
 import { registeredIdentity, type OpenedNode } from './runtime-modules/identity/registered.ts';
@@ -73,6 +77,39 @@ const DEFAULT_ROUTERS = Array.from(
 const ROUTERS_GIVEN = 3;
 /** Packages whose drive holds the list of nodes to ask for a snapshot of the namespace. */
 const CACHE_READERS = ['hypermap-cacher:sys', 'hns-indexer:sys'];
+
+/** What of a node's configuration its identity depends on. */
+export interface NodeIdentityConfig {
+  readonly home: string;
+  readonly fakeNodeName?: string | undefined;
+  readonly web?: WebConfig | undefined;
+  readonly identity?: IdentityConfig | undefined;
+}
+
+/** A development node's made-up identity, or a registered one. @throws IdentityError, ListenError */
+export async function openIdentity(
+  { home, fakeNodeName, web, identity }: NodeIdentityConfig,
+  {
+    development,
+    ...needs
+  }: Pick<IdentityNeeds, 'clock' | 'tell'> & { readonly development: boolean },
+): Promise<Opened> {
+  if (development)
+    return { identity: await developmentIdentity(home, fakeNodeName), port: undefined };
+  if (identity === undefined || web === undefined)
+    throw new IdentityError('not-registered', `${home} was given no way to get an identity.`);
+  return openRegistered(identity, { home, web, ...needs });
+}
+
+/** The 32 bytes of the Ed25519 private key; never as text, which could not be overwritten (F33). The caller overwrites them. */
+export function seedOf(key: KeyObject): Uint8Array {
+  return key.export({ format: 'raw-private' });
+}
+
+/** Under which cached images are vouched for (F10): nobody without the node's key can plant code. */
+export function cacheKey(seed: Uint8Array): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', seed, '', 'hyperloom image cache', 32));
+}
 
 /**
  * The identity of a registered home; without a password, when somebody has set it up or logged in at its pages.

@@ -2,7 +2,6 @@
  * The composition root: the one file that knows the kernel, the engine and the runtime modules all at once. `bootNode` puts a node
  * together from values (no environment, no globals), starts it, and hands back the way to end it. Used by main.ts, kit and tests.
  */
-import { hkdfSync, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageOf, TERMINAL } from './wit/address.ts';
@@ -21,11 +20,7 @@ import { ListenError } from './runtime-modules/http-server/index.ts';
 import { httpClient } from './runtime-modules/http-client/index.ts';
 import { kv } from './runtime-modules/kv/index.ts';
 import { sqlite } from './runtime-modules/sqlite/index.ts';
-import {
-  developmentIdentity,
-  type Identity,
-  IdentityError,
-} from './runtime-modules/identity/development.ts';
+import { type Identity, IdentityError } from './runtime-modules/identity/development.ts';
 import { type Home, HomeError, openHome, wipeHome } from './runtime-modules/identity/home.ts';
 import { notifications } from './runtime-modules/notifications/index.ts';
 import { Accounts, type Book } from './runtime-modules/shared/accounts.ts';
@@ -55,7 +50,7 @@ import {
 import { timer } from './runtime-modules/timer/index.ts';
 import { vfs } from './runtime-modules/vfs/index.ts';
 import { kvCharge, noRoom, sqliteCharge } from './charges.ts';
-import { type IdentityConfig, type Opened, openRegistered } from './identity.ts';
+import { cacheKey, type IdentityConfig, openIdentity, seedOf } from './identity.ts';
 import { figuresOf, type Web, type WebConfig, webOf } from './web.ts';
 import { bundledPackages, BundleBuildError } from './processes/bundled.ts';
 
@@ -136,7 +131,12 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   if (config.fresh === true) await wipeHome(config.home);
   const home = parts.use(await openHome(config.home));
   const accounts = new Accounts(await quotasOf(home));
-  const { identity, port: webPort } = await openIdentity(config);
+  const { identity, port: webPort } = await openIdentity(config, {
+    development: isDevelopment(config),
+    clock: systemClock,
+    // The console needs the node's name.
+    tell: (line) => void config.output.write(`${line}\n`),
+  });
   const ending = Promise.withResolvers<Error | undefined>();
   let kernel: Kernel | undefined;
   const terminal = parts.use(
@@ -263,22 +263,6 @@ class RunningNode implements Node {
 
 function isDevelopment(config: NodeConfig): boolean {
   return config.development === true || config.fakeNodeName !== undefined;
-}
-
-async function openIdentity(config: NodeConfig): Promise<Opened> {
-  if (isDevelopment(config)) {
-    const identity = await developmentIdentity(config.home, config.fakeNodeName);
-    return { identity, port: undefined };
-  }
-  if (config.identity === undefined || config.web === undefined)
-    throw new IdentityError('not-registered', `${config.home} has no way to get an identity.`);
-  return openRegistered(config.identity, {
-    home: config.home,
-    web: config.web,
-    clock: systemClock,
-    // The console needs the node's name.
-    tell: (line) => void config.output.write(`${line}\n`),
-  });
 }
 
 async function quotasOf(home: Home): Promise<Quotas> {
@@ -439,14 +423,4 @@ function submit(kernel: Kernel, terminal: NativeConsole, line: string): void {
 
 function say(terminal: NativeConsole, text: string): void {
   void terminal.print({ verbosity: 0, source: TERMINAL, text });
-}
-
-/** The 32 bytes of the Ed25519 private key; never as text, which could not be overwritten (F33). */
-function seedOf(key: KeyObject): Uint8Array {
-  return key.export({ format: 'raw-private' });
-}
-
-/** Under which cached images are vouched for (F10): nobody without the node's key can plant code. */
-function cacheKey(seed: Uint8Array): Uint8Array {
-  return new Uint8Array(hkdfSync('sha256', seed, '', 'hyperloom image cache', 32));
 }
