@@ -68,6 +68,9 @@ export interface Opened {
   readonly port: number | undefined;
 }
 
+const PLAIN_HTTP =
+  'Without --tls-cert, whoever is on the way between your browser and this machine can read along, what opens the keyfile included.';
+
 /** Routers that anybody may use, `default-router-1.hypr` and on. */
 const DEFAULT_ROUTERS = Array.from(
   { length: 12 },
@@ -210,6 +213,7 @@ async function setUp(
       },
     );
     ({ port } = server);
+    if (config.setupPublic === true && web.tls === undefined) tell(PLAIN_HTTP);
     const keys = await readKeys(home);
     const what = keys.ok && keys.value === undefined ? 'Set it up' : 'Log in';
     tell(`This node is not up yet. ${what} at ${server.url}`);

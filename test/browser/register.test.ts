@@ -21,7 +21,7 @@ import { RunningNode } from '../support/running-node.ts';
 import { missing } from '../support/tools.ts';
 
 /** Where pictures of the pages go, for whoever works on them. */
-const SHOTS = process.env['HYPERLOOM_SCREENSHOTS'];
+const SHOTS = process.env['HYPERLOOM_SCREENSHOTS'] ?? '';
 const PASSWORD = 'correct horse battery';
 
 let chain: Chain;
@@ -181,7 +181,7 @@ async function later(seconds: number): Promise<void> {
 
 let shots = 0;
 async function shot(name: string): Promise<void> {
-  if (SHOTS === undefined) return;
+  if (SHOTS === '') return;
   shots += 1;
   for (const [kind, width, height] of [
     ['desktop', 1280, 860],
@@ -383,8 +383,8 @@ describe('a new node', () => {
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(320);
     await page.keyboard.press('Enter');
     await page.getByText('This browser has no wallet.').waitFor();
-    await shot('no-wallet');
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(320);
+    await shot('no-wallet');
     await page.goto(`${url}/import-keyfile`);
     await importInto({ opened });
   });

@@ -7,8 +7,9 @@ import { networkInterfaces } from 'node:os';
 export const PUBLIC_IP_MS_MAX = 5_000;
 /** What stands for "not known". */
 export const UNKNOWN_IP = '127.0.0.1';
-/** The first port tried for peers over WebSocket, and over TCP; the last is 998 later. */
+/** The first port tried for peers over WebSocket, and over TCP. */
 export const PEER_PORTS_FIRST = { ws: 9_000, tcp: 10_000 } as const;
+/** Ports tried, from the first on, for one that is free. */
 const PORTS_TRIED_MAX = 999;
 
 /** Answers queries for `myip.opendns.com` with the address they came from. */

@@ -445,3 +445,31 @@ describe('login', () => {
     expect(JSON.stringify(identity)).not.toContain('44444444');
   });
 });
+
+describe('what anybody may send', () => {
+  const seed = Date.now() % 1_000_000;
+
+  test(`no body and no answer of a provider makes it throw, or be somebody (seed ${seed})`, async () => {
+    let state = seed;
+    const random = (below: number): number => {
+      state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+      return Math.floor((state / 2 ** 32) * below);
+    };
+    const good = JSON.stringify({ ...VECTOR, owner: owner.address, signature: VECTOR_SIGNATURE });
+    chain.call = () => {
+      const length = random(3) === 0 ? random(64) : 64 * random(12);
+      const digits = Array.from({ length }, () =>
+        random(3) === 0 ? random(16).toString(16) : '0',
+      );
+      return Promise.resolve({ ok: true, value: `0x${digits.join('')}` });
+    };
+    for (let round = 0; round < 400; round++) {
+      const body = new TextEncoder().encode(good);
+      for (let flips = random(4); flips > 0; flips--) body[random(body.length)] = random(256);
+      const cut = body.subarray(0, random(5) === 0 ? random(body.length) : body.length);
+      expect((await registration.boot(cut)).ok).toBe(false);
+      expect((await registration.importKeyfile(cut)).ok).toBe(false);
+    }
+    expect(await readdir(home)).toEqual([]);
+  });
+});

@@ -170,7 +170,11 @@ export async function finished(name, keyfile, { isNew }) {
     { class: 'button quiet', href: '/', id: 'open', hidden: true },
     'Open your node',
   );
-  const note = make('p', { class: 'note', 'aria-live': 'polite' }, 'The node is starting …');
+  const note = make(
+    'p',
+    { class: 'note centred', 'aria-live': 'polite' },
+    'The node is starting …',
+  );
   show({
     heading: name,
     text: isNew

@@ -60,7 +60,7 @@ export function chooseName(state, { reset, go, elsewhere }) {
     heading: reset ? 'Reset the keys of a name' : 'Name your node',
     text: reset
       ? 'A name you own gets the keys of this node. A node that runs under it elsewhere stops being it.'
-      : `It is registered on ${state.chain.name} and yours for good. You need a wallet in this browser.`,
+      : `Registered on ${state.chain.name}, it is yours for good. You need a wallet in this browser.`,
     content,
     elsewhere,
   });
@@ -196,11 +196,10 @@ export function chooseWallet(state, choice, { go, elsewhere }) {
         : [
             make(
               'p',
-              { class: 'note' },
-              'This browser has no wallet. Install one, such as MetaMask or Rabby, then ',
-              make('button', { type: 'button', class: 'link', on: { click: fill } }, 'look again'),
-              '. Without one: hyperloom register, in a terminal.',
+              { class: 'note centred' },
+              'This browser has no wallet. Install one, such as MetaMask or Rabby; or register in a terminal, with hyperloom register.',
             ),
+            make('button', { type: 'button', class: 'button', on: { click: fill } }, 'Look again'),
           ]),
     );
   };
