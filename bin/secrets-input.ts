@@ -63,7 +63,8 @@ async function allOf(input: AsyncIterable<Uint8Array>): Promise<string> {
   return Buffer.concat(pieces).toString('utf8');
 }
 
-async function ask(prompt: string): Promise<string> {
+/** What is typed, unseen. */
+export async function ask(prompt: string): Promise<string> {
   process.stderr.write(prompt);
   const mute = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input: process.stdin, output: mute, terminal: true });

@@ -350,8 +350,24 @@ describe('a new node', () => {
       buffer: Buffer.from('not a keyfile'),
     });
     await page.getByText('That is not a keyfile.').waitFor();
-    await importInto(second);
     expect(complaints).toEqual([]);
+    // Its owner can, from a home of its own.
+    await context.close();
+    context = await browser!.newContext();
+    page = await context.newPage();
+    page.setDefaultTimeout(20_000);
+    await injectWallet(personas.dave);
+    await page.goto(`${second.url}/reset`);
+    await page.locator('#name').fill('browser-dave.dev');
+    await page.locator('#submit').click();
+    await page.getByText('Connect Test wallet').click();
+    await page.getByRole('button', { name: 'Write the keys' }).waitFor();
+    await shot('reset');
+    await page.locator('#submit').click();
+    await setPassword();
+    const reset = (await second.opened).identity;
+    expect(reset.name).toBe('browser-dave.dev');
+    expect(reset.publicKeyHex).not.toBe((await opened).identity.publicKeyHex);
   });
 
   test('F31 a public setup asks for the code of the terminal', async () => {
