@@ -6,7 +6,10 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { hyperAccount9CharCommitMinterCode } from '../../contracts/abi/hyper-account9-char-commit-minter.ts';
+import { NINE_CHAR_COMMIT_MINTER } from '../../contracts/addresses.ts';
 import { startChain, type Chain } from '../../contracts/chain/chain.ts';
+import { COMMIT_AGE_S_MAX, withImmutables } from '../../contracts/chain/genesis.ts';
 import { personas } from '../../contracts/chain/personas.ts';
 import { sealKeyfile } from '../../runtime-modules/identity/keyfile.ts';
 import { decodeKeyfile, encodeKeyfile } from '../../runtime-modules/identity/keyfile-format.ts';
@@ -125,6 +128,46 @@ describe('hyperloom register', () => {
       expect.stringContaining(`three.dev belongs to ${personas.alice.address}`),
     ]);
     expect(await readdir(home)).toEqual(['.hyperloom']);
+  });
+});
+
+describe('a name that needs a commitment', () => {
+  beforeAll(async () => {
+    // Commitments that are of age at once: what is left to wait is our own margin.
+    const code = withImmutables(hyperAccount9CharCommitMinterCode, {
+      __self: BigInt(NINE_CHAR_COMMIT_MINTER),
+      minCommitAge: 0n,
+      maxCommitAge: BigInt(COMMIT_AGE_S_MAX),
+    });
+    await chain.rpc.request('anvil_setCode', NINE_CHAR_COMMIT_MINTER, code);
+  });
+
+  test('F31 it is reserved, then registered, through routers of choice', async () => {
+    const { code, output } = await register(
+      'command-line.os',
+      '--routers',
+      'one-router.os,two-router.os',
+      '--key-file',
+      keyFile,
+      '--password-file',
+      passwordFile,
+    );
+    expect([code, output]).toEqual([0, expect.stringContaining('command-line.os is registered')]);
+    expect(output).toMatch(/reserving the name[^]*waiting \d s[^]*registering the name/);
+    const keyfile = decodeKeyfile(await readFile(join(home, '.keys')));
+    expect(keyfile.ok && keyfile.value.routers).toEqual(['one-router.os', 'two-router.os']);
+    home = join(folder, 'other');
+    const short = await register(
+      'short.os',
+      '--key-file',
+      keyFile,
+      '--password-file',
+      passwordFile,
+    );
+    expect([short.code, short.output]).toEqual([
+      5,
+      expect.stringContaining('at least 9 characters'),
+    ]);
   });
 });
 
