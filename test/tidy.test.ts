@@ -38,7 +38,7 @@ const files = [
   'test',
 ]
   .flatMap(sources)
-  .concat('main.ts', 'node.ts', 'flags.ts', 'web.ts', 'charges.ts')
+  .concat('main.ts', 'node.ts', 'flags.ts', 'identity.ts', 'chain-reads.ts', 'web.ts', 'charges.ts')
   .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
 
 interface Import {
@@ -75,7 +75,7 @@ const DIRECTION: readonly { from: RegExp; may: RegExp }[] = [
   { from: /^kernel\//, may: /^(wit|kernel)\/|^node:/ },
   {
     from: /^runtime-modules\/([^/]+)\//,
-    may: /^(wit|contracts(?!\/(build|test))|runtime-modules\/(shared|identity|OWN))\/|^kernel\/(module|print|store|limits|clock|process-host|process-map-codec)\.ts$|^node:|^(level|yauzl|yazl|ws|mrmime|prom-client)$/,
+    may: /^(wit|contracts(?!\/(build|test))|runtime-modules\/(shared|identity|OWN))\/|^kernel\/(module|print|store|limits|clock|process-host|process-map-codec)\.ts$|^node:|^@noble\/curves\/|^(level|yauzl|yazl|ws|mrmime|prom-client)$/,
   },
   {
     from: /^processes\/lib\//,
