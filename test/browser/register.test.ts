@@ -285,6 +285,8 @@ describe('a new node', () => {
     await page.locator('#submit').click();
     await again.until(/browser-bob\.dev is up after /);
     await page.waitForURL((there) => there.pathname === '/' && there.port === new URL(login).port);
+    // The session of the setup is one of the node: the home page, and no second login.
+    await page.getByRole('heading', { name: 'Apps' }).waitFor();
     expect(complaints).toEqual([]);
   });
 
