@@ -30,6 +30,11 @@ function sources(folder: string): string[] {
 const files = ['wit', 'kernel', 'runtime-modules', 'processes', 'kit', 'extensions', 'test']
   .flatMap(sources)
   .concat('main.ts', 'node.ts')
+  .concat(
+    ['addresses', 'calls', 'events', 'hex', 'hypermap', 'notes'].map(
+      (name) => `contracts/${name}.ts`,
+    ),
+  )
   .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
 
 interface Import {
@@ -61,12 +66,24 @@ const DIRECTION: readonly { from: RegExp; may: RegExp }[] = [
     from: /^runtime-modules\/([^/]+)\//,
     may: /^(wit|runtime-modules\/(shared|identity|OWN))\/|^kernel\/(module|print|store|limits|clock|process-host|process-map-codec)\.ts$|^node:|^(level|yauzl|yazl|ws|mrmime|prom-client)$/,
   },
-  { from: /^processes\/lib\//, may: /^(wit|processes\/lib)\/|^(hyperware|wasi):/ },
+  {
+    from: /^processes\/lib\//,
+    may: /^(wit|processes\/lib)\/|^contracts\/(hex|hypermap|calls|events|notes|addresses)\.ts$|^(hyperware|wasi):/,
+  },
   {
     from: /^processes\/bundled\.ts$/,
     may: /^(kit\/build|processes|wit)\/|^kernel\/boot\.ts$|^node:/,
   },
-  { from: /^processes\/([^/]+)\//, may: /^(wit|processes\/(lib|OWN))\/|^hyperware:/ },
+  // What of contracts runs in guests, and AssemblyScript, which finds its glue by name.
+  { from: /^processes\/[^/]+\/[^/]+\/assembly\//, may: /^processes\/|^hyperware$/ },
+  {
+    from: /^processes\/([^/]+)\//,
+    may: /^(wit|processes\/(lib|OWN))\/|^contracts\/(hex|hypermap|calls|events|notes|addresses)\.ts$|^hyperware:/,
+  },
+  {
+    from: /^contracts\/(hex|hypermap|calls|events|notes|addresses)\.ts$/,
+    may: /^wit\/|^contracts\/(hex|hypermap|calls|events|notes|addresses)\.ts$/,
+  },
 ];
 
 describe('direction of imports', () => {
