@@ -38,7 +38,12 @@ export function nodeLogs(name: string, seed: number, block = 1): MadeLog[] {
   return [
     mintLog(name, block),
     noteLog(name, '~net-key', keyOf(seed), block),
-    noteLog(name, '~ip', toHex(Uint8Array.of(10, seed >> 16, (seed >> 8) & 255, seed & 255)), block),
+    noteLog(
+      name,
+      '~ip',
+      toHex(Uint8Array.of(10, seed >> 16, (seed >> 8) & 255, seed & 255)),
+      block,
+    ),
     noteLog(name, '~ws-port', '0x2328', block),
   ];
 }
