@@ -66,6 +66,21 @@ describe('the command line (runtime-modules.md §13.1)', () => {
     ]);
   });
 
+  test('E21 chains are named by URL, by a file, or by the port of the development chain', () => {
+    expect(flags('h').chain).toEqual({
+      rpc: undefined,
+      rpcConfig: undefined,
+      fakechainPort: undefined,
+      keepChain: false,
+    });
+    expect(flags('h', '--rpc', 'wss://x').chain.rpc).toBe('wss://x');
+    expect(flags('h', '--rpc-config', 'f').chain.rpcConfig).toBe('f');
+    expect(flags('h', '--fakechain-port', '8545', '--keep-chain').chain).toMatchObject({
+      fakechainPort: 8_545,
+      keepChain: true,
+    });
+  });
+
   test('M235 flags of later parts are accepted, checked, and said to have no effect', () => {
     const lines = flags(
       'h',
@@ -76,10 +91,8 @@ describe('the command line (runtime-modules.md §13.1)', () => {
       '--password',
       'x',
       '--expose-local',
-      '--rpc',
-      'wss://x',
     ).withoutEffect;
-    expect(lines).toHaveLength(5);
+    expect(lines).toHaveLength(4);
     expect(lines[0]).toMatch(/^--port has no effect: the web server is not part/);
   });
 

@@ -54,8 +54,17 @@ export interface Flags {
   readonly logBytesMax: number;
   readonly logFilesMax: number;
   readonly softUlimit: number | undefined;
+  readonly chain: ChainFlags;
   /** Flags of modules that this build does not have, as given; accepted, and said to have no effect. */
   readonly withoutEffect: readonly string[];
+}
+
+/** Of chains (eth.md §6). */
+export interface ChainFlags {
+  readonly rpc: string | undefined;
+  readonly rpcConfig: string | undefined;
+  readonly fakechainPort: number | undefined;
+  readonly keepChain: boolean;
 }
 
 export type Command =
@@ -112,14 +121,18 @@ const OPTIONS = {
   'max-peers': { type: 'string', value: 'N', help: 'connections to peers', later: 'networking' },
   'max-passthroughs': { type: 'string', value: 'N', help: 'relayed pairs', later: 'networking' },
   'reveal-ip': { type: 'boolean', help: 'direct node', later: 'networking' },
-  rpc: { type: 'string', value: 'URL', help: 'RPC provider', later: 'the chain client' },
-  'rpc-config': { type: 'string', value: 'FILE', help: 'RPC providers', later: 'the chain client' },
+  rpc: { type: 'string', value: 'URL', help: 'a trusted provider of the chain, ws:// or wss://' },
+  'rpc-config': {
+    type: 'string',
+    value: 'FILE',
+    help: 'several of them: [{"url":"wss://...","auth":{"Bearer":"..."}}]',
+  },
   'fakechain-port': {
     type: 'string',
     value: 'PORT',
-    help: 'local chain',
-    later: 'the chain client',
+    help: 'of the development chain; nodes that share one name the same',
   },
+  'keep-chain': { type: 'boolean', help: 'keep the development chain in the home' },
   password: { type: 'string', value: 'TEXT', help: 'opens the keyfile', later: 'the keyfile' },
   help: { type: 'boolean', short: 'h', help: 'this text' },
   version: { type: 'boolean', help: 'print the version' },
@@ -189,10 +202,15 @@ function runFlags(
     logBytesMax: values.number('max-log-size', 0, Number.MAX_SAFE_INTEGER) ?? 16_000_000,
     logFilesMax: values.number('number-log-files', 1, 10_000) ?? 4,
     softUlimit: values.number('soft-ulimit', 41, 10_000_000),
+    chain: {
+      rpc: values.text('rpc'),
+      rpcConfig: values.text('rpc-config'),
+      fakechainPort: values.number('fakechain-port', 0, 65_535),
+      keepChain: values.flag('keep-chain'),
+    },
     withoutEffect: values.later(),
   };
-  for (const name of ['ws-port', 'tcp-port', 'fakechain-port'] as const)
-    values.number(name, 0, 65_535);
+  for (const name of ['ws-port', 'tcp-port'] as const) values.number(name, 0, 65_535);
   for (const name of ['max-peers', 'max-passthroughs'] as const) values.number(name, 0, 1_000_000);
   if (values.text('rpc') !== undefined && values.text('rpc-config') !== undefined) {
     return refuse('--rpc and --rpc-config exclude each other; leave one out.');

@@ -49,6 +49,7 @@ import {
 import { timer } from './runtime-modules/timer/index.ts';
 import { vfs } from './runtime-modules/vfs/index.ts';
 import { bundledPackages, BundleBuildError } from './processes/bundled.ts';
+import { beginChain, type ChainConfig, ChainConfigError, ethOf, tellReaders } from './chain.ts';
 
 export interface NodeConfig {
   /** Absolute path of the home folder; made if missing. */
@@ -77,6 +78,8 @@ export interface NodeConfig {
   readonly withoutEffect?: readonly string[];
   /** Whether test-only packages run. */
   readonly simulation?: boolean;
+  /** Chains; undefined: none, and nothing is started. */
+  readonly chain?: ChainConfig | undefined;
 }
 
 export interface Node extends AsyncDisposable {
@@ -93,13 +96,14 @@ export interface Node extends AsyncDisposable {
 }
 
 /** Why a node could not start, as an exit code's name (docs/operating.md). */
-export type ExitReason = 'homeInUse' | 'homeUnusable' | 'noIdentity' | 'packages' | 'bug';
+export type ExitReason = 'homeInUse' | 'homeUnusable' | 'noIdentity' | 'packages' | 'usage' | 'bug';
 
 export function exitReasonOf(error: unknown): ExitReason {
   if (error instanceof HomeError) return error.code === 'in-use' ? 'homeInUse' : 'homeUnusable';
   if (error instanceof StoreError) return error.code === 'locked' ? 'homeInUse' : 'homeUnusable';
   if (error instanceof IdentityError) return 'noIdentity';
   if (error instanceof BundleBuildError) return 'packages';
+  if (error instanceof ChainConfigError) return 'usage';
   return 'bug';
 }
 
@@ -132,6 +136,14 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
       step: () => void kernel?.debug.step(),
     }),
   );
+  const chainParts = {
+    home: home.path,
+    development: isDevelopment(config),
+    config: config.chain,
+    tell: (text: string) => say(terminal, text),
+  };
+  // Beside everything below: what asks it waits for it, the prompt does not.
+  const chain = parts.use(beginChain(chainParts));
   const { store, damage } = await openLevelStore(join(home.path, 'kernel'));
   parts.use(store);
   if (damage !== undefined) {
@@ -162,6 +174,9 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   parts.defer(() => running.shutdown());
   kernel.debug.setFull((config.verbosity ?? 0) >= EVENTS_FROM);
   const participants = registerModules(kernel, { store, home, config, accounts });
+  const eth = { port: kernel.port('eth'), clock: systemClock };
+  kernel.registerModule(await ethOf(chainParts, chain, eth));
+  await tellReaders(chainParts);
   await bootProcesses(kernel, { home, config, bundled, tell: (text) => say(terminal, text) });
   const control = await serveControl(
     home.path,
@@ -216,8 +231,12 @@ class RunningNode implements Node {
   }
 }
 
+function isDevelopment(config: NodeConfig): boolean {
+  return config.development === true || config.fakeNodeName !== undefined;
+}
+
 function openIdentity(config: NodeConfig): Promise<Identity> {
-  if (config.development === true || config.fakeNodeName !== undefined) {
+  if (isDevelopment(config)) {
     return developmentIdentity(config.home, config.fakeNodeName);
   }
   throw new IdentityError(

@@ -29,7 +29,7 @@ function sources(folder: string): string[] {
 
 const files = ['wit', 'kernel', 'runtime-modules', 'processes', 'kit', 'extensions', 'test']
   .flatMap(sources)
-  .concat('main.ts', 'node.ts')
+  .concat('main.ts', 'node.ts', 'chain.ts')
   .concat(
     ['addresses', 'calls', 'events', 'hex', 'hypermap', 'notes'].map(
       (name) => `contracts/${name}.ts`,

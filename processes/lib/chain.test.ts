@@ -19,7 +19,7 @@ interface Bench {
   readonly hypermap: Hypermap;
   readonly running: TestProcess<never, undefined>;
   /** Runs `work` inside the process. */
-  within<T>(work: () => Promise<T>): Promise<T>;
+  readonly within: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
 /** A process that runs what the test wants whenever something arrives. */
@@ -46,7 +46,7 @@ async function bench(): Promise<Bench> {
     eth,
     hypermap: new Hypermap(process!, eth),
     running,
-    async within(work) {
+    within: async (work) => {
       const settled = work();
       settled.catch(() => undefined);
       await running.run();
