@@ -1,0 +1,127 @@
+/** A kernel with the indexer's components, `eth` on a real chain, and a `net` that notes what it is told. */
+import { mkdtemp, mkdir, rm, writeFile, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { decode } from '@msgpack/msgpack';
+import { HYPERMAP } from '../../contracts/addresses.ts';
+import { buildPackage } from '../../kit/build/package.ts';
+import { systemClock } from '../../kernel/clock.ts';
+import type { Answer, ModuleRequest, RuntimeModule } from '../../kernel/module.ts';
+import { eth } from '../../runtime-modules/eth/index.ts';
+import { Accounts } from '../../runtime-modules/shared/accounts.ts';
+import { timer } from '../../runtime-modules/timer/index.ts';
+import { vfs } from '../../runtime-modules/vfs/index.ts';
+import { readQuotas } from '../../runtime-modules/shared/quotas.ts';
+import { testNode, type TestNode } from '../../test/support/node.ts';
+import type { Capability, ProcessId } from '../../wit/types.ts';
+
+const FOLDER = fileURLToPath(new URL('.', import.meta.url));
+const NODE = 'test.os';
+const INDEXER = 'hns-indexer:hns-indexer:sys';
+const LEDGER = 'ledger:hns-indexer:sys';
+
+/** As net is told of a node: name, key, IPs, ports, routers. */
+export type Update = readonly [
+  name: string,
+  key: string,
+  ips: string[],
+  ports: Record<string, number>,
+  routers: string[],
+];
+
+class NotedNet implements RuntimeModule<never> {
+  readonly name = 'net';
+  readonly public = false;
+  readonly batches: (readonly Update[])[] = [];
+  decode(request: ModuleRequest): { ok: false; error: Answer | undefined } {
+    const body = decode(request.body) as { HnsBatchUpdate: readonly Update[] };
+    this.batches.push(body.HnsBatchUpdate);
+    return { ok: false, error: undefined };
+  }
+  async handle(): Promise<Answer | undefined> {
+    return undefined;
+  }
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+export interface IndexerOptions {
+  /** Providers of the chain, and whether they are trusted. */
+  readonly providers: readonly { readonly url: string; readonly trusted: boolean }[];
+  readonly firstBlock?: number;
+}
+
+export class IndexerNode implements AsyncDisposable {
+  readonly node: TestNode;
+  readonly net: NotedNet;
+  readonly #home: string;
+
+  private constructor(node: TestNode, net: NotedNet, home: string) {
+    this.node = node;
+    this.net = net;
+    this.#home = home;
+  }
+
+  static async start({ providers, firstBlock = 0 }: IndexerOptions): Promise<IndexerNode> {
+    const home = await mkdtemp(join(tmpdir(), 'hyperloom-indexer-'));
+    const node = await testNode();
+    const { kernel } = node;
+    const net = new NotedNet();
+    kernel.registerModule(net);
+    kernel.registerModule(timer()({ clock: systemClock, port: kernel.port('timer') }));
+    const accounts = new Accounts(await readQuotas(home));
+    kernel.registerModule(vfs({ root: join(home, 'vfs') })({ port: kernel.port('vfs'), accounts }));
+    const configs = providers.map(({ url, trusted }) => ({
+      chain_id: 31_337,
+      trusted,
+      provider: { kind: 'RpcUrl', value: { url, auth: undefined } } as const,
+    }));
+    const module = eth({ home, defaults: configs });
+    kernel.registerModule(await module({ port: kernel.port('eth'), clock: systemClock }));
+    const files = join(home, 'vfs', 'hns-indexer:sys', 'initfiles');
+    await mkdir(files, { recursive: true });
+    const settings = { chain_id: 31_337, hypermap: HYPERMAP, first_block: firstBlock };
+    await writeFile(join(files, 'chain.json'), JSON.stringify(settings));
+    const started = new IndexerNode(node, net, home);
+    await started.startProcesses();
+    return started;
+  }
+
+  async startProcesses(): Promise<void> {
+    await buildPackage(FOLDER);
+    const component = (name: string): Promise<Uint8Array> =>
+      readFile(join(FOLDER, 'pkg', `${name}.wasm`));
+    await this.node.start(LEDGER, await component('ledger'));
+    const capabilities = ['eth', 'net', 'timer', 'vfs'].map((name): Capability => ({
+      issuer: { node: NODE, process: `${name}:distro:sys` as ProcessId },
+      params: '"messaging"',
+    }));
+    await this.node.start(INDEXER, await component('hns-indexer'), { capabilities });
+  }
+
+  /** As at a restart of the node: both processes, with what they have stored. */
+  async restart(): Promise<void> {
+    for (const process of [INDEXER, LEDGER])
+      await this.node.kernel.kill(process as ProcessId, { revoke: false });
+    await this.startProcesses();
+  }
+
+  async ask(body: unknown, seconds = 20): Promise<unknown> {
+    const reply = await this.node.ask(INDEXER, JSON.stringify(body), { seconds });
+    return JSON.parse(reply.text) as unknown;
+  }
+
+  /** What net was last told of a node. */
+  told(name: string): Update | undefined {
+    return this.net.batches.flat().findLast(([each]) => each === name);
+  }
+
+  get prints(): string[] {
+    return this.node.prints.map((each) => ('text' in each ? each.text : ''));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.node[Symbol.asyncDispose]();
+    await rm(this.#home, { recursive: true, force: true });
+  }
+}
