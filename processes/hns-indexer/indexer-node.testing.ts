@@ -49,6 +49,8 @@ export interface IndexerOptions {
   /** Providers of the chain, and whether they are trusted. */
   readonly providers: readonly { readonly url: string; readonly trusted: boolean }[];
   readonly firstBlock?: number;
+  /** Its processes are started later, by `startProcesses`. */
+  readonly idle?: boolean;
 }
 
 export class IndexerNode implements AsyncDisposable {
@@ -62,7 +64,11 @@ export class IndexerNode implements AsyncDisposable {
     this.#home = home;
   }
 
-  static async start({ providers, firstBlock = 0 }: IndexerOptions): Promise<IndexerNode> {
+  static async start({
+    providers,
+    firstBlock = 0,
+    idle = false,
+  }: IndexerOptions): Promise<IndexerNode> {
     const home = await mkdtemp(join(tmpdir(), 'hyperloom-indexer-'));
     const node = await testNode();
     const { kernel } = node;
@@ -83,7 +89,7 @@ export class IndexerNode implements AsyncDisposable {
     const settings = { chain_id: 31_337, hypermap: HYPERMAP, first_block: firstBlock };
     await writeFile(join(files, 'chain.json'), JSON.stringify(settings));
     const started = new IndexerNode(node, net, home);
-    await started.startProcesses();
+    if (!idle) await started.startProcesses();
     return started;
   }
 
