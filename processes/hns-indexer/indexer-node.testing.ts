@@ -18,8 +18,6 @@ import type { Capability, ProcessId } from '../../wit/types.ts';
 
 const FOLDER = fileURLToPath(new URL('.', import.meta.url));
 const NODE = 'test.os';
-const INDEXER = 'hns-indexer:hns-indexer:sys';
-const LEDGER = 'ledger:hns-indexer:sys';
 
 /** As net is told of a node: name, key, IPs, ports, routers. */
 export type Update = readonly [
@@ -57,11 +55,14 @@ export class IndexerNode implements AsyncDisposable {
   readonly node: TestNode;
   readonly net: NotedNet;
   readonly #home: string;
+  readonly #firstBlock: number;
+  #package = 'hns-indexer:sys';
 
-  private constructor(node: TestNode, net: NotedNet, home: string) {
+  private constructor(node: TestNode, net: NotedNet, home: string, firstBlock: number) {
     this.node = node;
     this.net = net;
     this.#home = home;
+    this.#firstBlock = firstBlock;
   }
 
   static async start({
@@ -84,36 +85,44 @@ export class IndexerNode implements AsyncDisposable {
     }));
     const module = eth({ home, defaults: configs });
     kernel.registerModule(await module({ port: kernel.port('eth'), clock: systemClock }));
-    const files = join(home, 'vfs', 'hns-indexer:sys', 'initfiles');
-    await mkdir(files, { recursive: true });
-    const settings = { chain_id: 31_337, hypermap: HYPERMAP, first_block: firstBlock };
-    await writeFile(join(files, 'chain.json'), JSON.stringify(settings));
-    const started = new IndexerNode(node, net, home);
+    const started = new IndexerNode(node, net, home, firstBlock);
     if (!idle) await started.startProcesses();
     return started;
   }
 
-  async startProcesses(): Promise<void> {
+  /** @param pkg  a name of its own has an index of its own */
+  async startProcesses(pkg = this.#package): Promise<void> {
+    this.#package = pkg;
+    const files = join(this.#home, 'vfs', pkg, 'initfiles');
+    await mkdir(files, { recursive: true });
+    const settings = { chain_id: 31_337, hypermap: HYPERMAP, first_block: this.#firstBlock };
+    await writeFile(join(files, 'chain.json'), JSON.stringify(settings));
     await buildPackage(FOLDER);
     const component = (name: string): Promise<Uint8Array> =>
       readFile(join(FOLDER, 'pkg', `${name}.wasm`));
-    await this.node.start(LEDGER, await component('ledger'));
+    await this.node.start(`ledger:${pkg}`, await component('ledger'));
     const capabilities = ['eth', 'net', 'timer', 'vfs'].map((name): Capability => ({
       issuer: { node: NODE, process: `${name}:distro:sys` as ProcessId },
       params: '"messaging"',
     }));
-    await this.node.start(INDEXER, await component('hns-indexer'), { capabilities });
+    await this.node.start(`hns-indexer:${pkg}`, await component('hns-indexer'), { capabilities });
   }
 
   /** As at a restart of the node: both processes, with what they have stored. */
   async restart(): Promise<void> {
-    for (const process of [INDEXER, LEDGER])
-      await this.node.kernel.kill(process as ProcessId, { revoke: false });
+    await this.stopProcesses();
     await this.startProcesses();
   }
 
+  async stopProcesses(): Promise<void> {
+    for (const name of ['hns-indexer', 'ledger'])
+      await this.node.kernel.kill(`${name}:${this.#package}` as ProcessId, { revoke: false });
+  }
+
   async ask(body: unknown, seconds = 20): Promise<unknown> {
-    const reply = await this.node.ask(INDEXER, JSON.stringify(body), { seconds });
+    const reply = await this.node.ask(`hns-indexer:${this.#package}`, JSON.stringify(body), {
+      seconds,
+    });
     return JSON.parse(reply.text) as unknown;
   }
 

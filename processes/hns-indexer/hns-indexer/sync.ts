@@ -20,12 +20,12 @@ export const RETRY_MS = 5_000;
 /** Before a provider that does not know a block yet is asked again, in milliseconds, and how often. */
 const BEHIND_MS = 1_000;
 const BEHIND_TRIES = 5;
-/** Blocks of the first read; then twice or half as many, by what came. */
-const SPAN_BLOCKS_FIRST = 256;
+/** Blocks of the first read; then by what came, up to four times as many. */
+const SPAN_BLOCKS_FIRST = 4;
+const SPAN_GROWTH_MAX = 4;
 const SPAN_BLOCKS_MAX = 1_048_576;
-/** Bytes of an answer that is large enough, and of one that is too large. */
-const ANSWER_BYTES_SMALL = 512 * 1024;
-const ANSWER_BYTES_LARGE = 2 * 1024 * 1024;
+/** Bytes of an answer that are aimed at: some milliseconds of everybody's time. */
+const ANSWER_BYTES = 1024 * 1024;
 
 export interface SyncNeeds {
   readonly caller: Caller;
@@ -170,16 +170,19 @@ export class Sync {
       const to = Math.min(from + this.#span - 1, last);
       try {
         const range = await this.#needs.chain.range(from, to, { settled: to <= settled });
-        const { length } = range.logs;
-        if (length > ANSWER_BYTES_LARGE) this.#span = Math.max(1, this.#span >> 1);
-        else if (length < ANSWER_BYTES_SMALL)
-          this.#span = Math.min(this.#span * 2, SPAN_BLOCKS_MAX);
+        this.#adapt(to - from + 1, range.logs.length);
         return range;
       } catch (error) {
         if (!isTooMuch(error) || to === from) throw error;
         this.#span = Math.max(1, (to - from + 1) >> 1);
       }
     }
+  }
+
+  #adapt(blocks: number, bytes: number): void {
+    const fitting = Math.floor((blocks * ANSWER_BYTES) / bytes);
+    const most = Math.min(this.#span * SPAN_GROWTH_MAX, SPAN_BLOCKS_MAX);
+    this.#span = Math.max(1, Math.min(fitting, most));
   }
 
   async #apply({ logs, hinted, end }: Range, final: boolean): Promise<void> {
