@@ -146,7 +146,7 @@ export const chains: readonly Bench[] = [
   },
 ];
 
-function guest(file: string): Promise<Uint8Array> {
+export function guest(file: string): Promise<Uint8Array> {
   return buildComponent(join(GUESTS, file), { language: 'assemblyscript' });
 }
 
@@ -205,7 +205,7 @@ function callOf(index: number): { to: string; input: string } {
   };
 }
 
-async function withEth(url: string): Promise<TestNode> {
+export async function withEth(url: string): Promise<TestNode> {
   const node = await testNode();
   const provider = { kind: 'RpcUrl', value: { url, auth: undefined } } as const;
   const home = await mkdtemp(join(tmpdir(), 'hyperloom-bench-'));
