@@ -83,7 +83,7 @@ test('what a provider answers is not believed by its looks', async () => {
     fake.chains.set(31_337, () => wrong);
     await expect(
       within(() => eth.blockNumber()),
-      String(wrong),
+      JSON.stringify(wrong),
     ).rejects.toThrow(/malformed/);
   }
   fake.chains.set(31_337, () => [{ topics: 'no' }]);

@@ -188,7 +188,10 @@ export class Eth {
   }
 
   /** Undefined where there is none. */
-  async block(which: BlockTag | string, { agreed = false } = {}): Promise<Block | undefined> {
+  async block(
+    which: BlockTag | `0x${string}`,
+    { agreed = false } = {},
+  ): Promise<Block | undefined> {
     const byHash = typeof which === 'string' && which.startsWith('0x');
     const method = byHash ? 'eth_getBlockByHash' : 'eth_getBlockByNumber';
     const params = [byHash ? which : tag(which as BlockTag), false];

@@ -155,7 +155,7 @@ function changes(most: u32): bool {
     taken += 4;
     // Taken back meanwhile.
     if (node >= nodes.count()) continue;
-    store<u8>(nodes.at(node), 0, 69);
+    nodes.forgotten(node);
     if (nodes.isHinted(node) || !nodes.isComplete(node)) continue;
     picked.u32(node);
     found++;

@@ -69,6 +69,7 @@ function undo(): void {
   } else if (kind == NODE_CHANGED) {
     const node = load<u32>(record);
     memory.copy(nodes.at(node), record + 4, nodes.NODE_BYTES);
+    nodes.forgotten(node);
     nodes.changed(node);
   } else if (kind == PENDING_ADDED) pending.remove(load<u32>(record));
   else pending.restore(record, length);

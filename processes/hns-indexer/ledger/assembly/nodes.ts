@@ -56,6 +56,11 @@ export function changed(node: u32): void {
   changes.u32(node);
 }
 
+/** It is not among the changes, whatever an older copy of it says. */
+export function forgotten(node: u32): void {
+  store<u8>(at(node), 0, 69);
+}
+
 export function hasRouters(node: u32): bool {
   return load<u32>(at(node), 16) != 0;
 }

@@ -84,6 +84,7 @@ export function restore(): bool {
   nodes.changes.length = 0;
   if (!names.isSound(nodes.count()) || !nodes.isSound(names.count())) return false;
   if (!pending.isSound() || !journal.isSound()) return false;
+  for (let node: u32 = 0; node < nodes.count(); node++) nodes.forgotten(node);
   names.index();
   return true;
 }
