@@ -47,6 +47,8 @@ export interface IndexerOptions {
   /** Providers of the chain, and whether they are trusted. */
   readonly providers: readonly { readonly url: string; readonly trusted: boolean }[];
   readonly firstBlock?: number;
+  /** With any, the cacher of this node is asked first. */
+  readonly cacheSources?: readonly string[];
   /** Its processes are started later, by `startProcesses`. */
   readonly idle?: boolean;
 }
@@ -55,19 +57,25 @@ export class IndexerNode implements AsyncDisposable {
   readonly node: TestNode;
   readonly net: NotedNet;
   readonly #home: string;
-  readonly #firstBlock: number;
+  readonly settings: { readonly first_block: number; readonly cache_sources: readonly string[] };
   #package = 'hns-indexer:sys';
 
-  private constructor(node: TestNode, net: NotedNet, home: string, firstBlock: number) {
+  private constructor(
+    node: TestNode,
+    net: NotedNet,
+    home: string,
+    settings: IndexerNode['settings'],
+  ) {
     this.node = node;
     this.net = net;
     this.#home = home;
-    this.#firstBlock = firstBlock;
+    this.settings = settings;
   }
 
   static async start({
     providers,
     firstBlock = 0,
+    cacheSources = [],
     idle = false,
   }: IndexerOptions): Promise<IndexerNode> {
     const home = await mkdtemp(join(tmpdir(), 'hyperloom-indexer-'));
@@ -85,7 +93,10 @@ export class IndexerNode implements AsyncDisposable {
     }));
     const module = eth({ home, defaults: configs });
     kernel.registerModule(await module({ port: kernel.port('eth'), clock: systemClock }));
-    const started = new IndexerNode(node, net, home, firstBlock);
+    const started = new IndexerNode(node, net, home, {
+      first_block: firstBlock,
+      cache_sources: cacheSources,
+    });
     if (!idle) await started.startProcesses();
     return started;
   }
@@ -95,7 +106,7 @@ export class IndexerNode implements AsyncDisposable {
     this.#package = pkg;
     const files = join(this.#home, 'vfs', pkg, 'initfiles');
     await mkdir(files, { recursive: true });
-    const settings = { chain_id: 31_337, hypermap: HYPERMAP, first_block: this.#firstBlock };
+    const settings = { chain_id: 31_337, hypermap: HYPERMAP, ...this.settings };
     await writeFile(join(files, 'chain.json'), JSON.stringify(settings));
     await buildPackage(FOLDER);
     const component = (name: string): Promise<Uint8Array> =>

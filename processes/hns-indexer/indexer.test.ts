@@ -8,9 +8,11 @@ import { personas } from '../../contracts/chain/personas.ts';
 import { namehash } from '../../contracts/hypermap.ts';
 import { encodeRouters } from '../../contracts/notes.ts';
 import type { Hex } from '../../contracts/hex.ts';
+import { buildComponent } from '../../kit/build/component.ts';
 import { IndexerNode } from './indexer-node.testing.ts';
-import { keyOf } from './testing.ts';
+import { keyOf, mintLog, nodeLogs } from './testing.ts';
 
+const PARROT = new URL('../../test/guests/parrot.ts', import.meta.url).pathname;
 const { alice } = personas;
 const where = { hypermap: HYPERMAP, multicall: MULTICALL3 };
 
@@ -195,6 +197,37 @@ test('F35 two providers that agree are as good as one that is trusted', async ()
   });
   expect(await indexer.ask(info('first.os', await block()))).toEqual({ NodeInfo: DIRECT });
   expect(indexer.told('first.os')).toBeDefined();
+}, 120_000);
+
+test('F34 a key from a snapshot reaches net only as the chain has it', async () => {
+  await register('first');
+  await chain.rpc.request('anvil_mine', '0x46');
+  const head = await block();
+  await using indexer = await IndexerNode.start({
+    ...trusted(),
+    cacheSources: ['peer.os'],
+    idle: true,
+  });
+  // The snapshot has a key of somebody else, and a name that nobody minted.
+  const forged = [mintLog('os'), ...nodeLogs('first.os', 666), ...nodeLogs('never.os', 667)];
+  const metadata = { chainId: '31337', fromBlock: '0', toBlock: String(head) };
+  const caches = JSON.stringify([{ metadata, logs: forged }]);
+  const answer = { GetLogsByRange: { Ok: { Logs: [head, caches] } } };
+  const cacher = 'hypermap-cacher:hypermap-cacher:sys';
+  await indexer.node.start(cacher, await buildComponent(PARROT));
+  await indexer.node.ask(cacher, `say ${JSON.stringify(answer)}`);
+  await indexer.startProcesses();
+  expect(await indexer.ask(info('first.os', head))).toEqual({ NodeInfo: DIRECT });
+  expect(indexer.prints).toContain(
+    `hns-indexer:sys: names up to block ${head} come from the cacher`,
+  );
+  expect(await indexer.ask(info('never.os'))).toMatchObject({
+    NodeInfo: { public_key: '', ips: [] },
+  });
+  expect(indexer.told('first.os')?.[1]).toBe(DIRECT.public_key);
+  const keys = indexer.net.batches.flat().map(([, key]) => key);
+  expect(keys).not.toContain(keyOf(666).slice(2));
+  expect(keys).not.toContain(keyOf(667).slice(2));
 }, 120_000);
 
 test('GetState tells everything, and Reset is for the package itself', async () => {

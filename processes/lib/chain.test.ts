@@ -1,4 +1,4 @@
-/** The clients of chains and of the namespace, on fakes; `hypermap.chain.test.ts` has them on a chain. */
+/** The clients of chains and of the namespace, on fakes; `test/integration/names.test.ts` has them in a guest, on a chain. */
 import { expect, test } from 'vitest';
 import { decodeIp } from '../../contracts/notes.ts';
 import { defineProcess } from './process.ts';

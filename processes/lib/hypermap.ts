@@ -86,8 +86,12 @@ export class Hypermap {
     return fromHex((await this.get(name, options)).data) ?? new Uint8Array();
   }
 
-  /** The account of a name. @throws NoSuchName */
-  async account(name: string, options: ReadOptions = {}): Promise<Hex> {
+  /**
+   * The account of a name: what is sent there is signed and paid for, so somebody trusted has to say where it is, or two others (F35),
+   * unless `options` say otherwise.
+   * @throws NoSuchName
+   */
+  async account(name: string, options: ReadOptions = { agreed: true }): Promise<Hex> {
     const { tba } = await this.get(name, options);
     if (tba === NOBODY) throw new NoSuchName(name);
     return tba;

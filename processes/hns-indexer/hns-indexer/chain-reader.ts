@@ -16,7 +16,7 @@ import { namehash } from '../../../contracts/hypermap.ts';
 import { type Block, Eth, EthError, type Subscription } from '../../lib/eth.ts';
 import type { Caller } from '../../lib/modules.ts';
 import type { Anchor, NodeNotes } from './ledger.ts';
-import type { Settings } from './settings.ts';
+import type { ChainSettings } from '../../lib/chain-settings.ts';
 
 /** In the order of NodeNotes. */
 const LABELS = ['~net-key', '~routers', '~ip', '~ws-port', '~tcp-port'] as const;
@@ -41,10 +41,9 @@ export class Reorganised extends Error {
 export class ChainReader {
   readonly #caller: Caller;
   readonly #eth: Eth;
-  readonly #settings: Settings;
-  #lonely = false;
+  readonly #settings: ChainSettings;
 
-  constructor(caller: Caller, settings: Settings) {
+  constructor(caller: Caller, settings: ChainSettings) {
     this.#caller = caller;
     this.#settings = settings;
     this.#eth = new Eth(caller, { chainId: settings.chain_id });
@@ -131,14 +130,7 @@ export class ChainReader {
     } catch (error) {
       if (!(error instanceof EthError) || error.code !== 'NoAgreement') throw error;
     }
-    if (!this.#lonely) {
-      this.#lonely = true;
-      this.#caller.host.print(
-        0,
-        `no provider of chain ${this.#settings.chain_id} is trusted, and there are no two to compare: names are indexed, but nodes are ` +
-          'not connected to. Add one that you trust: add-rpcurl-provider <url> --trusted true',
-      );
-    }
+    // A trusted one that is down for a moment looks the same: what is hinted at is checked when it is back.
     return { logs: await this.#eth.raw('eth_getLogs', [filter]), hinted: true };
   }
 }

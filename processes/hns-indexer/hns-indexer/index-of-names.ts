@@ -5,9 +5,9 @@ import { NoResponse } from '../../lib/errors.ts';
 import { fromHex } from '../../../contracts/hex.ts';
 import type { U64 } from '../../../wit/types.ts';
 import type { ChainReader } from './chain-reader.ts';
-import type { Ledger, Page } from './ledger.ts';
+import type { Ledger, NodeNotes, Page } from './ledger.ts';
 import { readSnapshot } from './snapshot.ts';
-import type { Settings } from './settings.ts';
+import type { ChainSettings } from '../../lib/chain-settings.ts';
 import { Sync } from './sync.ts';
 
 const NET = 'net:distro:sys';
@@ -20,9 +20,19 @@ const PAGE_RECORDS = 5_000;
 /** Who waits for a block at a time; more are answered with what there is. */
 export const WAITERS_MAX = 1_000;
 
+const NOTHING = new Uint8Array();
+/** Of a name that was hinted to be a node: so that it is not asked about again. */
+const NO_NODE: NodeNotes = {
+  key: NOTHING,
+  routers: NOTHING,
+  ip: NOTHING,
+  wsPort: NOTHING,
+  tcpPort: NOTHING,
+};
+
 export interface IndexParts {
   readonly process: Process<{ readonly origin: string | undefined }>;
-  readonly settings: Settings;
+  readonly settings: ChainSettings;
   readonly ledger: Ledger;
   readonly chain: ChainReader;
 }
@@ -38,6 +48,9 @@ export class Index {
   #waiters: Waiter[] = [];
   /** Names being looked up on the chain. */
   readonly #lookups = new Map<string, Promise<void>>();
+  /** Whether the first checkpoint since the start has been written. */
+  #saved = false;
+  #warned = false;
 
   constructor(parts: IndexParts) {
     this.#parts = parts;
@@ -167,7 +180,6 @@ export class Index {
     if (!this.#saved && this.#sync.takeDirty()) await this.#parts.ledger.save();
     this.#saved = true;
   }
-  #saved = false;
 
   /** Hints become knowledge when the chain says the same; what it says otherwise takes their place (F34). */
   async #confirm(): Promise<void> {
@@ -175,18 +187,21 @@ export class Index {
     let from: number | undefined = 0;
     while (from !== undefined) {
       const page: Awaited<ReturnType<Ledger['hinted']>> = await ledger.hinted(from, CONFIRM_NAMES);
-      if (page.names.length > 0 && !(await this.#read(page.names))) return;
+      if (page.names.length > 0 && !(await this.#read(page.names, NO_NODE))) return;
       from = page.next;
     }
   }
 
-  /** Reads names from the chain into the ledger; false: nobody could be believed. */
-  async #read(names: readonly string[]): Promise<boolean> {
+  /**
+   * Reads names from the chain into the ledger; false: nobody could be believed.
+   * @param otherwise  what is noted of a name that is no node; undefined: nothing
+   */
+  async #read(names: readonly string[], otherwise?: NodeNotes): Promise<boolean> {
     const { chain, ledger, process } = this.#parts;
     try {
       const notes = await chain.nodes(names);
       for (const [index, name] of names.entries()) {
-        const found = notes[index];
+        const found = notes[index] ?? otherwise;
         if (found !== undefined) await ledger.put(name, found);
       }
       await this.#feed();
@@ -194,8 +209,19 @@ export class Index {
     } catch (error) {
       if (!(error instanceof EthError) && !(error instanceof NoResponse)) throw error;
       process.print(`names cannot be checked: ${String(error)}`, 1);
+      if (error instanceof EthError && error.code === 'NoAgreement') this.#warn();
       return false;
     }
+  }
+
+  #warn(): void {
+    if (this.#warned) return;
+    this.#warned = true;
+    const { process, settings } = this.#parts;
+    process.print(
+      `no provider of chain ${settings.chain_id} is trusted, and there are no two to compare: names are indexed, but nodes are not ` +
+        'connected to. Add one that you trust: add-rpcurl-provider <url> --trusted true',
+    );
   }
 
   async #lookUp(name: string): Promise<void> {

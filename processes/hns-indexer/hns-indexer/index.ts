@@ -16,7 +16,7 @@ import { takeEthUpdate } from '../../lib/eth.ts';
 import { fromHex } from '../../../contracts/hex.ts';
 import { isFullName } from '../../../contracts/hypermap.ts';
 import { indexerRequest, type IndexerRequest } from '../contract.ts';
-import { readSettings } from './settings.ts';
+import { readChainSettings } from '../../lib/chain-settings.ts';
 import { ChainReader } from './chain-reader.ts';
 import { Ledger } from './ledger.ts';
 import { Index } from './index-of-names.ts';
@@ -34,7 +34,7 @@ let index: Index;
 export default defineProcess({
   state: stateOf(state, (): State => ({ origin: undefined })),
   setup: async (process: Process<State>) => {
-    const settings = await readSettings(process);
+    const settings = await readChainSettings(process);
     const ledger = new Ledger(process, `ledger:${packageOf(process.our.process)}`);
     const chain = new ChainReader(process, settings);
     index = new Index({ process, settings, ledger, chain });

@@ -15,45 +15,54 @@ const ANSWER_S = 15;
 /** Reads what there is into an empty ledger. Returns when there is no more to be had; nothing of this is needed. */
 export async function readSnapshot(parts: IndexParts): Promise<void> {
   const { process, settings, ledger, chain } = parts;
-  for (let attempt = 0; attempt < TRIES; attempt++) {
-    const answer = await ask(parts);
-    if (answer === undefined) return;
+  let last = settings.first_block - 1;
+  for (let attempt = 0; attempt < TRIES;) {
+    const answer = await ask(parts, last + 1);
     if (answer === 'IsStarting') {
+      attempt += 1;
       await sleep(process, AGAIN_MS);
       continue;
     }
-    const [block, text] = answer;
-    let last = settings.first_block;
-    for (const cache of cachesOf(text, settings.chain_id)) {
-      if (cache.from > last + 1) break;
-      const logs = new TextEncoder().encode(JSON.stringify(cache.logs));
-      if ((await ledger.apply(logs, { hinted: true })) === undefined) break;
-      last = Math.max(last, cache.to);
-    }
-    const hash = await chain.hash(Math.min(last, block));
-    if (hash !== undefined)
-      await ledger.seal({ block: Math.min(last, block), hash }, { final: true });
-    process.print(`names up to block ${last} come from the cacher`, 1);
-    return;
+    const reached = answer === undefined ? undefined : await take(parts, answer, last);
+    if (reached === undefined || reached <= last) break;
+    last = reached;
   }
+  if (last < settings.first_block) return;
+  const hash = await chain.hash(last);
+  // A snapshot that is ahead of the chain, or of another one, is none.
+  if (hash === undefined) return ledger.reset();
+  await ledger.seal({ block: last, hash }, { final: true });
+  process.print(`names up to block ${last} come from the cacher`, 1);
 }
 
-async function ask({
-  process,
-  settings,
-}: IndexParts): Promise<'IsStarting' | readonly [block: number, text: string] | undefined> {
-  const range = { from_block: settings.first_block, to_block: null };
+/** Applies what follows the last block without a gap. Returns the last block then, undefined when the logs are malformed. */
+async function take(
+  { ledger, settings }: IndexParts,
+  text: string,
+  before: number,
+): Promise<number | undefined> {
+  let last = before;
+  for (const { from, to, logs } of cachesOf(text, settings.chain_id)) {
+    if (from > last + 1) break;
+    if (to <= last) continue;
+    const bytes = new TextEncoder().encode(JSON.stringify(logs));
+    if ((await ledger.apply(bytes, { hinted: true })) === undefined) return undefined;
+    last = to;
+  }
+  return last;
+}
+
+/** The cacher's logs from a block on, as JSON; undefined: there are none, or there is no cacher. */
+async function ask({ process }: IndexParts, from: number): Promise<string | undefined> {
   try {
-    const body = JSON.stringify({ GetLogsByRange: range });
+    const body = JSON.stringify({ GetLogsByRange: { from_block: from, to_block: null } });
     const reply = await process.request(CACHER, body, { timeoutS: ANSWER_S });
     const answer: unknown = JSON.parse(new TextDecoder().decode(reply.body));
     if (answer === 'IsStarting') return answer;
     const logs = member(member(member(answer, 'GetLogsByRange'), 'Ok'), 'Logs');
-    if (!Array.isArray(logs) || typeof logs[0] !== 'number' || typeof logs[1] !== 'string')
-      return undefined;
-    return [logs[0], logs[1]];
+    return Array.isArray(logs) && typeof logs[1] === 'string' ? logs[1] : undefined;
   } catch {
-    // There is no cacher, or it talks nonsense: the chain has it all.
+    // It does not answer, or talks nonsense: the chain has it all.
     return undefined;
   }
 }
