@@ -9,7 +9,7 @@ import { namehash } from '../../contracts/hypermap.ts';
 import { encodeRouters } from '../../contracts/notes.ts';
 import type { Hex } from '../../contracts/hex.ts';
 import { buildComponent } from '../../kit/build/component.ts';
-import { IndexerNode } from './indexer-node.testing.ts';
+import { IndexerNode } from '../../test/support/indexer-node.ts';
 import { keyOf, mintLog, nodeLogs } from './testing.ts';
 
 const PARROT = new URL('../../test/guests/parrot.ts', import.meta.url).pathname;

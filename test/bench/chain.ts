@@ -11,14 +11,14 @@ import { type Chain, startChain } from '../../contracts/chain/chain.ts';
 import { TOPICS } from '../../contracts/events.ts';
 import { buildComponent } from '../../kit/build/component.ts';
 import { systemClock } from '../../kernel/clock.ts';
-import { IndexerNode } from '../../processes/hns-indexer/indexer-node.testing.ts';
+import { IndexerNode } from '../support/indexer-node.ts';
 import { eth } from '../../runtime-modules/eth/index.ts';
 import { TestProvider } from '../../runtime-modules/eth/testing.ts';
 import { testNode, type TestNode } from '../support/node.ts';
 import { emitEvents } from './chain-logs.ts';
 import { countBody } from './guests.ts';
 import { alternate, median, timed } from './measure.ts';
-import { count, type Bench, type Row, type Scale } from './row.ts';
+import { count, type Bench, type Row } from './row.ts';
 
 const EVENTS = 100_000;
 /** 10,000 events a second. */
@@ -146,7 +146,7 @@ export const chains: readonly Bench[] = [
   },
 ];
 
-export function guest(file: string): Promise<Uint8Array> {
+function guest(file: string): Promise<Uint8Array> {
   return buildComponent(join(GUESTS, file), { language: 'assemblyscript' });
 }
 
@@ -205,7 +205,7 @@ function callOf(index: number): { to: string; input: string } {
   };
 }
 
-export async function withEth(url: string): Promise<TestNode> {
+async function withEth(url: string): Promise<TestNode> {
   const node = await testNode();
   const provider = { kind: 'RpcUrl', value: { url, auth: undefined } } as const;
   const home = await mkdtemp(join(tmpdir(), 'hyperloom-bench-'));
@@ -219,6 +219,11 @@ export async function withEth(url: string): Promise<TestNode> {
 
 function hex(block: number): string {
   return `0x${block.toString(16)}`;
+}
+
+/** ws hands out one Buffer of a whole message. */
+function textOf(data: RawData): string {
+  return (data as Buffer).toString('utf8');
 }
 
 /** JSON-RPC with nothing around it, one call at a time. */
@@ -240,7 +245,7 @@ class RawRpc implements AsyncDisposable {
     const id = ++this.#id;
     const answered = new Promise<RawData>((resolve) => this.#socket.once('message', resolve));
     this.#socket.send(JSON.stringify({ jsonrpc: '2.0', id, method, params }));
-    const answer = JSON.parse(String(await answered)) as { id: number; result: unknown };
+    const answer = JSON.parse(textOf(await answered)) as { id: number; result: unknown };
     if (answer.id !== id || answer.result === undefined) throw new Error(`${method} failed`);
     return answer.result;
   }

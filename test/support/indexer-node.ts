@@ -13,10 +13,10 @@ import { Accounts } from '../../runtime-modules/shared/accounts.ts';
 import { timer } from '../../runtime-modules/timer/index.ts';
 import { vfs } from '../../runtime-modules/vfs/index.ts';
 import { readQuotas } from '../../runtime-modules/shared/quotas.ts';
-import { testNode, type TestNode } from '../../test/support/node.ts';
+import { testNode, type TestNode } from './node.ts';
 import type { Capability, ProcessId } from '../../wit/types.ts';
 
-const FOLDER = fileURLToPath(new URL('.', import.meta.url));
+const FOLDER = fileURLToPath(new URL('../../processes/hns-indexer', import.meta.url));
 const NODE = 'test.os';
 
 /** As net is told of a node: name, key, IPs, ports, routers. */
