@@ -10,6 +10,7 @@
 import type { Caller } from '../../lib/modules.ts';
 import { sleep } from '../../lib/timers.ts';
 import { EthError } from '../../lib/eth.ts';
+import { NoResponse } from '../../lib/errors.ts';
 import { type ChainReader, type Range, Reorganised } from './chain-reader.ts';
 import type { Ledger } from './ledger.ts';
 
@@ -48,6 +49,7 @@ export class Sync {
   /** The newest block that somebody has told of; a provider may not know it yet. */
   #told = 0;
   #running = false;
+  #reported = '';
   #block = -1;
   /** Anything applied since it was last asked. */
   #dirty = false;
@@ -91,8 +93,7 @@ export class Sync {
           await sleep(this.#needs.caller, BEHIND_MS);
         } else this.#told = behind = 0;
       } catch (error) {
-        // A provider's troubles pass; bugs do not, and end in the catch above.
-        this.#print(error instanceof Reorganised ? 2 : 1, `indexing: ${String(error)}`);
+        this.#report(error);
         this.#rung = true;
         await sleep(this.#needs.caller, RETRY_MS);
       }
@@ -193,6 +194,15 @@ export class Sync {
     this.#block = end.block;
     if (applied.applied > 0) this.#dirty = true;
     if (applied.changes > 0) await changed();
+  }
+
+  /** The troubles of providers pass, and are many; anything else its owner must see, once. */
+  #report(error: unknown): void {
+    const passes =
+      error instanceof EthError || error instanceof NoResponse || error instanceof Reorganised;
+    const text = `indexing: ${String(error)}`;
+    this.#print(passes || text === this.#reported ? 1 : 0, text);
+    this.#reported = text;
   }
 
   #print(verbosity: number, text: string): void {
