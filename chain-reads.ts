@@ -32,6 +32,7 @@ export const BASE_CHAIN_ID = 8_453;
 /** Longest time one question to one provider may take, in milliseconds. */
 export const CHAIN_CALL_MS_MAX = 10_000;
 
+/** Whom a new home asks, until its owner says otherwise: two that agree are believed (F35). */
 const BASE_PROVIDERS = [
   'wss://base.llamarpc.com',
   'wss://base-rpc.publicnode.com',
@@ -117,8 +118,13 @@ async function savedProviders(home: string, chainId: number): Promise<readonly P
   if (saved.kind === 'unreadable') throw new IdentityError('chain', `${saved.reason}.`);
   if (saved.kind === 'read') return saved.value;
   if (chainId !== BASE_CHAIN_ID) return [];
+  return publicProviders();
+}
+
+/** Of Base, trusted by nobody yet. */
+export function publicProviders(): readonly ProviderConfig[] {
   return BASE_PROVIDERS.map((url) => ({
-    ...urlProvider(chainId, { url, auth: undefined }),
+    ...urlProvider(BASE_CHAIN_ID, { url, auth: undefined }),
     trusted: false,
   }));
 }

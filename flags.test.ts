@@ -123,6 +123,21 @@ describe('the command line (runtime-modules.md §13.1)', () => {
     expect(refusal('h', '--password', 'a', '--password-file', 'b')).toContain('exclude each other');
   });
 
+  test('E21 chains are named by URL, by a file, or by the port of the development chain', () => {
+    expect(flags('h').chain).toEqual({
+      rpc: undefined,
+      rpcConfig: undefined,
+      fakechainPort: undefined,
+      keepChain: false,
+    });
+    expect(flags('h', '--rpc', 'wss://x').chain.rpc).toBe('wss://x');
+    expect(flags('h', '--rpc-config', 'f').chain.rpcConfig).toBe('/srv/f');
+    expect(flags('h', '--fakechain-port', '8545', '--keep-chain').chain).toMatchObject({
+      fakechainPort: 8_545,
+      keepChain: true,
+    });
+  });
+
   test('M235 flags of later parts are accepted, checked, and said to have no effect', () => {
     const lines = flags('h', '--ws-port', '9000', '--max-peers', '3').withoutEffect;
     expect(lines).toHaveLength(2);

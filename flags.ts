@@ -22,6 +22,7 @@ export interface Flags {
   readonly fresh: boolean;
   readonly web: WebFlags;
   readonly identity: IdentityFlags;
+  readonly chain: ChainFlags;
   /** What processes reach beside the public internet. */
   readonly httpClientAllow: readonly HostPattern[];
   readonly harts: number | undefined;
@@ -46,6 +47,15 @@ export interface WebFlags {
   readonly trustedProxies: readonly string[];
   readonly metricsPort: number | undefined;
   readonly channelsMax: number | undefined;
+}
+
+/** Of chains (eth.md §6). */
+export interface ChainFlags {
+  readonly rpc: string | undefined;
+  /** Absolute. */
+  readonly rpcConfig: string | undefined;
+  readonly fakechainPort: number | undefined;
+  readonly keepChain: boolean;
 }
 
 /** Of a registered node's identity, and of the chain it is on. */
@@ -152,8 +162,9 @@ const OPTIONS = {
   'fakechain-port': {
     type: 'string',
     value: 'PORT',
-    help: 'the development chain at this port, instead of Base',
+    help: 'the development chain at this port: an existing one, or a development node starts it',
   },
+  'keep-chain': { type: 'boolean', help: 'keep the development chain in the home' },
   password: { type: 'string', value: 'TEXT', help: 'opens the keyfile (others can see it: ps)' },
   'password-file': { type: 'string', value: 'FILE', help: 'its first line opens the keyfile' },
   'setup-public': {
@@ -214,13 +225,15 @@ function runFlags(
   }
   const processVerbosity = parseProcessVerbosity(values.text('process-verbosity') ?? '{}');
   if (!processVerbosity.ok) return refuse(`--process-verbosity: ${processVerbosity.error}.`);
+  const identity = identityFlags(values, cwd);
   const flags: Flags = {
     home: resolve(cwd, home),
     fakeNodeName: values.text('fake-node-name'),
     development,
     fresh: values.flag('fresh'),
     web: webFlags(values, development, cwd),
-    identity: identityFlags(values, cwd),
+    identity,
+    chain: { ...identity.chain, keepChain: values.flag('keep-chain') },
     httpClientAllow: allowedHosts(values),
     harts: values.number('harts', 1, 64),
     verbosity: values.number('verbosity', 0, 255) ?? 0,

@@ -33,6 +33,7 @@ import { cacheKey, type IdentityConfig, openIdentity, seedOf } from './identity.
 import { type ModulesConfig, registerModules } from './modules.ts';
 import { figuresOf, type WebConfig, webOf } from './web.ts';
 import { bundledPackages, BundleBuildError } from './processes/bundled.ts';
+import { beginChain, type ChainConfig, ChainConfigError, ethOf, tellReaders } from './chain.ts';
 
 export interface NodeConfig extends ModulesConfig {
   /** Absolute path of the home folder; made if missing. */
@@ -63,6 +64,8 @@ export interface NodeConfig extends ModulesConfig {
   readonly web?: WebConfig | undefined;
   /** How a node that is no development node gets its identity; without it, it has none. */
   readonly identity?: IdentityConfig | undefined;
+  /** Chains; undefined: none, and nothing is started. */
+  readonly chain?: ChainConfig | undefined;
 }
 
 export interface Node extends AsyncDisposable {
@@ -81,7 +84,14 @@ export interface Node extends AsyncDisposable {
 }
 
 /** Why a node could not start, as an exit code's name (docs/operating.md). */
-export type ExitReason = 'homeInUse' | 'homeUnusable' | 'noIdentity' | 'packages' | 'web' | 'bug';
+export type ExitReason =
+  | 'homeInUse'
+  | 'homeUnusable'
+  | 'noIdentity'
+  | 'packages'
+  | 'web'
+  | 'usage'
+  | 'bug';
 
 export function exitReasonOf(error: unknown): ExitReason {
   if (error instanceof HomeError) return error.code === 'in-use' ? 'homeInUse' : 'homeUnusable';
@@ -89,6 +99,7 @@ export function exitReasonOf(error: unknown): ExitReason {
   if (error instanceof IdentityError) return 'noIdentity';
   if (error instanceof BundleBuildError) return 'packages';
   if (error instanceof ListenError) return 'web';
+  if (error instanceof ChainConfigError) return 'usage';
   return 'bug';
 }
 
@@ -126,6 +137,14 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
       step: () => void kernel?.debug.step(),
     }),
   );
+  const chainParts = {
+    home: home.path,
+    development: isDevelopment(config),
+    config: config.chain,
+    tell: (text: string) => say(terminal, text),
+  };
+  // Beside everything below: what asks it waits for it, the prompt does not.
+  const chain = parts.use(beginChain(chainParts));
   const { store, damage } = await openLevelStore(join(home.path, 'kernel'));
   parts.use(store);
   if (damage !== undefined) {
@@ -165,6 +184,9 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
     figures: () => figuresOf(running.usage().values()),
   });
   const participants = registerModules(kernel, { store, home, config, accounts, web });
+  const eth = { port: kernel.port('eth'), clock: systemClock };
+  kernel.registerModule(await ethOf(chainParts, chain, eth));
+  await tellReaders(chainParts);
   // Before the processes are ended: requests under way get their answers.
   parts.defer(() => web.drain());
   const listening = config.web === undefined ? undefined : await web.listen();
