@@ -1,0 +1,419 @@
+/**
+ * The part of MessagePack that the Hyperware wire uses, as rmp-serde reads and writes it (networking.md §5): byte vectors are lists of
+ * integers, integers take their shortest form; reading also takes what its decoder takes. Runs in guests: imports nothing of the host.
+ */
+import type { U64 } from './types.ts';
+
+/** Elements of a byte vector that are read without a look at each; then, if any was unusual, again one by one. */
+const BLOCK_ELEMENTS = 4_096;
+/** Texts up to this are assembled here: field names, which a decoder call would cost more than. */
+const SHORT_TEXT_BYTES = 32;
+const SAFE_HIGH_WORD = 2 ** 21;
+
+/** What comes next in a message; `end` when nothing does, or a byte that starts no value. */
+export type MessagePackKind =
+  | 'nil'
+  | 'bool'
+  | 'integer'
+  | 'float'
+  | 'text'
+  | 'bytes'
+  | 'list'
+  | 'map'
+  | 'extension'
+  | 'end';
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * Reads one value after another. What is asked for and not there makes `failed` true, and all that is returned from then on means
+ * nothing: callers look once, at the end. Never throws and never reads or allocates beyond what the message holds.
+ */
+export class MessagePackReader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #at = 0;
+  failed = false;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /** Bytes read so far. */
+  get at(): number {
+    return this.#at;
+  }
+
+  peek(): MessagePackKind {
+    const byte = this.#bytes[this.#at];
+    if (byte === undefined || byte === 0xc1) return 'end';
+    if (byte < 0x80 || byte >= 0xe0) return 'integer';
+    if (byte < 0x90) return 'map';
+    if (byte < 0xa0) return 'list';
+    if (byte < 0xc0) return 'text';
+    return MARKERS[byte - 0xc0] ?? 'end';
+  }
+
+  /** Entries of the map that starts here. */
+  map(): number {
+    return this.#length(0x80, 0xde, 0xdf);
+  }
+
+  /** Elements of the list that starts here. */
+  list(): number {
+    return this.#length(0x90, 0xdc, 0xdd);
+  }
+
+  nil(): void {
+    if (this.#byte() !== 0xc0) this.failed = true;
+  }
+
+  bool(): boolean {
+    const byte = this.#byte();
+    if (byte !== 0xc2 && byte !== 0xc3) this.failed = true;
+    return byte === 0xc3;
+  }
+
+  /** An unsigned integer in any encoding that is not a float. */
+  u64(): U64 {
+    const byte = this.#byte();
+    if (byte < 0x80) return byte;
+    switch (byte) {
+      case 0xcc:
+        return this.#byte();
+      case 0xcd:
+        return this.#unsigned(2);
+      case 0xce:
+        return this.#unsigned(4);
+      case 0xcf:
+        return this.#unsigned64();
+      case 0xd0:
+        return this.#positive(1);
+      case 0xd1:
+        return this.#positive(2);
+      case 0xd2:
+        return this.#positive(4);
+      case 0xd3:
+        return this.#positive(8);
+      default:
+        this.failed = true;
+        return 0;
+    }
+  }
+
+  u32(): number {
+    const value = this.u64();
+    if (value > 0xffff_ffff) this.failed = true;
+    return Number(value);
+  }
+
+  /** A text; also `bin` that is UTF-8. */
+  text(): string {
+    const raw = this.#raw(true);
+    if (raw.length <= SHORT_TEXT_BYTES) {
+      let text = '';
+      for (const byte of raw) {
+        if (byte >= 0x80) return this.#decoded(raw);
+        text += String.fromCharCode(byte);
+      }
+      return text;
+    }
+    return this.#decoded(raw);
+  }
+
+  /** A byte vector: a list of integers, which is copied, or `bin`, of which a view is returned. */
+  byteVector(): Uint8Array {
+    if (this.peek() === 'bytes') return this.#raw(false);
+    const length = this.list();
+    if (this.failed) return EMPTY;
+    const out = new Uint8Array(length);
+    let done = 0;
+    while (done < length && !this.failed) {
+      // No more than can all be long in what is left of the message; at its end that halves from block to block.
+      const room = Math.max(1, (this.#bytes.length - this.#at) >>> 1);
+      const block = Math.min(BLOCK_ELEMENTS, length - done, room);
+      if (!this.#block(out, done, block)) this.#oneByOne(out, done, block);
+      done += block;
+    }
+    return out;
+  }
+
+  /** Passes over one value, whatever is in it. */
+  skip(): void {
+    // Counted instead of recursive: the sender chooses the depth.
+    for (let values = 1; values > 0 && !this.failed; values--) {
+      const kind = this.peek();
+      if (kind === 'list') values += this.list();
+      else if (kind === 'map') values += 2 * this.map();
+      else if (kind === 'text' || kind === 'bytes') this.#raw(true);
+      else this.#scalar();
+    }
+  }
+
+  /** The byte here, after which the next thing is read; fails at the end. */
+  #byte(): number {
+    const byte = this.#bytes[this.#at++];
+    if (byte === undefined) this.failed = true;
+    return byte ?? 0;
+  }
+
+  #unsigned(bytes: 1 | 2 | 4): number {
+    const at = this.#take(bytes);
+    if (this.failed) return 0;
+    if (bytes === 1) return this.#view.getUint8(at);
+    return bytes === 2 ? this.#view.getUint16(at) : this.#view.getUint32(at);
+  }
+
+  #unsigned64(): U64 {
+    const at = this.#take(8);
+    if (this.failed) return 0;
+    const high = this.#view.getUint32(at);
+    const low = this.#view.getUint32(at + 4);
+    if (high < SAFE_HIGH_WORD) return high * 2 ** 32 + low;
+    return (BigInt(high) << 32n) | BigInt(low);
+  }
+
+  /** A signed encoding of a value that is not negative. */
+  #positive(bytes: 1 | 2 | 4 | 8): U64 {
+    if ((this.#bytes[this.#at] ?? 0) >= 0x80) this.failed = true;
+    return bytes === 8 ? this.#unsigned64() : this.#unsigned(bytes);
+  }
+
+  /** A length of `fix` plus the low bits of one byte, of 16 bits after `wide`, or of 32 bits after `widest`. */
+  #length(fix: number, wide: number, widest: number): number {
+    const byte = this.#byte();
+    let length = 0;
+    if ((byte & 0xf0) === fix) length = byte & 0x0f;
+    else if (byte === wide) length = this.#unsigned(2);
+    else if (byte === widest) length = this.#unsigned(4);
+    else this.failed = true;
+    // Every element takes a byte, so no length beyond the message is allocated or looped over.
+    if (length > this.#bytes.length - this.#at) this.failed = true;
+    return this.failed ? 0 : length;
+  }
+
+  /** The contents of a `bin`, and with `text` of a `str`. */
+  #raw(text: boolean): Uint8Array {
+    const byte = this.#byte();
+    let length = 0;
+    if (text && byte >= 0xa0 && byte < 0xc0) length = byte & 0x1f;
+    else if (byte === 0xc4 || (text && byte === 0xd9)) length = this.#byte();
+    else if (byte === 0xc5 || (text && byte === 0xda)) length = this.#unsigned(2);
+    else if (byte === 0xc6 || (text && byte === 0xdb)) length = this.#unsigned(4);
+    else this.failed = true;
+    const at = this.#take(length);
+    return this.failed ? EMPTY : this.#bytes.subarray(at, at + length);
+  }
+
+  /** Where `length` bytes start that are passed over. */
+  #take(length: number): number {
+    const at = this.#at;
+    if (length > this.#bytes.length - at) this.failed = true;
+    else this.#at = at + length;
+    return at;
+  }
+
+  #scalar(): void {
+    const byte = this.#byte();
+    if (byte < 0x80 || byte >= 0xe0) return;
+    const length = SCALAR_BYTES[byte - 0xc0];
+    if (length === undefined) this.failed = true;
+    else if (length >= 0) this.#take(length);
+    else if (byte === 0xc7) this.#take(this.#byte() + 1);
+    else if (byte === 0xc8) this.#take(this.#unsigned(2) + 1);
+    else this.#take(this.#unsigned(4) + 1);
+  }
+
+  #decoded(raw: Uint8Array): string {
+    try {
+      return utf8.decode(raw);
+    } catch {
+      this.failed = true;
+      return '';
+    }
+  }
+
+  /** Elements of the two usual forms, without a branch on their values; false, and nothing is read, when there is another one. */
+  #block(out: Uint8Array, from: number, count: number): boolean {
+    const bytes = this.#bytes;
+    let at = this.#at;
+    if (at + 2 * count > bytes.length) return false;
+    let unusual = 0;
+    for (let index = from; index < from + count; index++) {
+      const byte = bytes[at]!;
+      const long = byte >>> 7;
+      out[index] = bytes[at + long]!;
+      unusual |= long * (byte ^ 0xcc);
+      at += 1 + long;
+    }
+    if (unusual !== 0) return false;
+    this.#at = at;
+    return true;
+  }
+
+  #oneByOne(out: Uint8Array, from: number, count: number): void {
+    for (let index = from; index < from + count; index++) {
+      const value = this.u64();
+      if (value > 0xff) this.failed = true;
+      if (this.failed) return;
+      out[index] = Number(value);
+    }
+  }
+}
+
+const EMPTY = new Uint8Array();
+
+/** Of the markers from 0xc0 on. */
+const MARKERS: readonly (MessagePackKind | undefined)[] = [
+  ...(['nil', undefined, 'bool', 'bool', 'bytes', 'bytes', 'bytes'] as const),
+  ...(['extension', 'extension', 'extension', 'float', 'float'] as const),
+  ...(['integer', 'integer', 'integer', 'integer', 'integer', 'integer', 'integer'] as const),
+  ...(['integer', 'extension', 'extension', 'extension', 'extension', 'extension'] as const),
+  ...(['text', 'text', 'text', 'list', 'list', 'map', 'map'] as const),
+];
+
+/** Bytes after the markers from 0xc0 on; -1: a length comes first. Texts, `bin`, lists and maps are not looked up here. */
+const SCALAR_BYTES: readonly (number | undefined)[] = [
+  ...[0, undefined, 0, 0, undefined, undefined, undefined],
+  ...[-1, -1, -1, 4, 8],
+  ...[1, 2, 4, 8, 1, 2, 4],
+  ...[8, 2, 3, 5, 9, 17],
+];
+
+/** Writes one value after another into a buffer that grows. */
+export class MessagePackWriter {
+  #bytes: Uint8Array<ArrayBuffer>;
+  #view: DataView;
+  #at = 0;
+
+  /** `capacityBytes`: what is expected; more costs a copy. */
+  constructor(capacityBytes = 256) {
+    this.#bytes = new Uint8Array(capacityBytes);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  /** What was written, as a view; the writer must not be used again. */
+  finish(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.subarray(0, this.#at);
+  }
+
+  nil(): void {
+    this.#marker(0xc0);
+  }
+
+  bool(value: boolean): void {
+    this.#marker(value ? 0xc3 : 0xc2);
+  }
+
+  /** A map's head; its entries follow. */
+  map(entries: number): void {
+    this.#head(entries, 0x80, 0xde);
+  }
+
+  /** A list's head; its elements follow. */
+  list(elements: number): void {
+    this.#head(elements, 0x90, 0xdc);
+  }
+
+  /** An unsigned integer in its shortest form. */
+  u64(value: U64): void {
+    if (value <= 0x7f) this.#marker(Number(value));
+    else if (value <= 0xff) this.#sized(0xcc, Number(value), 1);
+    else if (value <= 0xffff) this.#sized(0xcd, Number(value), 2);
+    else if (value <= 0xffff_ffff) this.#sized(0xce, Number(value), 4);
+    else {
+      this.#marker(0xcf);
+      this.#reserve(8);
+      this.#view.setBigUint64(this.#at, BigInt(value));
+      this.#at += 8;
+    }
+  }
+
+  text(text: string): void {
+    const encoded = new TextEncoder().encode(text);
+    const { length } = encoded;
+    if (length < 32) this.#marker(0xa0 | length);
+    else if (length <= 0xff) this.#sized(0xd9, length, 1);
+    else if (length <= 0xffff) this.#sized(0xda, length, 2);
+    else this.#sized(0xdb, length, 4);
+    this.raw(encoded);
+  }
+
+  /** A list of integers, one per byte. */
+  byteVector(bytes: Uint8Array): void {
+    const { length } = bytes;
+    this.list(length);
+    // In blocks, so that it is these loops that get hot: inlined into a call that is made once a message, the inner ones would stay
+    // with the middle compiler, at a sixth of the speed.
+    let high = 0;
+    for (let from = 0; from < length; from += BLOCK_ELEMENTS)
+      high += highBytes(bytes, from, Math.min(from + BLOCK_ELEMENTS, length));
+    this.#reserve(length + high);
+    let at = this.#at;
+    for (let from = 0; from < length; from += BLOCK_ELEMENTS) {
+      const to = Math.min(from + BLOCK_ELEMENTS, length);
+      at = writeElements(bytes.subarray(from, to), this.#bytes, at);
+    }
+    this.#at = at;
+  }
+
+  /** Bytes that are MessagePack already. */
+  raw(encoded: Uint8Array): void {
+    this.#reserve(encoded.length);
+    this.#bytes.set(encoded, this.#at);
+    this.#at += encoded.length;
+  }
+
+  #marker(byte: number): void {
+    this.#reserve(1);
+    this.#bytes[this.#at++] = byte;
+  }
+
+  #sized(marker: number, value: number, bytes: 1 | 2 | 4): void {
+    this.#marker(marker);
+    this.#reserve(bytes);
+    if (bytes === 1) this.#view.setUint8(this.#at, value);
+    else if (bytes === 2) this.#view.setUint16(this.#at, value);
+    else this.#view.setUint32(this.#at, value);
+    this.#at += bytes;
+  }
+
+  #head(length: number, fix: number, wide: number): void {
+    if (length < 16) this.#marker(fix | length);
+    else if (length <= 0xffff) this.#sized(wide, length, 2);
+    else this.#sized(wide + 1, length, 4);
+  }
+
+  #reserve(bytes: number): void {
+    const needed = this.#at + bytes;
+    if (needed <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(needed, Math.min(2 * this.#bytes.length, GROWTH_MAX)));
+    grown.set(this.#bytes.subarray(0, this.#at));
+    this.#bytes = grown;
+    this.#view = new DataView(grown.buffer);
+  }
+}
+
+/** A buffer doubles up to here, in bytes; what needs more gets exactly that. */
+const GROWTH_MAX = 65_536;
+
+/** Writes them as integers from `at` on; returns where they end. */
+function writeElements(bytes: Uint8Array, target: Uint8Array, at: number): number {
+  let to = at;
+  // No branch on the value: of random bytes every other one would be guessed wrong.
+  for (let index = 0; index < bytes.length; index++) {
+    const byte = bytes[index]!;
+    target[to] = 0xcc;
+    to += byte >>> 7;
+    target[to++] = byte;
+  }
+  return to;
+}
+
+/** How many of these take two bytes. */
+function highBytes(bytes: Uint8Array, from: number, to: number): number {
+  let high = 0;
+  for (let index = from; index < to; index++) high += bytes[index]! >>> 7;
+  return high;
+}
