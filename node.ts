@@ -15,34 +15,16 @@ import { type PrintSink, renderPrintout } from './kernel/print.ts';
 import { systemClock } from './kernel/clock.ts';
 import { serveControl } from './runtime-modules/backup/control.ts';
 import { Staging } from './runtime-modules/backup/staging.ts';
-import { fdManager } from './runtime-modules/fd-manager/index.ts';
-import { readUlimit } from './runtime-modules/fd-manager/ulimit.ts';
 import { ListenError } from './runtime-modules/http-server/index.ts';
-import { httpClient } from './runtime-modules/http-client/index.ts';
-import { kv } from './runtime-modules/kv/index.ts';
-import { sqlite } from './runtime-modules/sqlite/index.ts';
 import {
   developmentIdentity,
   type Identity,
   IdentityError,
 } from './runtime-modules/identity/development.ts';
 import { type Home, HomeError, openHome, wipeHome } from './runtime-modules/identity/home.ts';
-import { notifications } from './runtime-modules/notifications/index.ts';
-import { Accounts, type Book } from './runtime-modules/shared/accounts.ts';
-import { bytesOf } from './runtime-modules/shared/bytes-of.ts';
-import { metered } from './runtime-modules/shared/metered.ts';
-import type { BackupParticipant } from './runtime-modules/shared/backup.ts';
-import {
-  type OutboundOptions,
-  systemConnector,
-} from './runtime-modules/shared/outbound/system-connector.ts';
+import { Accounts } from './runtime-modules/shared/accounts.ts';
 import { type Quotas, readQuotas } from './runtime-modules/shared/quotas.ts';
-import {
-  openLevelStore,
-  type OpenedStore,
-  state,
-  StoreError,
-} from './runtime-modules/state/index.ts';
+import { openLevelStore, StoreError } from './runtime-modules/state/index.ts';
 import { EventLevels } from './runtime-modules/terminal/event-level.ts';
 import {
   type ConsoleInput,
@@ -52,13 +34,11 @@ import {
   openConsole,
   type ProcessVerbosity,
 } from './runtime-modules/terminal/index.ts';
-import { timer } from './runtime-modules/timer/index.ts';
-import { vfs } from './runtime-modules/vfs/index.ts';
-import { kvCharge, noRoom, sqliteCharge } from './charges.ts';
-import { figuresOf, type Web, type WebConfig, webOf } from './web.ts';
+import { type ModulesConfig, registerModules } from './modules.ts';
+import { figuresOf, type WebConfig, webOf } from './web.ts';
 import { bundledPackages, BundleBuildError } from './processes/bundled.ts';
 
-export interface NodeConfig {
+export interface NodeConfig extends ModulesConfig {
   /** Absolute path of the home folder; made if missing. */
   readonly home: string;
   /** Wipe the home first, if it is one. */
@@ -67,10 +47,6 @@ export interface NodeConfig {
   readonly development?: boolean;
   readonly fakeNodeName?: string | undefined;
   readonly harts?: number | undefined;
-  /** File descriptors to divide among the modules, instead of what the machine allows. */
-  readonly softUlimit?: number | undefined;
-  /** What guests reach through http-client, and how: allowed private hosts, proxies, certificate authorities. */
-  readonly outbound?: OutboundOptions | undefined;
   readonly verbosity?: number;
   readonly processVerbosity?: ReadonlyMap<ProcessId, ProcessVerbosity>;
   readonly detached?: boolean;
@@ -310,58 +286,6 @@ function openTerminal(
     },
     { input: config.input, output: config.output, now: config.now ?? (() => new Date()), ...needs },
   );
-}
-
-interface ModuleParts {
-  readonly store: OpenedStore['store'];
-  readonly home: Home;
-  readonly config: NodeConfig;
-  readonly accounts: Accounts;
-  readonly web: Web;
-}
-
-/** A module is made with its port and registered in one step; none knows another. What can be backed up while it runs is returned. */
-function registerModules(
-  kernel: Kernel,
-  { store, home, config, accounts, web }: ModuleParts,
-): readonly BackupParticipant[] {
-  kernel.registerModule(timer()({ clock: systemClock, port: kernel.port('timer') }));
-  kernel.registerModule(
-    state()({ store, backup: () => store.backup(), port: kernel.port('state') }),
-  );
-  kernel.registerModule(
-    fdManager({ softUlimit: config.softUlimit })({
-      port: kernel.port('fd-manager'),
-      clock: systemClock,
-      readUlimit,
-    }),
-  );
-  const files = vfs({ root: join(home.path, 'vfs') })({ port: kernel.port('vfs'), accounts });
-  kernel.registerModule(files);
-  const bookOf = (folder: string): Book =>
-    accounts.book((of) => bytesOf(join(home.path, folder, of)));
-  const keys = kv({ root: join(home.path, 'kv') })({ port: kernel.port('kv') });
-  kernel.registerModule(metered(keys, bookOf('kv'), kvCharge, noRoom));
-  const tables = sqlite({ root: join(home.path, 'sqlite') })({
-    port: kernel.port('sqlite'),
-    clock: systemClock,
-  });
-  kernel.registerModule(metered(tables, bookOf('sqlite'), sqliteCharge, noRoom));
-  kernel.registerModule(web.module);
-  const connector = systemConnector(config.outbound ?? {}, systemClock);
-  kernel.registerModule(
-    httpClient()({ port: kernel.port('http-client'), clock: systemClock, connector }),
-  );
-  kernel.registerModule(
-    notifications()({
-      port: kernel.port('notifications'),
-      clock: systemClock,
-      wallMs: () => Date.now(),
-      store,
-      connector,
-    }),
-  );
-  return [files.backup, keys.backup, tables.backup];
 }
 
 interface BootParts {

@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: [
-      '{wit,kernel,runtime-modules,processes,extensions,kit,test}/**/*.test.ts',
+      '{wit,contracts,kernel,runtime-modules,processes,extensions,kit,test}/**/*.test.ts',
       '*.test.ts',
     ],
     exclude: ['**/node_modules/**', '**/target/**', 'kit/templates/**'],

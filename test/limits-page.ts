@@ -27,6 +27,13 @@ const SECTIONS: Readonly<Record<string, Readonly<Record<string, readonly string[
     'kernel/hart/hart-pool.ts': ['HOG_SHARE', 'HOG_S'],
     'kernel/hart/trap-report.ts': ['FRAMES_MAX'],
   },
+  'Embedded chain': {
+    'contracts/chain/chain.ts': ['SAVE_EVERY_MS'],
+    'contracts/chain/anvil-process.ts': ['START_TIMEOUT_MS', 'END_TIMEOUT_MS'],
+    'contracts/chain/rpc.ts': ['RPC_TIMEOUT_MS'],
+    'contracts/chain/genesis.ts': ['COMMIT_AGE_S_MIN', 'COMMIT_AGE_S_MAX'],
+    'contracts/hypermap.ts': ['LABEL_BYTES_MAX'],
+  },
   vfs: { 'runtime-modules/vfs/limits.ts': [] },
   'kv and sqlite': {
     'runtime-modules/kv/limits.ts': [],

@@ -27,7 +27,16 @@ function sources(folder: string): string[] {
   });
 }
 
-const files = ['wit', 'kernel', 'runtime-modules', 'processes', 'kit', 'extensions', 'test']
+const files = [
+  'wit',
+  'contracts',
+  'kernel',
+  'runtime-modules',
+  'processes',
+  'kit',
+  'extensions',
+  'test',
+]
   .flatMap(sources)
   .concat('main.ts', 'node.ts', 'flags.ts', 'web.ts', 'charges.ts')
   .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
@@ -56,12 +65,22 @@ const isTest = (path: string): boolean =>
 /** Who may import what: the first folder that matches `from` decides. */
 const DIRECTION: readonly { from: RegExp; may: RegExp }[] = [
   { from: /^wit\//, may: /^wit\// },
+  // What guests use of the namespace.
+  {
+    from: /^contracts\/(hypermap|calls|events|notes|ranking|hex|addresses)\.ts$/,
+    may: /^wit\/|^contracts\/(hypermap|calls|events|hex)\.ts$/,
+  },
+  { from: /^contracts\/build\//, may: /^contracts\/|^node:|^(ethers|solc)$/ },
+  { from: /^contracts\//, may: /^(wit|contracts)\/|^node:|^ethers$/ },
   { from: /^kernel\//, may: /^(wit|kernel)\/|^node:/ },
   {
     from: /^runtime-modules\/([^/]+)\//,
-    may: /^(wit|runtime-modules\/(shared|identity|OWN))\/|^kernel\/(module|print|store|limits|clock|process-host|process-map-codec)\.ts$|^node:|^(level|yauzl|yazl|ws|mrmime|prom-client)$/,
+    may: /^(wit|contracts(?!\/(build|test))|runtime-modules\/(shared|identity|OWN))\/|^kernel\/(module|print|store|limits|clock|process-host|process-map-codec)\.ts$|^node:|^(level|yauzl|yazl|ws|mrmime|prom-client)$/,
   },
-  { from: /^processes\/lib\//, may: /^(wit|processes\/lib)\/|^(hyperware|wasi):/ },
+  {
+    from: /^processes\/lib\//,
+    may: /^(wit|processes\/lib)\/|^contracts\/(hypermap|calls|events|notes|ranking|hex|addresses)\.ts$|^(hyperware|wasi):/,
+  },
   {
     from: /^processes\/bundled\.ts$/,
     may: /^(kit\/build|processes|wit)\/|^kernel\/boot\.ts$|^node:/,

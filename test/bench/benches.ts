@@ -1,5 +1,6 @@
 /** Every bench there is, in the order of the table. */
 import { boots } from './boot.ts';
+import { chains } from './chain.ts';
 import { densities } from './density.ts';
 import { fuels } from './fuel.ts';
 import { harts } from './harts.ts';
@@ -20,4 +21,5 @@ export const benches: readonly Bench[] = [
   ...boots,
   ...storage,
   ...vfsFiles,
+  ...chains,
 ];

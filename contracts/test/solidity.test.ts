@@ -1,0 +1,125 @@
+/**
+ * The Solidity tests, run by forge on its EVM and reported one by one. They deploy the generated code, which is what nodes deploy. The
+ * seed of the fuzzing is printed; HYPERLOOM_FUZZ_SEED repeats a run.
+ */
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { writeCodeFiles } from './code-files.ts';
+
+/** Of forge's JSON, what is looked at. */
+interface Suite {
+  readonly test_results: Readonly<
+    Record<string, { readonly status: string; readonly reason: string | null }>
+  >;
+}
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const TARGET = join(ROOT, 'contracts/target');
+const SEED = process.env['HYPERLOOM_FUZZ_SEED'] ?? `0x${randomBytes(32).toString('hex')}`;
+
+/** How often a run of the invariants must reach a state, so that none of them holds only because nothing happened. */
+const REACHED_MIN: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  namespace: {
+    minted: 1_000,
+    'mints refused': 200,
+    'genes inherited': 200,
+    'notes written': 200,
+    'facts written': 200,
+    'facts refused': 20,
+    'genes set': 200,
+    'names transferred': 200,
+    'trespasses refused': 200,
+  },
+  token: {
+    locked: 200,
+    extended: 20,
+    bound: 100,
+    'moved on': 5,
+    'by delegates': 20,
+    withdrawn: 20,
+    waited: 200,
+    'withdrawals refused': 200,
+  },
+};
+
+await writeCodeFiles();
+for (const about of Object.keys(REACHED_MIN)) rmSync(reachedFile(about), { force: true });
+const suites = await runForge();
+
+describe(`on the EVM, with seed ${SEED}`, () => {
+  for (const [file, suite] of Object.entries(suites)) {
+    describe(file, () => {
+      for (const [signature, result] of Object.entries(suite.test_results)) {
+        test(titleOf(signature), () => {
+          expect(result.status, `${result.reason ?? ''} (HYPERLOOM_FUZZ_SEED=${SEED})`).toBe(
+            'Success',
+          );
+        });
+      }
+    });
+  }
+
+  for (const [about, least] of Object.entries(REACHED_MIN)) {
+    test(`HM11 HM30 invariants of ${about} were tried on states worth trying`, ({ annotate }) => {
+      const reached = readReached(about);
+      void annotate(JSON.stringify(reached));
+      process.stdout.write(`${about}: ${JSON.stringify(reached)} (seed ${SEED})\n`);
+      for (const [state, count] of Object.entries(least))
+        expect(reached[state], state).toBeGreaterThanOrEqual(count);
+    });
+  }
+});
+
+/** `test_HM4_only_accounts_mint()` to `HM4 only accounts mint`. */
+function titleOf(signature: string): string {
+  return signature
+    .replace(/\(.*$/, '')
+    .replace(/^(test|testFuzz|invariant)_/, '')
+    .replaceAll('_', ' ');
+}
+
+function reachedFile(about: string): string {
+  return join(TARGET, `reached-${about}`);
+}
+
+function readReached(about: string): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const line of readFileSync(reachedFile(about), 'utf8').trim().split('\n')) {
+    const [state = '', count] = line.split('=');
+    counts[state] = (counts[state] ?? 0) + Number(count);
+  }
+  return counts;
+}
+
+async function runForge(): Promise<Readonly<Record<string, Suite>>> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  execFile(
+    forgeBinary(),
+    ['test', '--root', ROOT, '--json', '--fuzz-seed', SEED],
+    {
+      cwd: ROOT,
+      env: { ...process.env, FOUNDRY_CONFIG: join(ROOT, 'contracts/foundry.toml') },
+      maxBuffer: 256 * 1024 * 1024,
+    },
+    // A test that fails makes forge fail too, with the same output.
+    (error, stdout, stderr) =>
+      stdout.startsWith('{') ? resolve(stdout) : reject(new Error(stderr || error?.message)),
+  );
+  return JSON.parse(await promise) as Readonly<Record<string, Suite>>;
+}
+
+/** The binary itself, as for anvil: npm's wrapper would be one process more. */
+function forgeBinary(): string {
+  const arch = process.arch === 'x64' ? 'amd64' : process.arch;
+  const manifest = createRequire(import.meta.url).resolve(
+    `@foundry-rs/forge-${process.platform}-${arch}/package.json`,
+  );
+  const binary = join(dirname(manifest), 'bin/forge');
+  if (!existsSync(binary)) throw new Error(`${binary} is missing; run npm ci`);
+  return binary;
+}

@@ -1,0 +1,87 @@
+/**
+ * The runtime modules of a node and what each needs, put together: the part of the composition that node.ts hands them to. A module is
+ * made with its port and registered in one step; none knows another.
+ */
+import { join } from 'node:path';
+import { systemClock } from './kernel/clock.ts';
+import type { Kernel } from './kernel/kernel.ts';
+import { fdManager } from './runtime-modules/fd-manager/index.ts';
+import { readUlimit } from './runtime-modules/fd-manager/ulimit.ts';
+import { httpClient } from './runtime-modules/http-client/index.ts';
+import type { Home } from './runtime-modules/identity/home.ts';
+import { kv } from './runtime-modules/kv/index.ts';
+import { notifications } from './runtime-modules/notifications/index.ts';
+import type { Accounts, Book } from './runtime-modules/shared/accounts.ts';
+import type { BackupParticipant } from './runtime-modules/shared/backup.ts';
+import { bytesOf } from './runtime-modules/shared/bytes-of.ts';
+import { metered } from './runtime-modules/shared/metered.ts';
+import {
+  type OutboundOptions,
+  systemConnector,
+} from './runtime-modules/shared/outbound/system-connector.ts';
+import { sqlite } from './runtime-modules/sqlite/index.ts';
+import { type OpenedStore, state } from './runtime-modules/state/index.ts';
+import { timer } from './runtime-modules/timer/index.ts';
+import { vfs } from './runtime-modules/vfs/index.ts';
+import { kvCharge, noRoom, sqliteCharge } from './charges.ts';
+import type { Web } from './web.ts';
+
+/** What the modules are told to do differently. */
+export interface ModulesConfig {
+  /** File descriptors to divide among the modules, instead of what the machine allows. */
+  readonly softUlimit?: number | undefined;
+  /** What guests reach through http-client, and how: allowed private hosts, proxies, certificate authorities. */
+  readonly outbound?: OutboundOptions | undefined;
+}
+
+export interface ModuleParts {
+  readonly store: OpenedStore['store'];
+  readonly home: Home;
+  readonly config: ModulesConfig;
+  readonly accounts: Accounts;
+  readonly web: Web;
+}
+
+/** @returns what can be backed up while it runs */
+export function registerModules(
+  kernel: Kernel,
+  { store, home, config, accounts, web }: ModuleParts,
+): readonly BackupParticipant[] {
+  kernel.registerModule(timer()({ clock: systemClock, port: kernel.port('timer') }));
+  kernel.registerModule(
+    state()({ store, backup: () => store.backup(), port: kernel.port('state') }),
+  );
+  kernel.registerModule(
+    fdManager({ softUlimit: config.softUlimit })({
+      port: kernel.port('fd-manager'),
+      clock: systemClock,
+      readUlimit,
+    }),
+  );
+  const files = vfs({ root: join(home.path, 'vfs') })({ port: kernel.port('vfs'), accounts });
+  kernel.registerModule(files);
+  const bookOf = (folder: string): Book =>
+    accounts.book((of) => bytesOf(join(home.path, folder, of)));
+  const keys = kv({ root: join(home.path, 'kv') })({ port: kernel.port('kv') });
+  kernel.registerModule(metered(keys, bookOf('kv'), kvCharge, noRoom));
+  const tables = sqlite({ root: join(home.path, 'sqlite') })({
+    port: kernel.port('sqlite'),
+    clock: systemClock,
+  });
+  kernel.registerModule(metered(tables, bookOf('sqlite'), sqliteCharge, noRoom));
+  kernel.registerModule(web.module);
+  const connector = systemConnector(config.outbound ?? {}, systemClock);
+  kernel.registerModule(
+    httpClient()({ port: kernel.port('http-client'), clock: systemClock, connector }),
+  );
+  kernel.registerModule(
+    notifications()({
+      port: kernel.port('notifications'),
+      clock: systemClock,
+      wallMs: () => Date.now(),
+      store,
+      connector,
+    }),
+  );
+  return [files.backup, keys.backup, tables.backup];
+}
