@@ -1,0 +1,144 @@
+/**
+ * Kernel messages as nodes exchange them (networking.md §6): MessagePack, structs as lists, and the checks that a receiver owes itself. With
+ * `bin`, which two hyperloom nodes agree on, byte vectors are `bin`; reading takes both always.
+ */
+import { formatAddress } from '../../wit/address.ts';
+import { MessagePackReader, MessagePackWriter } from '../../wit/messagepack.ts';
+import {
+  bool,
+  bytes,
+  decodeWith,
+  listOf,
+  optional,
+  struct,
+  text,
+  u64,
+  variants,
+} from '../../wit/messagepack-shapes.ts';
+import { addressText } from '../../wit/net-api.ts';
+import type { Address, Capability, KernelMessage } from '../../wit/types.ts';
+
+export interface WireOptions {
+  /** Byte vectors as `bin` instead of lists of integers. */
+  readonly bin: boolean;
+}
+
+const SIGNATURE_NONE = new Uint8Array();
+/** What a message takes besides its bodies, blobs and texts, roughly: addresses and heads. */
+const OVERHEAD_BYTES = 512;
+
+/** The encoded message. Its context stays here: it never leaves its node (kernel.md §1.3). */
+export function encodeMessage(message: KernelMessage, { bin }: WireOptions): Uint8Array {
+  const writer = new MessagePackWriter(capacityOf(message, bin));
+  const vector = (value: Uint8Array): void => (bin ? writer.bin(value) : writer.byteVector(value));
+  const optionalText = (value: string | undefined): void =>
+    value === undefined ? writer.nil() : writer.text(value);
+  writer.list(6);
+  writer.u64(message.id);
+  writer.text(formatAddress(message.source));
+  writer.text(formatAddress(message.target));
+  optionalText(message.rsvp === undefined ? undefined : formatAddress(message.rsvp));
+  writer.map(1);
+  const { message: content, signatures = [] } = message;
+  const part = content.kind === 'request' ? content.request : content.response;
+  if (content.kind === 'request') {
+    writer.text('Request');
+    writer.list(5);
+    writer.bool(part.inherit);
+    if (content.request.expectsResponse === undefined) writer.nil();
+    else writer.u64(content.request.expectsResponse);
+  } else {
+    writer.text('Response');
+    writer.list(2);
+    writer.list(4);
+    writer.bool(part.inherit);
+  }
+  vector(part.body);
+  optionalText(part.metadata);
+  writer.list(part.capabilities.length);
+  for (const [index, { issuer, params }] of part.capabilities.entries()) {
+    writer.list(2);
+    writer.list(2);
+    writer.text(formatAddress(issuer));
+    writer.text(params);
+    vector(signatures[index] ?? SIGNATURE_NONE);
+  }
+  if (content.kind === 'response') writer.nil();
+  if (message.blob === undefined) writer.nil();
+  else {
+    writer.list(2);
+    optionalText(message.blob.mime);
+    vector(message.blob.bytes);
+  }
+  return writer.finish();
+}
+
+/** Bytes of bodies and blobs, which is what a waiting message holds on to. */
+export function weightOf({ message, blob }: KernelMessage): number {
+  const part = message.kind === 'request' ? message.request : message.response;
+  return part.body.length + (blob?.bytes.length ?? 0) + 1_024;
+}
+
+function capacityOf(message: KernelMessage, bin: boolean): number {
+  const weight = weightOf(message);
+  // Of random bytes every other one takes two.
+  return OVERHEAD_BYTES + (bin ? weight : weight + (weight >>> 1));
+}
+
+const capabilityShape = struct({
+  capability: struct({ issuer: addressText, params: text }),
+  signature: bytes,
+});
+const requestShape = struct({
+  inherit: bool,
+  expects_response: optional(u64),
+  body: bytes,
+  metadata: optional(text),
+  capabilities: listOf(capabilityShape),
+});
+const responseShape = struct({
+  inherit: bool,
+  body: bytes,
+  metadata: optional(text),
+  capabilities: listOf(capabilityShape),
+});
+const messageShape = struct({
+  id: u64,
+  source: addressText,
+  target: addressText,
+  rsvp: optional(addressText),
+  message: variants({
+    Request: requestShape,
+    Response: struct({ response: responseShape, context: optional(bytes) }),
+  }),
+  lazy_load_blob: optional(struct({ mime: optional(text), bytes })),
+});
+
+/**
+ * Undefined when it is no kernel message (N4). Byte vectors that came as `bin` are views into `encoded`, which must not be written to. A
+ * context is not passed on: one from elsewhere means nothing.
+ */
+export function decodeMessage(encoded: Uint8Array): KernelMessage | undefined {
+  const read = decodeWith(new MessagePackReader(encoded), messageShape);
+  if (read?.source === undefined || read.target === undefined || read.message === undefined)
+    return undefined;
+  const { kind, value } = read.message;
+  const part = kind === 'Request' ? value : value.response;
+  const { inherit, body, metadata, capabilities: attached } = part;
+  // Proof: only a failed reader leaves an issuer undefined.
+  const capabilities = attached.map(({ capability }) => capability as Capability);
+  const shared = { inherit, body, metadata, capabilities };
+  const signatures = attached.map(({ signature }) => signature);
+  return {
+    id: read.id,
+    source: read.source,
+    target: read.target,
+    rsvp: read.rsvp as Address | undefined,
+    message:
+      kind === 'Request'
+        ? { kind: 'request', request: { ...shared, expectsResponse: value.expects_response } }
+        : { kind: 'response', response: shared, context: undefined },
+    blob: read.lazy_load_blob,
+    ...(signatures.length > 0 ? { signatures } : {}),
+  };
+}
