@@ -312,7 +312,7 @@ test('H13 a remote message for a third node is not passed on, and one that claim
   const node = new TestNode();
   const sent: unknown[] = [];
   const seen: string[] = [];
-  node.kernel.setNet({ send: (message) => sent.push(message) });
+  node.kernel.setNet({ send: (message) => void sent.push(message) });
   await node.start(
     A,
     async (guest) => {

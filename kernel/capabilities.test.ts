@@ -214,7 +214,7 @@ describe('other nodes', () => {
   test('K64 K61 what leaves the node is signed with the node key, over the text as supplied', async () => {
     const node = new TestNode();
     const sent: KernelMessage[] = [];
-    node.kernel.setNet({ send: (message) => sent.push(message) });
+    node.kernel.setNet({ send: (message) => void sent.push(message) });
     const supplied = cap(at(A), '{ "b":1,"a":2 }');
     await node.start(A, (guest) => guest.send(`bob.os@${B}`, { capabilities: [supplied] }), {
       holds: [node.network()],

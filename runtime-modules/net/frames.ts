@@ -18,6 +18,9 @@ export type Framing = 'clear' | 'sealed' | 'mux';
 export const SIGNAL_NUMBER = 0xffff_ffff;
 export const PING = 1;
 export const PONG = 2;
+/** I do not read for now: processes here have no room. Not to be taken for dead. */
+export const HOLD = 3;
+export type Signal = typeof PING | typeof PONG | typeof HOLD;
 
 export interface Chunk {
   /** At most CHUNK_BYTES_MAX bytes, to be sealed. */
@@ -30,7 +33,7 @@ export function messageBytesMax(framing: Framing): number {
   return framing === 'mux' ? MUX_MESSAGE_BYTES_MAX : MESSAGE_BYTES_MAX;
 }
 
-export function signalChunk(signal: typeof PING | typeof PONG): Uint8Array {
+export function signalChunk(signal: Signal): Uint8Array {
   return Uint8Array.of(0xff, 0xff, 0xff, 0xff, signal);
 }
 

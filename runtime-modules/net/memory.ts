@@ -206,7 +206,8 @@ class MemoryConnection implements Connection {
 
   get bufferedBytes(): number {
     let bytes = 0;
-    for (const { frame } of this.#other?.#arriving ?? []) bytes += frame.length;
+    if (this.#other !== undefined)
+      for (const { frame } of this.#other.#arriving) bytes += frame.length;
     return bytes;
   }
 
@@ -311,7 +312,7 @@ class MemoryConnection implements Connection {
       if (this.#ended === undefined || this.#ended === 'closed by the peer')
         this.#handler?.onFrame(frame);
     }
-    this.#other?.#handler?.onDrain();
+    if (this.#other !== undefined) this.#other.#handler?.onDrain();
   }
 
   #expect(sent: Sent): void {

@@ -13,6 +13,8 @@ import { DH_BYTES } from './noise.ts';
 import type { Connection } from './transport.ts';
 
 export type SessionRefusal = HandshakeRefusal | 'given up' | (string & {});
+/** What takes the connection over, at once: the next frame may be in hand already. */
+export type Open = (session: Session, role: 'initiator' | 'responder') => void;
 export type SessionResult = Result<Session, SessionRefusal>;
 
 export interface Dialled {
@@ -30,11 +32,14 @@ export function initiate(
     /** Through a router, where the peer may be dialling us at this moment. */
     readonly routed?: boolean;
     readonly signal: AbortSignal;
+    readonly open: Open;
   },
 ): Promise<SessionResult> {
   const handshake = new InitiatorHandshake(us, peer, options);
   let taker: Pick<InitiatorHandshake, 'receive'> = handshake;
-  const running = drive(connection, options.signal, (unit) => {
+  const open = (session: Session): void =>
+    options.open(session, taker === handshake ? 'initiator' : 'responder');
+  const running = drive(connection, { signal: options.signal, open }, (unit) => {
     if (options.routed === true && taker === handshake && unit.length === DH_BYTES) {
       // The router joined two initiators. The smaller name stays one; the other answers as if it had been dialled.
       if (us.name < peer.name) return { ok: true, value: {} };
@@ -52,15 +57,21 @@ export function respond(
   connection: Connection,
   us: Signer,
   keyOf: KeyOf,
-  options: { readonly first?: Uint8Array | undefined; readonly signal: AbortSignal },
+  options: {
+    readonly first?: Uint8Array | undefined;
+    readonly signal: AbortSignal;
+    readonly open: Open;
+  },
 ): Promise<SessionResult> {
   const handshake = new ResponderHandshake(us, keyOf);
-  return drive(connection, options.signal, (unit) => handshake.receive(unit), options.first);
+  const open = (session: Session): void => options.open(session, 'responder');
+  const { signal, first } = options;
+  return drive(connection, { signal, open }, (unit) => handshake.receive(unit), first);
 }
 
 function drive(
   connection: Connection,
-  signal: AbortSignal,
+  { signal, open }: { readonly signal: AbortSignal; readonly open: (session: Session) => void },
   receive: (unit: Uint8Array) => ReturnType<InitiatorHandshake['receive']>,
   first?: Uint8Array,
 ): Promise<SessionResult> {
@@ -80,8 +91,7 @@ function drive(
       if (!step.ok) return settle(step);
       if (step.value.reply !== undefined) connection.send([step.value.reply]);
       if (step.value.session === undefined) return;
-      // Nothing is to be read before whoever waits for this has attached itself: what follows is sealed.
-      connection.pause();
+      open(step.value.session);
       settle({ ok: true, value: step.value.session });
     };
     if (signal.aborted) return onAbort();

@@ -74,7 +74,7 @@ class TcpConnection implements Connection {
   lengthNext = false;
   readonly #socket: Socket;
   #handler: ConnectionHandler | undefined;
-  /** The beginning of a length that is cut by the end of a read. */
+  /** Read and not handed over: the beginning of a length, or what came while paused. */
   #head: Buffer | undefined;
   /** A frame of which a part has come. */
   #frame: Buffer | undefined;
@@ -84,6 +84,7 @@ class TcpConnection implements Connection {
   /** Read, and not looked at yet, while frames are handed over. */
   #rest: Buffer | undefined;
   #spliced = false;
+  #paused = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -138,11 +139,20 @@ class TcpConnection implements Connection {
   ping(): void {}
 
   pause(): void {
+    this.#paused = true;
     this.#socket.pause();
   }
 
   resume(): void {
-    if (!this.#spliced) this.#socket.resume();
+    this.#paused = false;
+    if (this.#spliced) return;
+    if (this.#head === undefined) return void this.#socket.resume();
+    // Not from within the caller, who may be in the middle of something.
+    queueMicrotask(() => {
+      if (this.#paused || this.#spliced) return;
+      this.#parse(this.#head ?? Buffer.alloc(0));
+      if (!this.#paused) this.#socket.resume();
+    });
   }
 
   end(): void {
@@ -183,15 +193,20 @@ class TcpConnection implements Connection {
   }
 
   readonly #onData = (read: Buffer): void => {
-    this.#rest = this.#head === undefined ? read : Buffer.concat([this.#head, read]);
+    this.#parse(this.#head === undefined ? read : Buffer.concat([this.#head, read]));
+  };
+
+  /** Hands frames over until there is none, or the handler wants no more. */
+  #parse(read: Buffer): void {
+    this.#rest = read;
     this.#head = undefined;
-    while (this.#rest !== undefined && this.#rest.length > 0 && !this.#socket.destroyed) {
-      if (!this.#take(this.#rest)) break;
+    while (this.#rest !== undefined && this.#rest.length > 0) {
+      if (this.#paused || this.#socket.destroyed || !this.#take(this.#rest)) break;
     }
     if (this.#spliced) return;
     if (this.#rest !== undefined && this.#rest.length > 0) this.#head = this.#rest;
     this.#rest = undefined;
-  };
+  }
 
   /** Takes one length or frame, or as much of it as there is. False: less than a length is left. */
   #take(rest: Buffer): boolean {

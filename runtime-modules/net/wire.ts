@@ -16,7 +16,7 @@ import {
   variants,
 } from '../../wit/messagepack-shapes.ts';
 import { addressText } from '../../wit/net-api.ts';
-import type { Address, Capability, KernelMessage } from '../../wit/types.ts';
+import type { Capability, KernelMessage } from '../../wit/types.ts';
 
 export interface WireOptions {
   /** Byte vectors as `bin` instead of lists of integers. */
@@ -133,7 +133,7 @@ export function decodeMessage(encoded: Uint8Array): KernelMessage | undefined {
     id: read.id,
     source: read.source,
     target: read.target,
-    rsvp: read.rsvp as Address | undefined,
+    rsvp: read.rsvp,
     message:
       kind === 'Request'
         ? { kind: 'request', request: { ...shared, expectsResponse: value.expects_response } }

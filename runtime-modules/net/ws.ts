@@ -96,7 +96,9 @@ class WsConnection implements Connection {
   lengthNext = false;
   readonly #socket: WebSocket;
   #handler: ConnectionHandler | undefined;
-  #early: Buffer[] = [];
+  /** Come before there was a handler, or while paused. */
+  readonly #early: Buffer[] = [];
+  #paused = false;
   #reason = 'closed by the peer';
   #over = false;
   #onPassed: (() => void) | undefined;
@@ -124,9 +126,8 @@ class WsConnection implements Connection {
     this.#handler = handler;
     if (!first) return;
     queueMicrotask(() => {
-      this.#early.splice(0).forEach((frame) => this.#handler?.onFrame(frame));
+      if (!this.#paused) this.#flush();
       if (this.#over) this.#handler?.onEnd(this.#reason);
-      else this.resume();
     });
   }
 
@@ -141,11 +142,14 @@ class WsConnection implements Connection {
   }
 
   pause(): void {
+    this.#paused = true;
     this.#socket.pause();
   }
 
   resume(): void {
-    this.#socket.resume();
+    this.#paused = false;
+    if (this.#early.length === 0) this.#socket.resume();
+    else queueMicrotask(() => this.#flush());
   }
 
   end(): void {
@@ -191,10 +195,20 @@ class WsConnection implements Connection {
     if (!isBinary) {
       this.#reason = 'sent text';
       this.#socket.terminate();
-    } else if (this.#handler === undefined) {
+    } else if (this.#handler === undefined || this.#paused || this.#early.length > 0) {
+      // Several may have come in one read.
       this.#early.push(data);
-      this.pause();
+      this.#socket.pause();
     } else this.#handler.onFrame(data);
+  }
+
+  /** What came too early, until the handler wants no more. */
+  #flush(): void {
+    while (!this.#paused && this.#early.length > 0) {
+      const frame = this.#early.shift();
+      if (frame !== undefined) this.#handler?.onFrame(frame);
+    }
+    if (!this.#paused) this.#socket.resume();
   }
 }
 
