@@ -101,18 +101,37 @@ describe('the command line (runtime-modules.md §13.1)', () => {
   test('M235 flags of later parts are accepted, checked, and said to have no effect', () => {
     const lines = flags(
       'h',
-      '--ws-port',
-      '9000',
+      '--fakechain-port',
+      '8545',
       '--password',
       'x',
       '--rpc',
       'wss://x',
     ).withoutEffect;
     expect(lines).toHaveLength(3);
-    expect(lines[0]).toMatch(/^--ws-port has no effect: networking is not part/);
+    expect(lines[0]).toMatch(/has no effect: the chain client is not part/);
+  });
+
+  test('flags of networking; start finds other development nodes by itself', () => {
+    expect(
+      flags('h', '--tcp-port', '0', '--max-peers', '7', '--wire', 'reference').network,
+    ).toEqual({
+      wsPort: undefined,
+      tcpPort: 0,
+      maxPeers: 7,
+      maxPassthroughs: undefined,
+      wire: 'reference',
+      developmentFolder: undefined,
+    });
+    expect(flags('start').network.developmentFolder).toMatch(/\.hyperloom.network$/);
+    const named = flags('h', '--fake-node-name', 'a.dev', '--dev-network', '/tmp/n').network;
+    expect(named.developmentFolder).toBe('/tmp/n');
   });
 
   test.each([
+    [['h', '--wire', 'other'], '--wire must be'],
+    [['h', '--dev-network', 'x'], '--dev-network is for development nodes'],
+    [['h', '--max-peers', '0'], '--max-peers'],
     [['h', '--nonsense'], '--nonsense'],
     [['h', '--harts', 'x'], '--harts must be a whole number from 1 to 64'],
     [['h', '--harts', '0'], '--harts'],

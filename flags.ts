@@ -11,6 +11,7 @@ import {
 import type { ProcessId, Result } from './wit/types.ts';
 
 const DEVELOPMENT_HOME = join('.hyperloom', 'dev');
+const DEVELOPMENT_NETWORK = join('.hyperloom', 'network');
 
 /** What the command line asked for, checked. */
 export interface Flags {
@@ -21,6 +22,7 @@ export interface Flags {
   readonly development: boolean;
   readonly fresh: boolean;
   readonly web: WebFlags;
+  readonly network: NetworkFlags;
   /** What processes reach beside the public internet. */
   readonly httpClientAllow: readonly HostPattern[];
   readonly harts: number | undefined;
@@ -45,6 +47,16 @@ export interface WebFlags {
   readonly trustedProxies: readonly string[];
   readonly metricsPort: number | undefined;
   readonly channelsMax: number | undefined;
+}
+
+/** Of networking. */
+export interface NetworkFlags {
+  readonly wsPort: number | undefined;
+  readonly tcpPort: number | undefined;
+  readonly maxPeers: number | undefined;
+  readonly maxPassthroughs: number | undefined;
+  readonly wire: 'reference' | 'hl/1' | undefined;
+  readonly developmentFolder: string | undefined;
 }
 
 export type Command =
@@ -128,11 +140,33 @@ const OPTIONS = {
     value: 'HOSTS',
     help: 'private hosts that processes may reach, such as db.lan,10.0.0.0/8 (docs/http-client.md)',
   },
-  'ws-port': { type: 'string', value: 'PORT', help: 'peers over WebSocket', later: 'networking' },
-  'tcp-port': { type: 'string', value: 'PORT', help: 'peers over TCP', later: 'networking' },
-  'max-peers': { type: 'string', value: 'N', help: 'connections to peers', later: 'networking' },
-  'max-passthroughs': { type: 'string', value: 'N', help: 'relayed pairs', later: 'networking' },
-  'reveal-ip': { type: 'boolean', help: 'direct node', later: 'networking' },
+  'ws-port': {
+    type: 'string',
+    value: 'PORT',
+    help: 'peers over WebSocket (default the first free from 9000; 0: none)',
+  },
+  'tcp-port': {
+    type: 'string',
+    value: 'PORT',
+    help: 'peers over TCP (default the first free from 10000; 0: none)',
+  },
+  'max-peers': { type: 'string', value: 'N', help: 'nodes connected at a time (default 32)' },
+  'max-passthroughs': {
+    type: 'string',
+    value: 'N',
+    help: 'be a router: pairs of nodes relayed at a time (default 0)',
+  },
+  wire: {
+    type: 'string',
+    value: 'KIND',
+    help: 'reference: offer other nodes nothing beyond the reference protocol (default hl/1)',
+  },
+  'dev-network': {
+    type: 'string',
+    value: 'FOLDER',
+    help: 'development nodes that share this folder find each other (with start: .hyperloom/network)',
+  },
+  'reveal-ip': { type: 'boolean', help: 'accepted; whether a node is direct is said on chain' },
   rpc: { type: 'string', value: 'URL', help: 'RPC provider', later: 'the chain client' },
   'rpc-config': { type: 'string', value: 'FILE', help: 'RPC providers', later: 'the chain client' },
   'fakechain-port': {
@@ -202,6 +236,7 @@ function runFlags(
     development,
     fresh: values.flag('fresh'),
     web: webFlags(values, development, cwd),
+    network: networkFlags(values, development, cwd),
     httpClientAllow: allowedHosts(values),
     harts: values.number('harts', 1, 64),
     verbosity: values.number('verbosity', 0, 255) ?? 0,
@@ -213,9 +248,7 @@ function runFlags(
     softUlimit: values.number('soft-ulimit', 41, 10_000_000),
     withoutEffect: values.later(),
   };
-  for (const name of ['ws-port', 'tcp-port', 'fakechain-port'] as const)
-    values.number(name, 0, 65_535);
-  for (const name of ['max-peers', 'max-passthroughs'] as const) values.number(name, 0, 1_000_000);
+  values.number('fakechain-port', 0, 65_535);
   if (values.text('rpc') !== undefined && values.text('rpc-config') !== undefined) {
     return refuse('--rpc and --rpc-config exclude each other; leave one out.');
   }
@@ -252,6 +285,27 @@ function webFlags(values: Values, development: boolean, cwd: string): WebFlags {
     trustedProxies: proxies === undefined ? [] : proxies.split(',').map((each) => each.trim()),
     metricsPort: values.number('metrics-port', 0, 65_535),
     channelsMax: values.number('max-channels', 1, 65_536),
+  };
+}
+
+function networkFlags(values: Values, development: boolean, cwd: string): NetworkFlags {
+  const wire = values.text('wire');
+  if (wire !== undefined && wire !== 'reference' && wire !== 'hl/1') {
+    values.error ??= `--wire must be reference or hl/1, not "${wire}".`;
+  }
+  const given = values.text('dev-network');
+  if (given !== undefined && !development && values.text('fake-node-name') === undefined) {
+    values.error ??=
+      '--dev-network is for development nodes: it goes with start or --fake-node-name.';
+  }
+  const folder = given ?? (development ? DEVELOPMENT_NETWORK : undefined);
+  return {
+    wsPort: values.number('ws-port', 0, 65_535),
+    tcpPort: values.number('tcp-port', 0, 65_535),
+    maxPeers: values.number('max-peers', 1, 1_000_000),
+    maxPassthroughs: values.number('max-passthroughs', 0, 1_000_000),
+    wire: wire === 'reference' || wire === 'hl/1' ? wire : undefined,
+    developmentFolder: folder === undefined ? undefined : resolve(cwd, folder),
   };
 }
 

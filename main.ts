@@ -17,6 +17,7 @@ export const EXIT = {
   packages: 6,
   // 7 is the launcher's, 8 that of backup and restore.
   web: 9,
+  network: 10,
 } as const;
 
 /** A second signal this soon is the same keypress, seen twice: once directly and once handed on by npm. */

@@ -35,6 +35,7 @@ import {
   type ProcessVerbosity,
 } from './runtime-modules/terminal/index.ts';
 import { type ModulesConfig, registerModules } from './modules.ts';
+import { type NetworkConfig, NetworkError, networkOf } from './network.ts';
 import { figuresOf, type WebConfig, webOf } from './web.ts';
 import { bundledPackages, BundleBuildError } from './processes/bundled.ts';
 
@@ -65,6 +66,8 @@ export interface NodeConfig extends ModulesConfig {
   readonly simulation?: boolean;
   /** The web server's port and what goes with it; without it processes may bind paths, and nobody can ask for them. */
   readonly web?: WebConfig | undefined;
+  /** Ports for other nodes and what goes with them; without it none is opened. */
+  readonly network?: NetworkConfig | undefined;
 }
 
 export interface Node extends AsyncDisposable {
@@ -83,7 +86,14 @@ export interface Node extends AsyncDisposable {
 }
 
 /** Why a node could not start, as an exit code's name (docs/operating.md). */
-export type ExitReason = 'homeInUse' | 'homeUnusable' | 'noIdentity' | 'packages' | 'web' | 'bug';
+export type ExitReason =
+  | 'homeInUse'
+  | 'homeUnusable'
+  | 'noIdentity'
+  | 'packages'
+  | 'web'
+  | 'network'
+  | 'bug';
 
 export function exitReasonOf(error: unknown): ExitReason {
   if (error instanceof HomeError) return error.code === 'in-use' ? 'homeInUse' : 'homeUnusable';
@@ -91,6 +101,7 @@ export function exitReasonOf(error: unknown): ExitReason {
   if (error instanceof IdentityError) return 'noIdentity';
   if (error instanceof BundleBuildError) return 'packages';
   if (error instanceof ListenError) return 'web';
+  if (error instanceof NetworkError) return 'network';
   return 'bug';
 }
 
@@ -100,7 +111,7 @@ export function version(): string {
 }
 
 /**
- * Boots a node. Rejects with HomeError, IdentityError, StoreError, ListenError or BundleBuildError when it cannot; everything taken is
+ * Boots a node. Rejects with HomeError, IdentityError, StoreError, ListenError, NetworkError or BundleBuildError when it cannot; everything taken is
  * then given back.
  */
 export async function bootNode(config: NodeConfig): Promise<Node> {
@@ -160,10 +171,23 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
     figures: () => figuresOf(running.usage().values()),
   });
   const participants = registerModules(kernel, { store, home, config, accounts, web });
+  const network = parts.use(
+    networkOf(config.network, {
+      identity,
+      development: isDevelopment(config),
+      clock: systemClock,
+      kernel,
+    }),
+  );
+  kernel.registerModule(network.module);
+  kernel.setNet(network.module.transport);
+  network.module.start();
   // Before the processes are ended: requests under way get their answers.
   parts.defer(() => web.module.drain());
   const listening = config.web === undefined ? undefined : await web.module.listen();
   await bootProcesses(kernel, { home, config, bundled, tell: (text) => say(terminal, text) });
+  // Once there are processes to talk to.
+  const peersAt = await network.listen();
   const control = await serveControl(
     home.path,
     new Staging({ home: home.path, copyKernel: (into) => store.copyTo(into), participants }),
@@ -175,6 +199,7 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   say(terminal, `${identity.name} is up after ${tookMs} ms${at}. Type help, or Ctrl-C to end.`);
   if (listening?.metricsUrl !== undefined)
     say(terminal, `metrics: ${listening.metricsUrl}/metrics`);
+  if (peersAt.length > 0) say(terminal, `other nodes reach it at ${peersAt.join(', ')}`);
   terminal.start();
   return new RunningNode({
     kernel,

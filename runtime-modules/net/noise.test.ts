@@ -1,5 +1,6 @@
 /** The Noise handshake against the vectors of networking.md §18.3 and the public ones of the pattern, and against an oracle. */
 import { createPrivateKey } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { x25519 } from '@noble/curves/ed25519.js';
 import { blake2s } from '@noble/hashes/blake2.js';
 import { hkdf } from '@noble/hashes/hkdf.js';
@@ -33,6 +34,46 @@ test('F25 key pairs are those of an independent implementation', () => {
   ] as const)
     expect(pair.publicBytes.toHex()).toBe(x25519.getPublicKey(hex(seed.repeat(32))).toHex());
 });
+
+interface PublicVector {
+  readonly init_prologue: string;
+  readonly init_static: string;
+  readonly init_ephemeral: string;
+  readonly resp_static: string;
+  readonly resp_ephemeral: string;
+  readonly messages: readonly { readonly payload: string; readonly ciphertext: string }[];
+}
+const published = JSON.parse(
+  readFileSync(new URL('../../test/vectors/net/noise-xx.json', import.meta.url), 'utf8'),
+) as PublicVector[];
+
+test.each(published)(
+  'N5 the published vector with prologue $init_prologue, both roles',
+  (vector) => {
+    const prologue = hex(vector.init_prologue);
+    const a = new NoiseXX('initiator', {
+      s: pairOf(vector.init_static),
+      e: pairOf(vector.init_ephemeral),
+      prologue,
+    });
+    const b = new NoiseXX('responder', {
+      s: pairOf(vector.resp_static),
+      e: pairOf(vector.resp_ephemeral),
+      prologue,
+    });
+    for (const [index, { payload, ciphertext }] of vector.messages.slice(0, 3).entries()) {
+      const [from, to] = index % 2 === 0 ? [a, b] : [b, a];
+      expect(Buffer.from(from.write(hex(payload))).toString('hex')).toBe(ciphertext);
+      expect(Buffer.from(to.read(hex(ciphertext))!).toString('hex')).toBe(payload);
+    }
+    const [left, right] = [a.split(), b.split()];
+    for (const [index, { payload, ciphertext }] of vector.messages.slice(3).entries()) {
+      const [from, to] = index % 2 === 0 ? [right, left] : [left, right];
+      expect(from.send.seal(hex(payload)).toString('hex')).toBe(ciphertext);
+      expect(to.receive.open(hex(ciphertext))?.toString('hex')).toBe(payload);
+    }
+  },
+);
 
 test('N5 messages, payloads and both ciphers agree, and a hash of an independent implementation agrees too', () => {
   const a = new NoiseXX('initiator', INITIATOR);

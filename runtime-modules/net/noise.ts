@@ -112,15 +112,20 @@ export class NoiseXX {
   readonly #initiator: boolean;
   readonly #static: KeyPair;
   readonly #ephemeral: KeyPair;
-  readonly #symmetric = new SymmetricState();
+  readonly #symmetric: SymmetricState;
   #remoteEphemeral: Uint8Array = NONE;
   #remoteStatic: Uint8Array = NONE;
   #turn = 0;
 
-  constructor(role: 'initiator' | 'responder', keys: { readonly s: KeyPair; readonly e: KeyPair }) {
+  /** `prologue`: empty between nodes (§3); the public vectors of the pattern have one. */
+  constructor(
+    role: 'initiator' | 'responder',
+    keys: { readonly s: KeyPair; readonly e: KeyPair; readonly prologue?: Uint8Array },
+  ) {
     this.#initiator = role === 'initiator';
     this.#static = keys.s;
     this.#ephemeral = keys.e;
+    this.#symmetric = new SymmetricState(keys.prologue ?? NONE);
   }
 
   /** The other side's static public key, 32 bytes once it was read. */
@@ -202,10 +207,10 @@ class SymmetricState {
   #hash: Uint8Array;
   #cipher: CipherState | undefined;
 
-  constructor() {
-    // A name longer than a hash is hashed; then the empty prologue is.
+  constructor(prologue: Uint8Array) {
+    // A name longer than a hash is hashed.
     this.#chaining = hash(Buffer.from(PROTOCOL));
-    this.#hash = hash(this.#chaining);
+    this.#hash = hash(this.#chaining, prologue);
   }
 
   mixHash(bytes: Uint8Array): void {

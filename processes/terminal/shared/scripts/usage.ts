@@ -14,6 +14,9 @@ const USAGE: Readonly<Record<string, readonly [args: string, what: string]>> = {
     "<address> '<body>' [-a <seconds>]",
     'send a message; with -a wait for the answer and print it',
   ],
+  'net-diagnostics': ['', 'connections, relays and refusals of the network'],
+  peer: ['<node>', 'how a node is reached, and its key'],
+  peers: ['', 'the nodes this one talks to'],
   ps: ['', 'processes with their CPU, memory and messages'],
   top: ['[<process id>] [-c]', 'processes as the kernel keeps them; -c: with capabilities'],
 };
