@@ -23,6 +23,7 @@ import type { Session } from './handshake.ts';
 import {
   CLOSING_MS_MAX,
   CONNECTION_MS_MAX,
+  HANDSHAKE_MS_MAX,
   MESSAGE_MS_MAX,
   MUX_OPEN_BYTES_MAX,
   MUX_OPEN_MAX,
@@ -86,6 +87,11 @@ export class Link {
   #paused = false;
   #held = false;
   #closingMs = 0;
+  /**
+   * Whether the other side has taken us. A responder may refuse after our last word, and what was sent by then would be lost; between
+   * hyperloom nodes it says so, with the reference we cannot know.
+   */
+  #accepted: boolean;
   /** Messages sent and received as a whole. */
   sent = 0;
   received = 0;
@@ -105,6 +111,7 @@ export class Link {
     this.#openedMs = needs.clock.nowMs();
     this.#sentMs = this.#openedMs;
     this.#receivedMs = this.#openedMs;
+    this.#accepted = role === 'responder' || this.#framing !== 'mux';
     connection.lengthNext = this.#framing === 'clear';
     connection.attach({
       onFrame: (frame) => this.#frame(frame),
@@ -112,6 +119,7 @@ export class Link {
       onDrain: () => this.pump(),
       onEnd: (reason) => this.#dead(reason),
     });
+    if (role === 'responder') this.#say(PONG);
     this.#arm();
   }
 
@@ -179,7 +187,7 @@ export class Link {
   /** A message that may begin. It goes before the parts of those under way: a short one waits for what the socket holds, no more. */
   #begin(): Active | undefined {
     const mux = this.#framing === 'mux';
-    if (this.#state !== 'open' || !this.#needs.sends()) return undefined;
+    if (this.#state !== 'open' || !this.#accepted || !this.#needs.sends()) return undefined;
     if (this.#active.length >= (mux ? MUX_OPEN_MAX : 1)) return undefined;
     const { outbox } = this.#needs;
     const fits = ({ bytes }: Entry): boolean =>
@@ -246,6 +254,10 @@ export class Link {
     this.#receivedMs = this.#needs.clock.nowMs();
     this.#probedMs = undefined;
     this.#held = false;
+    if (!this.#accepted) {
+      this.#accepted = true;
+      this.pump();
+    }
     if (this.#framing === 'mux' && plain.length >= 4 && plain.readUInt32BE(0) === SIGNAL_NUMBER)
       return this.#signal(plain[4]);
     const assembled = this.#assembler.chunk(plain);
@@ -295,6 +307,8 @@ export class Link {
       if (nowMs - this.#closingMs >= CLOSING_MS_MAX) return this.#dead('closed by us');
       return this.pump();
     }
+    if (!this.#accepted && nowMs - this.#openedMs >= HANDSHAKE_MS_MAX)
+      return this.#dead('never took us');
     if (nowMs - this.#openedMs >= CONNECTION_MS_MAX) return this.close();
     if (this.#begunMs !== undefined && nowMs - this.#begunMs >= MESSAGE_MS_MAX)
       return this.#dead('message not finished in time');

@@ -193,8 +193,17 @@ export class Peer {
     if (this.#closed) return;
     if (this.isConnected) return this.#work();
     if (this.#fruitless >= FRUITLESS_MAX) return this.#giveUp();
-    if (this.#outbox.waiting > 0) return this.#work();
-    this.#leave();
+    if (this.#outbox.waiting === 0) return this.#leave();
+    if (this.#fruitless === 0) return this.#work();
+    // It may not have heard of us yet.
+    this.#dialling = true;
+    this.#needs.clock.schedule(
+      () => {
+        this.#dialling = false;
+        if (!this.#closed) this.#work();
+      },
+      BACKOFF_MS_MIN * 2 ** this.#fruitless,
+    );
   }
 
   /** Everything that waits ends as `offline`. */
