@@ -162,8 +162,12 @@ class Net implements NetModule {
       this.net.refusals.note('update from another node');
       return ignored;
     }
-    if (action?.kind === 'ConnectionRequest' && source.process === NET)
-      return { ok: true, value: { kind: 'meet', router: source.node, requester: action.value } };
+    if (action?.kind === 'ConnectionRequest') {
+      if (source.process === NET)
+        return { ok: true, value: { kind: 'meet', router: source.node, requester: action.value } };
+      this.net.refusals.note('connection request that is not for us');
+      return ignored;
+    }
     if (!this.#hellos.admit(source.node, this.#needs.clock.nowMs())) {
       this.net.refusals.note('too many hellos');
       return ignored;

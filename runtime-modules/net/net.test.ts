@@ -1,6 +1,6 @@
 /** Nodes that talk to each other over real sockets of this machine (networking.md §7, §10, §11). */
 import { afterEach, expect, test } from 'vitest';
-import { acquainted, NetNode, type NetNodeOptions } from './testing.ts';
+import { acquainted, NetNode, type NetNodeOptions } from './testing/nodes.ts';
 
 const open: NetNode[] = [];
 afterEach(async () => {

@@ -1,6 +1,6 @@
 /**
  * What carries frames between two nodes, before anybody knows who they are (networking.md §4): one interface, of which TCP, WebSocket and the
- * in-memory network are implementations that pass one suite (`transport-suite.testing.ts`).
+ * in-memory network are implementations that pass one suite (`testing/transport-suite.ts`).
  */
 import type { Result } from '../../wit/types.ts';
 import type { Ports } from '../../wit/net-api.ts';

@@ -1,18 +1,18 @@
 /** Whole nodes for tests of the network: a kernel whose guests are functions, `net` on it, and names told by hand. */
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
-import { systemClock, type Clock } from '../../kernel/clock.ts';
-import { TestNode } from '../../kernel/testing.ts';
-import { encodeNetAction, type Routing } from '../../wit/net-api.ts';
-import { plainRequest } from '../../wit/message.ts';
-import { processId } from '../../wit/address.ts';
-import type { HnsUpdate } from '../../wit/eth-api.ts';
-import type { Answer, KernelPort, RuntimeModule } from '../../kernel/module.ts';
-import type { KernelMessage, ProcessId } from '../../wit/types.ts';
-import { net, type NetModule, type NetOptions } from './index.ts';
-import { seededRandom } from './memory.ts';
-import { tcpTransport } from './tcp.ts';
-import { portOf, type Transport, type TransportKind } from './transport.ts';
-import { wsTransport } from './ws.ts';
+import { systemClock, type Clock } from '../../../kernel/clock.ts';
+import { TestNode } from '../../../kernel/testing.ts';
+import { encodeNetAction, type Routing } from '../../../wit/net-api.ts';
+import { plainRequest } from '../../../wit/message.ts';
+import { processId } from '../../../wit/address.ts';
+import type { HnsUpdate } from '../../../wit/eth-api.ts';
+import type { Answer, KernelPort, RuntimeModule } from '../../../kernel/module.ts';
+import type { KernelMessage, ProcessId } from '../../../wit/types.ts';
+import { net, type NetModule, type NetOptions } from '../index.ts';
+import { seededRandom } from '../memory.ts';
+import { tcpTransport } from '../tcp.ts';
+import { portOf, type Transport, type TransportKind } from '../transport.ts';
+import { wsTransport } from '../ws.ts';
 
 export const NET = processId('net:distro:sys');
 
