@@ -1,7 +1,9 @@
 /** Who is refused, and why (networking.md §3); connections that never say who they are. */
+import { sign } from 'node:crypto';
 import { expect, test } from 'vitest';
 import {
   ALL_FEATURES,
+  encodePayload,
   type Features,
   InitiatorHandshake,
   REFERENCE,
@@ -9,7 +11,7 @@ import {
   type Signer,
 } from './handshake.ts';
 import { HANDSHAKE_MS_MAX, HANDSHAKES_PER_ADDRESS_MAX } from './limits.ts';
-import { generateKeyPair } from './noise.ts';
+import { generateKeyPair, NoiseXX } from './noise.ts';
 import { publicKeyOf } from './pki.ts';
 import { publicHex, testKey } from './testing/nodes.ts';
 import { RawPeer } from './testing/raw.ts';
@@ -94,17 +96,28 @@ test('N7 N8 a name nobody knows, somebody else, a wrong key, another version, ou
   expect(shake(signer('bob.os'), b).responder).toBe('claims to be us');
 });
 
-test('N7 a signature over another static key proves nothing: what was seen of one connection is of no use in another', () => {
-  const pair = generateKeyPair();
-  const other = generateKeyPair();
-  const a: Signer = { ...signer('alice.os'), keyPair: () => pair };
-  expect(shake(a, signer('bob.os')).responder).toBe('alice.os true true false');
-  // The signature of `pair` in a handshake that uses `other` as its static key.
-  const lent = new Proxy(pair, {
-    get: (target, name) => (name === 'publicBytes' ? other.publicBytes : Reflect.get(target, name)),
-  });
-  const thief: Signer = { ...a, keyPair: () => lent };
-  expect(shake(thief, signer('bob.os')).responder).not.toMatch(/^alice/);
+test('N7 what was signed for another connection, or in another version, proves nothing', () => {
+  const own = generateKeyPair();
+  const of = (version: number, signed: Uint8Array): string => {
+    const noise = new NoiseXX('initiator', { s: own, e: generateKeyPair() });
+    const responder = new ResponderHandshake(signer('bob.os'), keyOf);
+    const two = responder.receive(noise.write());
+    if (!two.ok) throw new Error(two.error);
+    noise.read(two.value.reply!);
+    const payload = {
+      version,
+      name: 'alice.os',
+      signature: sign(null, signed, testKey('alice.os')),
+      proxyRequest: false,
+      offered: REFERENCE,
+    };
+    const end = responder.receive(noise.write(encodePayload(payload)));
+    return end.ok ? end.value.session!.peer : end.error;
+  };
+  expect(of(1, own.publicBytes)).toBe('alice.os');
+  expect(of(1, generateKeyPair().publicBytes)).toBe('signature does not verify');
+  expect(of(0, own.publicBytes)).toBe('other protocol version');
+  expect(of(2, own.publicBytes)).toBe('other protocol version');
 });
 
 test('N10 who connects and says nothing is gone after five seconds, and only so many may wait', async () => {

@@ -44,8 +44,12 @@ export const SWITCH_MS = 1_000;
 
 /** Messages that wait for one peer before their senders do. */
 export const OUTBOX_MESSAGES_MAX = 1_000;
-/** Bytes of bodies and blobs of those messages. One over it may wait alone. */
-export const OUTBOX_BYTES_MAX = 64 * 1024 * 1024;
+/** Bytes of bodies and blobs of those messages: one of the longest, and room for others. */
+export const OUTBOX_BYTES_MAX = 128 * 1024 * 1024;
+/** The same between one pair of processes, so that one pair does not take all of it. One message over it may wait alone. */
+export const LANE_BYTES_MAX = 16 * 1024 * 1024;
+/** Messages of one pair of processes. */
+export const LANE_MESSAGES_MAX = 500;
 /** The same for all peers together. */
 export const OUTBOXES_BYTES_MAX = 256 * 1024 * 1024;
 /** Senders that wait for room with one peer; the message of a further one fails at once. */

@@ -3,7 +3,13 @@
  * not wait for each other; between one pair they do. Full, it makes its senders wait, so that a slow peer slows them and not the node.
  */
 import type { KernelMessage } from '../../wit/types.ts';
-import { OUTBOX_BYTES_MAX, OUTBOX_MESSAGES_MAX, OUTBOXES_BYTES_MAX } from './limits.ts';
+import {
+  LANE_BYTES_MAX,
+  LANE_MESSAGES_MAX,
+  OUTBOX_BYTES_MAX,
+  OUTBOX_MESSAGES_MAX,
+  OUTBOXES_BYTES_MAX,
+} from './limits.ts';
 import { weightOf } from './wire.ts';
 
 export interface Entry {
@@ -11,6 +17,16 @@ export interface Entry {
   readonly lane: string;
   readonly message: KernelMessage;
   readonly bytes: number;
+}
+
+/** Messages between the same two processes have the same lane, and stay in order. */
+export function laneOf({ source, target }: KernelMessage): string {
+  return `${source.process} ${target.process}`;
+}
+
+interface Load {
+  messages: number;
+  bytes: number;
 }
 
 /** Bytes that wait for all peers together. */
@@ -26,6 +42,8 @@ export class OutboxBudget {
 export class Outbox {
   readonly #budget: OutboxBudget;
   readonly #lanes = new Map<string, Entry[]>();
+  /** What waits or is being sent of each lane. */
+  readonly #loads = new Map<string, Load>();
   #sequence = 0;
   #count = 0;
   #bytes = 0;
@@ -49,7 +67,12 @@ export class Outbox {
   hasRoom(message: KernelMessage): boolean {
     if (this.#count === 0) return true;
     const bytes = weightOf(message);
+    const load = this.#loads.get(laneOf(message));
+    const laneHasRoom =
+      load === undefined ||
+      (load.messages < LANE_MESSAGES_MAX && load.bytes + bytes <= LANE_BYTES_MAX);
     return (
+      laneHasRoom &&
       this.#count < OUTBOX_MESSAGES_MAX &&
       this.#bytes + bytes <= OUTBOX_BYTES_MAX &&
       this.#budget.used + bytes <= this.#budget.max
@@ -57,11 +80,17 @@ export class Outbox {
   }
 
   push(message: KernelMessage): void {
-    const lane = `${message.source.process} ${message.target.process}`;
+    const lane = laneOf(message);
     const bytes = weightOf(message);
     this.#count++;
     this.#bytes += bytes;
     this.#budget.used += bytes;
+    const load = this.#loads.get(lane);
+    if (load === undefined) this.#loads.set(lane, { messages: 1, bytes });
+    else {
+      load.messages++;
+      load.bytes += bytes;
+    }
     this.#insert({ sequence: this.#sequence++, lane, message, bytes }, false);
   }
 
@@ -80,7 +109,13 @@ export class Outbox {
   }
 
   /** It has gone, or been given up. */
-  done({ bytes }: Entry): void {
+  done({ bytes, lane }: Entry): void {
+    const load = this.#loads.get(lane);
+    if (load !== undefined) {
+      load.messages--;
+      load.bytes -= bytes;
+      if (load.messages === 0) this.#loads.delete(lane);
+    }
     this.#count--;
     this.#bytes -= bytes;
     this.#budget.used -= bytes;

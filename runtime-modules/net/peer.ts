@@ -10,7 +10,7 @@ import type { Session } from './handshake.ts';
 import { Inbox } from './inbox.ts';
 import { BACKOFF_MS_MAX, BACKOFF_MS_MIN, SWITCH_MS, WAITING_SENDERS_MAX } from './limits.ts';
 import { Link } from './link.ts';
-import { Outbox, type OutboxBudget } from './outbox.ts';
+import { laneOf, Outbox, type OutboxBudget } from './outbox.ts';
 import type { Connection } from './transport.ts';
 
 /** Links that died without having carried a message, one after another, before what waits is given up. */
@@ -34,6 +34,7 @@ export interface PeerNeeds {
 
 interface WaitingSender {
   readonly message: KernelMessage;
+  readonly lane: string;
   readonly resolve: () => void;
   readonly timer: object;
 }
@@ -85,7 +86,9 @@ export class Peer {
   /** Takes a message. A promise while there is no room: it resolves when there is, or when the message has failed. */
   send(message: KernelMessage): void | Promise<void> {
     this.lastMessageMs = this.#needs.clock.nowMs();
-    if (this.#senders.length === 0 && this.#outbox.hasRoom(message)) {
+    const lane = laneOf(message);
+    const behind = this.#senders.some((sender) => sender.lane === lane);
+    if (!behind && this.#outbox.hasRoom(message)) {
       this.#outbox.push(message);
       return this.#work();
     }
@@ -97,7 +100,7 @@ export class Peer {
         this.#needs.failed(message, 'timeout');
         resolve();
       }, SUSPENDED_SENDER_S * 1_000);
-      const sender = { message, resolve, timer };
+      const sender = { message, lane, resolve, timer };
       this.#senders.push(sender);
     });
   }
@@ -226,11 +229,16 @@ export class Peer {
     else this.#needs.clock.schedule(() => this.#leave(), leftMs);
   }
 
+  /** Those for whom there is room now, each lane in its order. */
   #admit(): void {
-    for (;;) {
-      const [sender] = this.#senders;
-      if (sender === undefined || !this.#outbox.hasRoom(sender.message)) return;
-      this.#senders.shift();
+    if (this.#senders.length === 0) return;
+    const stuck = new Set<string>();
+    for (const sender of this.#senders.splice(0)) {
+      if (stuck.has(sender.lane) || !this.#outbox.hasRoom(sender.message)) {
+        stuck.add(sender.lane);
+        this.#senders.push(sender);
+        continue;
+      }
       this.#needs.clock.cancel(sender.timer);
       this.#outbox.push(sender.message);
       sender.resolve();

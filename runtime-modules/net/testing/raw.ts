@@ -57,8 +57,17 @@ export class RawPeer {
     this.#onFrame = (unit) => {
       const step = handshake.receive(unit);
       if (!step.ok) throw new Error(step.error);
-      this.#onFrame = (frame) => void this.frames.push(frame);
+      const next = (): void => {
+        // What it is told fits into one chunk.
+        this.connection.lengthNext =
+          this.session?.features.mux === false && this.connection.lengths === 'clear';
+      };
+      this.#onFrame = (frame) => {
+        this.frames.push(frame);
+        next();
+      };
       this.session = step.value.session;
+      next();
       if (step.value.reply !== undefined) this.connection.send([step.value.reply]);
     };
     this.connection.send([handshake.start()]);
