@@ -192,7 +192,7 @@ describe('other nodes', () => {
     const node = new TestNode();
     const seen: string[][] = [];
     await node.start(A, collector(seen), { holds: [node.network()] });
-    node.kernel.inject(remoteRequest(`bob.os@${B}`, at(A), { capabilities }, { signatures }));
+    void node.kernel.inject(remoteRequest(`bob.os@${B}`, at(A), { capabilities }, { signatures }));
     await settle();
     return seen[0] ?? ['nothing came'];
   }
@@ -236,7 +236,7 @@ describe('other nodes', () => {
     );
     const capabilities = [cap(`bob.os@${B}`, '1')];
     const signatures = [new Uint8Array(64)];
-    node.kernel.inject(remoteRequest(`bob.os@${B}`, at(A), { capabilities }, { signatures }));
+    void node.kernel.inject(remoteRequest(`bob.os@${B}`, at(A), { capabilities }, { signatures }));
     await settle();
     expect(keys).toEqual(['issuer', 'params']);
   });

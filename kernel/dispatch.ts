@@ -197,7 +197,7 @@ export class Dispatcher {
     const part = content.kind === 'request' ? content.request : content.response;
     if (part.capabilities.length === 0) return this.net.send(message);
     const signatures = part.capabilities.map((capability) => this.#signer.sign(capability));
-    this.net.send({ ...message, signatures });
+    return this.net.send({ ...message, signatures });
   }
 
   #gaveUp(target: Party, source: Party | undefined, message: KernelMessage): void {

@@ -21,7 +21,7 @@ async function routedWorld(
     ...ROUTED.map((name) => ({ name, routers: names, ...wire })),
   );
   await world.clock.advance(5_000);
-  return { alice: made.at(-2)!, bob: made.at(-1)!, routers: made.slice(0, -2) };
+  return { alice: made[made.length - 2]!, bob: made[made.length - 1]!, routers: made.slice(0, -2) };
 }
 
 test.each([

@@ -99,10 +99,7 @@ test('a TCP stream cut at any byte is put together again', async () => {
     });
   });
   const socket = connect({ port: listener.port, host: '127.0.0.1', noDelay: true });
-  const stream = Buffer.from(
-    '00000007' + '0003616263' + '00000001' + '0000' + '00000002' + '000164',
-    'hex',
-  );
+  const stream = Buffer.from('00000007000361626300000001000000000002000164', 'hex');
   for (const byte of stream) {
     socket.write(Buffer.of(byte));
     await new Promise(setImmediate);

@@ -4,6 +4,7 @@ import { chains } from './chain.ts';
 import { densities } from './density.ts';
 import { fuels } from './fuel.ts';
 import { harts } from './harts.ts';
+import { nets } from './net.ts';
 import { preempts } from './preempt.ts';
 import { roundtrips } from './roundtrip.ts';
 import type { Bench } from './row.ts';
@@ -22,4 +23,5 @@ export const benches: readonly Bench[] = [
   ...storage,
   ...vfsFiles,
   ...chains,
+  ...nets,
 ];

@@ -23,6 +23,14 @@ async function start(name: string, ...flags: readonly string[]): Promise<Running
   return node;
 }
 
+/** It may take a second until a node has heard of another one. */
+async function hears(node: RunningNode, other: string): Promise<void> {
+  for (;;) {
+    const [shown] = await node.type(`peer ${other}`, /127\.0\.0\.1, tcp|no node called/);
+    if (shown.startsWith('127')) return;
+  }
+}
+
 test(
   'N49 two development nodes exchange hi and ack, chat, and notice that one is gone and back',
   async () => {
@@ -30,16 +38,24 @@ test(
     {
       await using bob = await start('bob.dev', '--wire', 'reference');
       await alice.until(/other nodes reach it at tcp 127\.0\.0\.1 \d+, ws/);
+      await hears(bob, 'alice.dev');
+      await hears(alice, 'bob.dev');
       await bob.type('hi alice.dev hello', /response from alice\.dev: ack/);
       await alice.until(/bob\.dev: hello/);
       await alice.type('hi bob.dev hello', /response from bob\.dev: ack/);
       await alice.type('peers', /bob\.dev +127\.0\.0\.1, tcp \d+, ws \d+ +[0-9a-f]{64}/);
+      await alice.type('send:chat:sys bob.dev "hello, bob"', /sent to bob\.dev/);
+      await bob.until(/alice\.dev: .*hello, bob/);
+      await bob.type('send:chat:sys alice.dev well', /sent to alice\.dev/);
+      await alice.until(/bob\.dev: well/);
       await alice.type('net-diagnostics', /we have connections with 1 peers \(32 max\):/);
       expect((await bob.end('SIGTERM')).code).toBe(0);
     }
     expect(await readdir(join(folder, 'network'))).toEqual(['alice.dev.json']);
     await alice.type('hi bob.dev hello', /bob\.dev is offline or does not exist/);
+    await alice.type('send:chat:sys bob.dev lost', /bob\.dev could not be reached \(offline\)/);
     await using again = await start('bob.dev');
+    await hears(again, 'alice.dev');
     await again.type('hi alice.dev back', /response from alice\.dev: ack/);
     await alice.type('hi our me', /alice\.dev: me[^]*response from our: ack/);
   },
