@@ -1,5 +1,5 @@
 /** Nodes on a network in memory, whose time a test tells to pass. */
-import { FakeClock } from '../../../kernel/testing.ts';
+import { SimulatedClock } from './simulated-clock.ts';
 import { MemoryNetwork, type MemoryNetworkOptions } from '../memory.ts';
 import type { Transport } from '../transport.ts';
 import { NetNode, type NetNodeOptions } from './nodes.ts';
@@ -7,7 +7,7 @@ import { NetNode, type NetNodeOptions } from './nodes.ts';
 export type WorldNode = Omit<NetNodeOptions, 'clock' | 'transports' | 'ip'>;
 
 export class World implements AsyncDisposable {
-  readonly clock = new FakeClock();
+  readonly clock = new SimulatedClock();
   readonly network: MemoryNetwork;
   readonly nodes: NetNode[] = [];
 
