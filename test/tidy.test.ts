@@ -38,7 +38,7 @@ const files = [
   'test',
 ]
   .flatMap(sources)
-  .concat('main.ts', 'node.ts', 'flags.ts', 'web.ts', 'charges.ts')
+  .concat('main.ts', 'node.ts', 'flags.ts', 'web.ts', 'network.ts', 'charges.ts')
   .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
 
 interface Import {
