@@ -8,6 +8,8 @@ import type { U64 } from './types.ts';
 const BLOCK_ELEMENTS = 4_096;
 /** Texts up to this are assembled here: field names, which a decoder call would cost more than. */
 const SHORT_TEXT_BYTES = 32;
+/** Texts up to this are written here, while they are ASCII. */
+const NAME_CHARS = 64;
 const SAFE_HIGH_WORD = 2 ** 21;
 
 /** What comes next in a message; `end` when nothing does, or a byte that starts no value. */
@@ -24,6 +26,7 @@ export type MessagePackKind =
   | 'end';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const toUtf8 = new TextEncoder();
 
 /**
  * Reads one value after another. What is asked for and not there makes `failed` true, and all that is returned from then on means
@@ -331,12 +334,9 @@ export class MessagePackWriter {
   }
 
   text(text: string): void {
-    const encoded = new TextEncoder().encode(text);
-    const { length } = encoded;
-    if (length < 32) this.#marker(0xa0 | length);
-    else if (length <= 0xff) this.#sized(0xd9, length, 1);
-    else if (length <= 0xffff) this.#sized(0xda, length, 2);
-    else this.#sized(0xdb, length, 4);
+    if (text.length <= NAME_CHARS && this.#ascii(text)) return;
+    const encoded = toUtf8.encode(text);
+    this.#textHead(encoded.length);
     this.raw(encoded);
   }
 
@@ -372,6 +372,29 @@ export class MessagePackWriter {
     this.#reserve(encoded.length);
     this.#bytes.set(encoded, this.#at);
     this.#at += encoded.length;
+  }
+
+  #textHead(length: number): void {
+    if (length < 32) this.#marker(0xa0 | length);
+    else if (length <= 0xff) this.#sized(0xd9, length, 1);
+    else if (length <= 0xffff) this.#sized(0xda, length, 2);
+    else this.#sized(0xdb, length, 4);
+  }
+
+  /** Names and addresses, without a call of the encoder; false, and nothing is written, when it is needed. */
+  #ascii(text: string): boolean {
+    const start = this.#at;
+    this.#textHead(text.length);
+    this.#reserve(text.length);
+    for (let index = 0; index < text.length; index++) {
+      const code = text.charCodeAt(index);
+      if (code > 0x7f) {
+        this.#at = start;
+        return false;
+      }
+      this.#bytes[this.#at++] = code;
+    }
+    return true;
   }
 
   #marker(byte: number): void {

@@ -25,7 +25,9 @@ export interface WireOptions {
 
 const SIGNATURE_NONE = new Uint8Array();
 /** What a message takes besides its bodies, blobs and texts, roughly: addresses and heads. */
-const OVERHEAD_BYTES = 512;
+const OVERHEAD_BYTES = 320;
+/** What a message weighs beside its bodies and blobs. */
+const MESSAGE_WEIGHT = 1_024;
 
 /** The encoded message. Its context stays here: it never leaves its node (kernel.md §1.3). */
 export function encodeMessage(message: KernelMessage, { bin }: WireOptions): Uint8Array {
@@ -73,16 +75,20 @@ export function encodeMessage(message: KernelMessage, { bin }: WireOptions): Uin
   return writer.finish();
 }
 
-/** Bytes of bodies and blobs, which is what a waiting message holds on to. */
-export function weightOf({ message, blob }: KernelMessage): number {
+/** Bytes of bodies and blobs and a little, which is what a waiting message holds on to. */
+export function weightOf(message: KernelMessage): number {
+  return contentBytes(message) + MESSAGE_WEIGHT;
+}
+
+function contentBytes({ message, blob }: KernelMessage): number {
   const part = message.kind === 'request' ? message.request : message.response;
-  return part.body.length + (blob?.bytes.length ?? 0) + 1_024;
+  return part.body.length + (blob?.bytes.length ?? 0);
 }
 
 function capacityOf(message: KernelMessage, bin: boolean): number {
-  const weight = weightOf(message);
+  const bytes = contentBytes(message);
   // Of random bytes every other one takes two.
-  return OVERHEAD_BYTES + (bin ? weight : weight + (weight >>> 1));
+  return OVERHEAD_BYTES + (bin ? bytes : bytes + (bytes >>> 1));
 }
 
 const capabilityShape = struct({
