@@ -360,11 +360,15 @@ export class MessagePackWriter {
 
   /** A byte vector as `bin`: what the reference reads and does not write. */
   bin(bytes: Uint8Array): void {
-    const { length } = bytes;
+    this.binHead(bytes.length);
+    this.raw(bytes);
+  }
+
+  /** The head of a `bin`; its bytes follow. */
+  binHead(length: number): void {
     if (length <= 0xff) this.#sized(0xc4, length, 1);
     else if (length <= 0xffff) this.#sized(0xc5, length, 2);
     else this.#sized(0xc6, length, 4);
-    this.raw(bytes);
   }
 
   /** Bytes that are MessagePack already. */

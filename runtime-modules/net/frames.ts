@@ -23,8 +23,10 @@ export const HOLD = 3;
 export type Signal = typeof PING | typeof PONG | typeof HOLD;
 
 export interface Chunk {
-  /** At most CHUNK_BYTES_MAX bytes, to be sealed. */
-  readonly plain: Uint8Array;
+  /** At most CHUNK_BYTES_MAX bytes together, to be sealed as one. */
+  readonly plain: readonly Uint8Array[];
+  /** Of `plain`. */
+  readonly bytes: number;
   /** To be sent before it, unsealed; the first chunk of a `clear` message only. */
   readonly clearLength: number | undefined;
 }
@@ -37,41 +39,66 @@ export function signalChunk(signal: Signal): Uint8Array {
   return Uint8Array.of(0xff, 0xff, 0xff, 0xff, signal);
 }
 
-/** One message being cut. */
+/** One message being cut. It is given in pieces, and none is copied: a blob may be long. */
 export class Cutter {
-  readonly #encoded: Uint8Array;
+  readonly length: number;
+  readonly #pieces: readonly Uint8Array[];
   readonly #framing: Framing;
   readonly #number: number;
+  #sent = 0;
+  /** The piece that is next, and where in it. */
+  #piece = 0;
   #at = 0;
 
   /** `number`: of this message on its connection, from 0; `mux` only. */
-  constructor(encoded: Uint8Array, framing: Framing, number = 0) {
-    this.#encoded = encoded;
+  constructor(pieces: readonly Uint8Array[], framing: Framing, number = 0) {
+    this.#pieces = pieces;
     this.#framing = framing;
     this.#number = number;
+    this.length = pieces.reduce((sum, piece) => sum + piece.length, 0);
   }
 
   get done(): boolean {
-    return this.#at === this.#encoded.length;
+    return this.#sent === this.length;
   }
 
   /** The next chunk; not to be asked for when done. */
   next(): Chunk {
-    const first = this.#at === 0;
-    const length = this.#encoded.length;
+    const first = this.#sent === 0;
+    const clear = this.#framing === 'clear';
     const head = [
       ...(this.#framing === 'mux' ? [this.#number] : []),
-      ...(first && this.#framing !== 'clear' ? [length] : []),
+      ...(first && !clear ? [this.length] : []),
     ];
-    const data = this.#encoded.subarray(this.#at, this.#at + CHUNK_BYTES_MAX - 4 * head.length);
-    this.#at += data.length;
-    const clearLength = first && this.#framing === 'clear' ? length : undefined;
-    if (head.length === 0) return { plain: data, clearLength };
-    const plain = Buffer.allocUnsafe(4 * head.length + data.length);
-    for (const [index, value] of head.entries()) plain.writeUInt32BE(value, 4 * index);
-    plain.set(data, 4 * head.length);
-    return { plain, clearLength };
+    const plain = head.length === 0 ? [] : [words(head)];
+    let bytes = 4 * head.length;
+    while (bytes < CHUNK_BYTES_MAX && !this.done) {
+      const part = this.#part(CHUNK_BYTES_MAX - bytes);
+      bytes += part.length;
+      this.#sent += part.length;
+      plain.push(part);
+    }
+    return { plain, bytes, clearLength: first && clear ? this.length : undefined };
   }
+
+  #part(bytesMax: number): Uint8Array {
+    const piece = this.#pieces[this.#piece] ?? NOTHING_LEFT;
+    const part = piece.subarray(this.#at, this.#at + bytesMax);
+    this.#at += part.length;
+    if (this.#at === piece.length) {
+      this.#piece++;
+      this.#at = 0;
+    }
+    return part;
+  }
+}
+
+const NOTHING_LEFT = new Uint8Array();
+
+function words(values: readonly number[]): Uint8Array {
+  const bytes = Buffer.allocUnsafe(4 * values.length);
+  for (const [index, value] of values.entries()) bytes.writeUInt32BE(value, 4 * index);
+  return bytes;
 }
 
 export type FrameRefusal =

@@ -32,7 +32,7 @@ import {
 } from './limits.ts';
 import type { Entry, Outbox } from './outbox.ts';
 import type { Connection } from './transport.ts';
-import { decodeMessage, encodeMessage } from './wire.ts';
+import { decodeMessage, encodePieces } from './wire.ts';
 
 /** Sealed in one turn of the event loop; then others have theirs. */
 const TURN_BYTES = 262_144;
@@ -209,10 +209,10 @@ export class Link {
     let bytes = entry.bytes;
     // Looked at before it is encoded: what cannot fit is not worth the time.
     if (bytes <= max + 1_024) {
-      const encoded = encodeMessage(entry.message, this.session.features);
-      bytes = encoded.length;
+      const pieces = encodePieces(entry.message, this.session.features);
+      const cutter = new Cutter(pieces, this.#framing, this.#numbers);
+      bytes = cutter.length;
       if (bytes <= max) {
-        const cutter = new Cutter(encoded, this.#framing, this.#numbers);
         this.#numbers++;
         return { entry, cutter, bytes };
       }
@@ -223,8 +223,8 @@ export class Link {
   }
 
   #sendChunk(active: Active): number {
-    const { plain, clearLength } = active.cutter.next();
-    this.connection.send(this.session.send.sealParts(plain), clearLength);
+    const { plain, bytes, clearLength } = active.cutter.next();
+    this.connection.send(this.session.send.sealPieces(plain), clearLength);
     this.#sentMs = this.#needs.clock.nowMs();
     if (active.cutter.done) {
       this.#active.splice(this.#active.indexOf(active), 1);
@@ -234,7 +234,7 @@ export class Link {
       this.#needs.outbox.done(active.entry);
       this.#needs.room();
     }
-    return plain.length;
+    return bytes;
   }
 
   #idle(): void {
@@ -290,7 +290,7 @@ export class Link {
 
   #say(signal: Signal): void {
     if (this.#framing !== 'mux' || this.#state === 'dead') return;
-    this.connection.send(this.session.send.sealParts(signalChunk(signal)));
+    this.connection.send(this.session.send.sealPieces([signalChunk(signal)]));
   }
 
   #arm(): void {

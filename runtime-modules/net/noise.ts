@@ -55,19 +55,26 @@ export class CipherState {
     return this.#count;
   }
 
-  /** The ciphertext and its tag, as two pieces so that nothing large is copied. @throws when the nonces are used up: a bug */
-  sealParts(plain: Uint8Array, data: Uint8Array = NONE): readonly [Buffer, Buffer] {
+  /**
+   * Pieces sealed as one message: their ciphertext and the tag, in pieces too, so that nothing long is copied.
+   * @throws Error when the nonces are used up: a bug
+   */
+  sealPieces(pieces: readonly Uint8Array[], data: Uint8Array = NONE): Buffer[] {
     const cipher = createCipheriv('chacha20-poly1305', this.#key, this.#next(), {
       authTagLength: TAG_BYTES,
     });
-    if (data.length > 0) cipher.setAAD(data, { plaintextLength: plain.length });
-    const sealed = cipher.update(plain);
+    if (data.length > 0) {
+      const plaintextLength = pieces.reduce((sum, piece) => sum + piece.length, 0);
+      cipher.setAAD(data, { plaintextLength });
+    }
+    const sealed = pieces.map((piece) => cipher.update(piece));
     cipher.final();
-    return [sealed, cipher.getAuthTag()];
+    sealed.push(cipher.getAuthTag());
+    return sealed;
   }
 
   seal(plain: Uint8Array, data: Uint8Array = NONE): Buffer {
-    return Buffer.concat(this.sealParts(plain, data));
+    return Buffer.concat(this.sealPieces([plain], data));
   }
 
   /** The plaintext, or undefined when it was not sealed so: then this state is of no further use. */

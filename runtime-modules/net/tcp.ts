@@ -67,6 +67,25 @@ async function listen(at: NetAddress, accept: (connection: Connection) => void):
   };
 }
 
+/** Buffers for frames that come in parts; used again, since a frame is its handler's only while it is told of it. */
+class FrameBuffers {
+  readonly #free: Buffer[] = [];
+
+  take(bytes: number): Buffer {
+    if (bytes < POOLED_BYTES_MIN) return Buffer.allocUnsafe(bytes);
+    return (this.#free.pop() ?? Buffer.allocUnsafeSlow(FRAME_BYTES_MAX)).subarray(0, bytes);
+  }
+
+  giveBack(frame: Buffer): void {
+    if (frame.buffer.byteLength !== FRAME_BYTES_MAX || this.#free.length >= POOLED_MAX) return;
+    this.#free.push(Buffer.from(frame.buffer));
+  }
+}
+
+const POOLED_BYTES_MIN = 8_192;
+const POOLED_MAX = 32;
+const buffers = new FrameBuffers();
+
 class TcpConnection implements Connection {
   readonly kind = 'tcp';
   readonly lengths = 'clear';
@@ -215,7 +234,11 @@ class TcpConnection implements Connection {
       this.#frame.set(part, this.#filled);
       this.#filled += part.length;
       this.#rest = rest.subarray(part.length);
-      if (this.#filled === this.#frame.length) this.#whole(this.#frame);
+      if (this.#filled === this.#frame.length) {
+        const frame = this.#frame;
+        this.#whole(frame);
+        buffers.giveBack(frame);
+      }
       return true;
     }
     if (rest.length < (this.lengthNext ? LENGTH_BYTES.clear : LENGTH_BYTES.frame)) return false;
@@ -231,7 +254,7 @@ class TcpConnection implements Connection {
       this.#rest = rest.subarray(start + bytes);
       this.#whole(rest.subarray(start, start + bytes));
     } else {
-      this.#frame = Buffer.allocUnsafe(Math.min(bytes, FRAME_BYTES_MAX));
+      this.#frame = buffers.take(bytes);
       this.#filled = 0;
       this.#rest = rest.subarray(start);
     }

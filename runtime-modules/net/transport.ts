@@ -19,7 +19,7 @@ export interface NetAddress {
 export type DialRefusal = string;
 
 export interface ConnectionHandler {
-  /** A handshake unit or a sealed chunk. */
+  /** A handshake unit or a sealed chunk. The bytes are the handler's during the call only. */
   onFrame(frame: Uint8Array): void;
   /** A length that stands before a message, where `lengthNext` asked for it. */
   onLength(length: number): void;

@@ -23,15 +23,28 @@ export interface WireOptions {
   readonly bin: boolean;
 }
 
-const SIGNATURE_NONE = new Uint8Array();
+const NOTHING = new Uint8Array();
+/** A blob longer than this is not copied into its message. */
+const COPIED_BYTES_MAX = 16_384;
 /** What a message takes besides its bodies, blobs and texts, roughly: addresses and heads. */
 const OVERHEAD_BYTES = 320;
 /** What a message weighs beside its bodies and blobs. */
 const MESSAGE_WEIGHT = 1_024;
 
-/** The encoded message. Its context stays here: it never leaves its node (kernel.md §1.3). */
-export function encodeMessage(message: KernelMessage, { bin }: WireOptions): Uint8Array {
-  const writer = new MessagePackWriter(capacityOf(message, bin));
+/** The encoded message. */
+export function encodeMessage(message: KernelMessage, options: WireOptions): Uint8Array {
+  const [only, ...more] = encodePieces(message, options);
+  return only !== undefined && more.length === 0 ? only : Buffer.concat([only ?? NOTHING, ...more]);
+}
+
+/**
+ * The encoded message in pieces, a long blob as itself: it must not change until they are sent. The context stays here: it never leaves
+ * its node (kernel.md §1.3).
+ */
+export function encodePieces(message: KernelMessage, { bin }: WireOptions): Uint8Array[] {
+  const { blob } = message;
+  const apart = bin && blob !== undefined && blob.bytes.length > COPIED_BYTES_MAX;
+  const writer = new MessagePackWriter(capacityOf(message, { bin, apart }));
   const vector = (value: Uint8Array): void => (bin ? writer.bin(value) : writer.byteVector(value));
   const optionalText = (value: string | undefined): void =>
     value === undefined ? writer.nil() : writer.text(value);
@@ -63,16 +76,18 @@ export function encodeMessage(message: KernelMessage, { bin }: WireOptions): Uin
     writer.list(2);
     writer.text(formatAddress(issuer));
     writer.text(params);
-    vector(signatures[index] ?? SIGNATURE_NONE);
+    vector(signatures[index] ?? NOTHING);
   }
   if (content.kind === 'response') writer.nil();
-  if (message.blob === undefined) writer.nil();
+  if (blob === undefined) writer.nil();
   else {
     writer.list(2);
-    optionalText(message.blob.mime);
-    vector(message.blob.bytes);
+    optionalText(blob.mime);
+    if (apart) writer.binHead(blob.bytes.length);
+    else vector(blob.bytes);
   }
-  return writer.finish();
+  // A blob is the last thing in a message.
+  return apart ? [writer.finish(), blob.bytes] : [writer.finish()];
 }
 
 /** Bytes of bodies and blobs and a little, which is what a waiting message holds on to. */
@@ -85,8 +100,11 @@ function contentBytes({ message, blob }: KernelMessage): number {
   return part.body.length + (blob?.bytes.length ?? 0);
 }
 
-function capacityOf(message: KernelMessage, bin: boolean): number {
-  const bytes = contentBytes(message);
+function capacityOf(
+  message: KernelMessage,
+  { bin, apart }: { readonly bin: boolean; readonly apart: boolean },
+): number {
+  const bytes = contentBytes(message) - (apart ? (message.blob?.bytes.length ?? 0) : 0);
   // Of random bytes every other one takes two.
   return OVERHEAD_BYTES + (bin ? bytes : bytes + (bytes >>> 1));
 }

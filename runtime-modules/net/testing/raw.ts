@@ -78,10 +78,10 @@ export class RawPeer {
     const { session } = this;
     if (session === undefined) throw new Error('no session yet');
     const framing = session.features.mux ? 'mux' : this.connection.lengths;
-    const cutter = new Cutter(encoded, framing, this.#number++);
+    const cutter = new Cutter([encoded], framing, this.#number++);
     while (!cutter.done) {
       const { plain, clearLength } = cutter.next();
-      this.connection.send([session.send.seal(plain)], clearLength);
+      this.connection.send(session.send.sealPieces(plain), clearLength);
     }
   }
 
