@@ -39,9 +39,9 @@ const TURN_BYTES = 262_144;
 /** How often a link looks at its clocks. */
 const TICK_MS = 1_000;
 /** A peer that understands pings is asked after this long without a word while we wait for one, in ms … */
-const PROBE_AFTER_MS = 3_000;
+const PROBE_AFTER_MS = 2_000;
 /** … and given up after this long without an answer: a dead router or a cut cable says nothing (F29). */
-const PROBE_MS_MAX = 5_000;
+const PROBE_MS_MAX = 4_000;
 
 export interface LinkNeeds {
   readonly our: NodeId;
@@ -79,9 +79,15 @@ export class Link {
   #numbers = 0;
   #turn = false;
   #tick: object | undefined;
+  /** Looked at with every tick only: a clock asked for every chunk shows in the throughput. */
+  #said = false;
+  #heard = false;
   #sentMs: number;
   #receivedMs: number;
-  #begunMs: number | undefined;
+  /** Whether anything has come since we last sent something. */
+  #unanswered = false;
+  /** Since when messages have begun and none has ended, and how many had ended then. */
+  #begun: { readonly sinceMs: number; readonly received: number } | undefined;
   #probedMs: number | undefined;
   /** We do not read; the peer does not. */
   #paused = false;
@@ -129,7 +135,8 @@ export class Link {
 
   /** Since when nothing has been sent and nothing is being sent, in ms of the clock; undefined while something is. */
   get quietSinceMs(): number | undefined {
-    return this.#active.length > 0 || this.connection.bufferedBytes > 0 ? undefined : this.#sentMs;
+    const busy = this.#said || this.#active.length > 0 || this.connection.bufferedBytes > 0;
+    return busy ? undefined : this.#sentMs;
   }
 
   /** Sends what there is room for. */
@@ -225,7 +232,8 @@ export class Link {
   #sendChunk(active: Active): number {
     const { plain, bytes, clearLength } = active.cutter.next();
     this.connection.send(this.session.send.sealPieces(plain), clearLength);
-    this.#sentMs = this.#needs.clock.nowMs();
+    this.#said = true;
+    this.#unanswered = true;
     if (active.cutter.done) {
       this.#active.splice(this.#active.indexOf(active), 1);
       this.#busy.delete(active.entry.lane);
@@ -242,7 +250,7 @@ export class Link {
   }
 
   #length(length: number): void {
-    this.#receivedMs = this.#needs.clock.nowMs();
+    this.#heard = true;
     const refusal = this.#assembler.length(length);
     if (refusal !== undefined) this.#dead(refusal);
   }
@@ -251,7 +259,8 @@ export class Link {
     if (this.#state === 'dead') return;
     const plain = this.session.receive.open(frame);
     if (plain === undefined) return this.#dead('cannot be decrypted');
-    this.#receivedMs = this.#needs.clock.nowMs();
+    this.#heard = true;
+    this.#unanswered = false;
     this.#probedMs = undefined;
     this.#held = false;
     if (!this.#accepted) {
@@ -263,9 +272,7 @@ export class Link {
     const assembled = this.#assembler.chunk(plain);
     if (!assembled.ok) return this.#dead(assembled.error);
     const encoded = assembled.value;
-    this.#begunMs = this.#assembler.open === 0 ? undefined : (this.#begunMs ?? this.#receivedMs);
     if (encoded === undefined) return;
-    if (this.#assembler.open > 0) this.#begunMs = this.#receivedMs;
     this.connection.lengthNext = this.#framing === 'clear';
     this.#message(encoded);
   }
@@ -303,6 +310,10 @@ export class Link {
   /** Whatever waits has an end. */
   #look(): void {
     const nowMs = this.#needs.clock.nowMs();
+    if (this.#said) this.#sentMs = nowMs;
+    if (this.#heard) this.#receivedMs = nowMs;
+    this.#said = false;
+    this.#heard = false;
     if (this.#state === 'closing') {
       if (nowMs - this.#closingMs >= CLOSING_MS_MAX) return this.#dead('closed by us');
       return this.pump();
@@ -310,8 +321,7 @@ export class Link {
     if (!this.#accepted && nowMs - this.#openedMs >= HANDSHAKE_MS_MAX)
       return this.#dead('never took us');
     if (nowMs - this.#openedMs >= CONNECTION_MS_MAX) return this.close();
-    if (this.#begunMs !== undefined && nowMs - this.#begunMs >= MESSAGE_MS_MAX)
-      return this.#dead('message not finished in time');
+    if (this.#stalled(nowMs)) return this.#dead('message not finished in time');
     if (nowMs - this.#sentMs >= PING_MS) {
       this.#sentMs = nowMs;
       this.connection.ping();
@@ -320,13 +330,22 @@ export class Link {
     this.pump();
   }
 
+  /** Whether messages have begun long ago and none has ended since. */
+  #stalled(nowMs: number): boolean {
+    const { open } = this.#assembler;
+    if (open === 0 || this.#paused) this.#begun = undefined;
+    else if (this.#begun?.received !== this.received)
+      this.#begun = { sinceMs: nowMs, received: this.received };
+    return this.#begun !== undefined && nowMs - this.#begun.sinceMs >= MESSAGE_MS_MAX;
+  }
+
   /** Asks whether the peer is there when we have sent something that it has not reacted to. */
   #probe(nowMs: number): void {
     if (this.#probedMs !== undefined) {
       if (nowMs - this.#probedMs >= PROBE_MS_MAX) this.#dead('does not answer any more');
       return;
     }
-    const waits = this.#sentMs > this.#receivedMs || this.connection.bufferedBytes > 0;
+    const waits = this.#unanswered || this.connection.bufferedBytes > 0;
     if (!waits || this.#paused || this.#held || nowMs - this.#receivedMs < PROBE_AFTER_MS) return;
     this.#probedMs = nowMs;
     this.#say(PING);
