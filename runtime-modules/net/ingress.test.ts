@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { remoteRequest } from '../../kernel/testing.ts';
 import type { KernelMessage } from '../../wit/types.ts';
 import { ALL_FEATURES, type Features, REFERENCE } from './handshake.ts';
-import { INBOX_BYTES_MAX, MESSAGE_BYTES_MAX } from './limits.ts';
+import { CAPABILITIES_MAX, INBOX_BYTES_MAX, MESSAGE_BYTES_MAX, MESSAGE_MS_MAX } from './limits.ts';
 import { type NetNode, publicHex, testKey } from './testing/nodes.ts';
 import { RawPeer } from './testing/raw.ts';
 import { World } from './testing/world.ts';
@@ -28,12 +28,22 @@ async function rawTo(
   return raw;
 }
 
+const cap = { issuer: HI.source, params: '"x"' };
+const many = (count: number): KernelMessage => ({
+  ...remoteRequest('raw.os@a:b:c', 'alice.os@net:distro:sys', {
+    body: Buffer.from('hi'),
+    capabilities: Array.from({ length: count }, () => cap),
+  }),
+  signatures: [],
+});
+
 const REFUSED: [string, string, Uint8Array | KernelMessage][] = [
   ['N17', 'speaks for another node', { ...HI, source: { ...HI.source, node: 'bob.os' } }],
   ['N17', 'speaks for another node', { ...HI, source: { ...HI.source, node: 'alice.os' } }],
   ['N17', 'speaks for another node', { ...HI, source: { ...HI.source, node: 'our' } }],
   ['N17', 'unsafe process name', remoteRequest('raw.os@A:b:c', 'alice.os@net:distro:sys', {})],
   ['N17', 'unsafe process name', remoteRequest('raw.os@a/../b:b:c', 'alice.os@net:distro:sys', {})],
+  ['N3', 'undecodable message', many(CAPABILITIES_MAX + 1)],
   ['N4', 'undecodable message', Buffer.from('9601', 'hex')],
   ['N3', 'undecodable message', Buffer.alloc(300, 0x93)],
 ];
@@ -54,6 +64,32 @@ test.each(REFUSED)('%s a peer is cut off: %s (%#)', async (_id, reason, said) =>
       expect(alice!.module.net.refusals.of(reason)).toBe(1);
       expect(alice!.lines.length).toBe(1);
     }
+  }
+});
+
+test('as many capabilities as may be are taken', async () => {
+  await using world = new World();
+  const [alice] = await world.acquainted({ name: 'alice.os' });
+  const raw = await rawTo(world, alice!, 'tcp', REFERENCE);
+  raw.tell(many(CAPABILITIES_MAX));
+  await world.clock.advance(100);
+  expect(alice!.lines).toEqual(['raw.os: hi']);
+});
+
+test('a message that has begun and does not end holds its memory for two minutes, and then the link is over', async () => {
+  for (const offered of [REFERENCE, ALL_FEATURES]) {
+    await using world = new World();
+    const [alice] = await world.acquainted({ name: 'alice.os' });
+    const raw = await rawTo(world, alice!, 'tcp', offered);
+    const begun = Buffer.alloc(8);
+    begun.writeUInt32BE(1_000, 4);
+    const clear = offered === REFERENCE;
+    raw.connection.send(raw.session!.send.sealPieces([begun]), clear ? 1_000 : undefined);
+    await world.clock.advance(MESSAGE_MS_MAX - 1_000);
+    expect(raw.ended).toBeUndefined();
+    await world.clock.advance(3_000);
+    expect(raw.ended).toBeDefined();
+    expect(alice!.module.net.refusals.of('message not finished in time')).toBe(1);
   }
 });
 

@@ -15,6 +15,8 @@ export const MUX_OPEN_MAX = 64;
 export const MUX_OPEN_BYTES_MAX = 80 * 1024 * 1024;
 /** Bytes given to a socket that it has not passed on, from where no further chunk is sealed: what a small message waits for (F24). */
 export const SOCKET_BYTES_MAX = 131_072;
+/** Capabilities attached to one message of another node: the kernel checks a signature for each, and that takes time. */
+export const CAPABILITIES_MAX = 256;
 /** A handshake payload is a name, a signature and a few flags. */
 export const HANDSHAKE_UNIT_BYTES_MAX = 4_096;
 
@@ -65,6 +67,8 @@ export const PASSTHROUGHS_MAX_DEFAULT = 0;
 export const PASSTHROUGH_IDLE_MS_MAX = 7_200_000;
 /** A connection that waits for the node it wants ends after this, in ms. */
 export const PASSTHROUGH_WAITING_MS_MAX = 30_000;
+/** Nodes that we are going to meet at our routers at a time; a router that asks for more is not heard. */
+export const MEETINGS_MAX = 32;
 /** Nodes whose key and address are known. */
 export const PKI_NODES_MAX = 2_000_000;
 /** Length of a node's name. */

@@ -14,7 +14,12 @@ import { isPublicIp, parseIp } from '../shared/outbound/ip-address.ts';
 import { Acceptor } from './accept.ts';
 import { Dialler } from './dial.ts';
 import { ALL_FEATURES, REFERENCE, type Signer } from './handshake.ts';
-import { PASSTHROUGHS_MAX_DEFAULT, PEERS_MAX_DEFAULT, ROUTER_RETRY_MS } from './limits.ts';
+import {
+  MEETINGS_MAX,
+  PASSTHROUGHS_MAX_DEFAULT,
+  PEERS_MAX_DEFAULT,
+  ROUTER_RETRY_MS,
+} from './limits.ts';
 import { Links } from './links.ts';
 import type { KeyPair } from './noise.ts';
 import { Passthroughs } from './passthrough.ts';
@@ -68,6 +73,8 @@ export class NodeNet {
   readonly #listeners: { readonly listener: Listener; readonly text: string }[] = [];
   /** Routers that are being dialled. */
   readonly #calling = new Set<NodeId>();
+  /** Who waits for us at a router, while we are on our way. */
+  readonly #meetings = new Set<NodeId>();
   #routerTimer: object | undefined;
   #closed = false;
 
@@ -169,7 +176,13 @@ export class NodeNet {
       this.refusals.note('connection request that is not for us');
       return;
     }
+    if (this.#meetings.size >= MEETINGS_MAX || this.#meetings.has(requester)) {
+      this.refusals.note('connection request while others are met');
+      return;
+    }
+    this.#meetings.add(requester);
     void this.#dialler.meet(router, requester, this.links.adopt).then((met) => {
+      this.#meetings.delete(requester);
       if (!met.ok) this.refusals.note(met.error);
     });
   }

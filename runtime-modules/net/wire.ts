@@ -8,14 +8,15 @@ import {
   bool,
   bytes,
   decodeWith,
-  listOf,
   optional,
+  type Read,
   struct,
   text,
   u64,
   variants,
 } from '../../wit/messagepack-shapes.ts';
 import { addressText } from '../../wit/net-api.ts';
+import { CAPABILITIES_MAX } from './limits.ts';
 import type { Capability, KernelMessage } from '../../wit/types.ts';
 
 export interface WireOptions {
@@ -113,18 +114,27 @@ const capabilityShape = struct({
   capability: struct({ issuer: addressText, params: text }),
   signature: bytes,
 });
+/** As `listOf`, and no longer than one message may bring. */
+const capabilitiesShape: Read<ReturnType<typeof capabilityShape>[]> = (reader) => {
+  const out: ReturnType<typeof capabilityShape>[] = [];
+  const length = reader.list();
+  if (length > CAPABILITIES_MAX) reader.failed = true;
+  while (out.length < length && !reader.failed) out.push(capabilityShape(reader));
+  return out;
+};
+
 const requestShape = struct({
   inherit: bool,
   expects_response: optional(u64),
   body: bytes,
   metadata: optional(text),
-  capabilities: listOf(capabilityShape),
+  capabilities: capabilitiesShape,
 });
 const responseShape = struct({
   inherit: bool,
   body: bytes,
   metadata: optional(text),
-  capabilities: listOf(capabilityShape),
+  capabilities: capabilitiesShape,
 });
 const messageShape = struct({
   id: u64,
