@@ -34,6 +34,7 @@ export interface DiallerNeeds {
 /** Takes a connection with a session over, at once. */
 export type Opened = (connection: Connection, session: Session, role: Role) => void;
 type Outcome = Result<void, string>;
+const NOT_PERMITTED = 'address is loopback, private or link-local';
 const DONE: Outcome = { ok: true, value: undefined };
 const refuse = (error: string): Outcome => ({ ok: false, error });
 
@@ -96,6 +97,8 @@ export class Dialler {
     const to = identity === undefined ? undefined : this.#addressOf(identity, kind);
     const transport = this.#needs.transports.find((each) => each.kind === kind);
     if (to === undefined || transport === undefined) return { ok: false, error: 'no address' };
+    // What passes is chosen by whoever asked us to relay: nothing of this machine is to hear it.
+    if (!this.#needs.permitted(to.ip)) return { ok: false, error: NOT_PERMITTED };
     return this.#within((signal) => transport.dial(to, signal));
   }
 
@@ -181,7 +184,7 @@ export class Dialler {
       const transport = this.#needs.transports.find((each) => each.kind === kind);
       if (to === undefined || transport === undefined) continue;
       if (!this.#needs.permitted(to.ip)) {
-        last = refuse('address is loopback, private or link-local');
+        last = refuse(NOT_PERMITTED);
         continue;
       }
       const result = await this.#within<Session>(async (signal) => {

@@ -39,6 +39,9 @@ export class Passthroughs {
   /** By `source target`, oldest first. */
   readonly #waiting = new Map<string, Waiting>();
   readonly #active = new Set<Pair>();
+  /** Targets that are being dialled. */
+  #reaching = 0;
+  #closed = false;
 
   constructor(needs: PassthroughNeeds, max: number) {
     this.#needs = needs;
@@ -63,9 +66,17 @@ export class Passthroughs {
     if (mirror !== undefined) return this.#join(connection, mirror.connection, source, target);
     const { dialler } = this.#needs;
     if (dialler.offers(target, connection.kind)) {
+      if (this.#reaching >= this.max) {
+        this.#needs.note('relay while as many as may be are being connected');
+        return connection.destroy();
+      }
       connection.attach(untilJoined());
       connection.pause();
+      this.#reaching++;
       const reached = await dialler.reach(target, connection.kind);
+      this.#reaching--;
+      if (this.#closed && reached.ok) reached.value.destroy();
+      if (this.#closed) return connection.destroy();
       if (reached.ok) return this.#join(connection, reached.value, source, target);
       this.#needs.note(`relay: ${reached.error}`);
       return connection.destroy();
@@ -84,6 +95,7 @@ export class Passthroughs {
   }
 
   close(): void {
+    this.#closed = true;
     for (const each of [...this.#waiting.values(), ...this.#active]) each.end();
   }
 

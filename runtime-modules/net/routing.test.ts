@@ -177,6 +177,34 @@ test('N18 N19 N20 N23 routing requests that are refused, each with its reason', 
   expect(router.module.net.refusals.of('relay to a node that we do not route for')).toBe(1);
 });
 
+test('F29 a router outside of a development network relays nothing to private addresses, and dials only so many at once', async () => {
+  const us = { name: 'alice.os', networkingKey: testKey('alice.os') };
+  for (const development of [false, true]) {
+    await using world = new World();
+    const [router] = await world.acquainted({ name: 'r.os', passthroughsMax: 2, development });
+    const { net } = router!.module;
+    const known = { public_key: publicHex(testKey('alice.os')), routers: [] };
+    net.update({ ...known, name: 'alice.os', ips: [], ports: new Map() });
+    // Nobody answers there, and nothing is refused either.
+    net.update({ ...known, name: 'inner.os', ips: ['10.66.0.1'], ports: new Map([['tcp', 22]]) });
+    world.network.partition(world.ip(1), '10.66.0.1');
+    const at = { ip: world.ip(1), port: router!.update.ports.get('tcp')! };
+    const peers: RawPeer[] = [];
+    for (let index = 0; index < 3; index++) {
+      const raw = await world.until(RawPeer.dial(world.transports('10.7.0.1')[0]!, at));
+      raw.connection.send([encodeRoutingRequest(us, 'inner.os', 'r.os')]);
+      peers.push(raw);
+      await world.clock.advance(100);
+    }
+    const ended = peers.map((raw) => raw.ended !== undefined);
+    expect(ended).toEqual(development ? [false, false, true] : [true, true, true]);
+    const reason = 'relay: address is loopback, private or link-local';
+    expect(net.refusals.of(reason)).toBe(development ? 0 : 3);
+    await world.clock.advance(6_000);
+    expect(peers.every((raw) => raw.ended !== undefined)).toBe(true);
+  }
+});
+
 test('N25 at the limit the oldest relayed pair goes', async () => {
   await using world = new World();
   const names = ['a.os', 'b.os', 'c.os'];
