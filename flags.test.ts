@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type Flags, helpText, parseFlags } from './flags.ts';
+import { helpText } from './flag-options.ts';
+import { type Flags, parseFlags } from './flags.ts';
 
 function flags(...args: string[]): Flags {
   const parsed = parseFlags(args, '/srv');
@@ -138,13 +139,31 @@ describe('the command line (runtime-modules.md §13.1)', () => {
     });
   });
 
-  test('M235 flags of later parts are accepted, checked, and said to have no effect', () => {
-    const lines = flags('h', '--ws-port', '9000', '--max-peers', '3').withoutEffect;
-    expect(lines).toHaveLength(2);
-    expect(lines[0]).toMatch(/^--ws-port has no effect: networking is not part/);
+  test('M235 --reveal-ip is accepted: its default is on, and nothing depends on it', () => {
+    const lines = flags('h', '--reveal-ip').withoutEffect;
+    expect(lines).toEqual([]);
+  });
+
+  test('flags of networking; start finds other development nodes by itself', () => {
+    expect(
+      flags('h', '--tcp-port', '0', '--max-peers', '7', '--wire', 'reference').network,
+    ).toEqual({
+      wsPort: undefined,
+      tcpPort: 0,
+      maxPeers: 7,
+      maxPassthroughs: undefined,
+      wire: 'reference',
+      developmentFolder: undefined,
+    });
+    expect(flags('start').network.developmentFolder).toMatch(/\.hyperloom.network$/);
+    const named = flags('h', '--fake-node-name', 'a.dev', '--dev-network', '/tmp/n').network;
+    expect(named.developmentFolder).toBe('/tmp/n');
   });
 
   test.each([
+    [['h', '--wire', 'other'], '--wire must be'],
+    [['h', '--dev-network', 'x'], '--dev-network is for development nodes'],
+    [['h', '--max-peers', '0'], '--max-peers'],
     [['h', '--nonsense'], '--nonsense'],
     [['h', '--harts', 'x'], '--harts must be a whole number from 1 to 64'],
     [['h', '--harts', '0'], '--harts'],

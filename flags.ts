@@ -8,9 +8,11 @@ import {
   type ProcessVerbosity,
   parseProcessVerbosity,
 } from './runtime-modules/terminal/verbosity.ts';
+import { type Option, OPTIONS, type OptionName, parseOptions } from './flag-options.ts';
 import type { ProcessId, Result } from './wit/types.ts';
 
 const DEVELOPMENT_HOME = join('.hyperloom', 'dev');
+const DEVELOPMENT_NETWORK = join('.hyperloom', 'network');
 
 /** What the command line asked for, checked. */
 export interface Flags {
@@ -23,6 +25,7 @@ export interface Flags {
   readonly web: WebFlags;
   readonly identity: IdentityFlags;
   readonly chain: ChainFlags;
+  readonly network: NetworkFlags;
   /** What processes reach beside the public internet. */
   readonly httpClientAllow: readonly HostPattern[];
   readonly harts: number | undefined;
@@ -71,111 +74,20 @@ export interface IdentityFlags {
   readonly ports: { readonly ws?: number; readonly tcp?: number };
 }
 
+/** Of networking. */
+export interface NetworkFlags {
+  readonly wsPort: number | undefined;
+  readonly tcpPort: number | undefined;
+  readonly maxPeers: number | undefined;
+  readonly maxPassthroughs: number | undefined;
+  readonly wire: 'reference' | 'hl/1' | undefined;
+  readonly developmentFolder: string | undefined;
+}
+
 export type Command =
   | { readonly kind: 'run'; readonly flags: Flags }
   | { readonly kind: 'help' }
   | { readonly kind: 'version' };
-
-interface Option {
-  readonly type: 'string' | 'boolean';
-  readonly short?: string;
-  readonly value?: string;
-  readonly help: string;
-  /** The part of the node it belongs to, while that part is not built. */
-  readonly later?: string;
-}
-
-const OPTIONS = {
-  home: {
-    type: 'string',
-    value: 'FOLDER',
-    help: 'the home folder (same as the positional argument)',
-  },
-  fresh: { type: 'boolean', help: 'with start: wipe the development home first' },
-  'fake-node-name': {
-    type: 'string',
-    value: 'NAME',
-    help: 'run under a made-up identity, such as alice.dev',
-  },
-  harts: { type: 'string', value: 'N', help: 'threads that run processes, 1 to 64 (default 1)' },
-  detached: { type: 'boolean', short: 'd', help: 'read no input' },
-  verbosity: {
-    type: 'string',
-    short: 'v',
-    value: '0-4',
-    help: 'which prints are shown (default 0)',
-  },
-  'process-verbosity': {
-    type: 'string',
-    value: 'JSON',
-    help: 'per process: {"p:k:q":{"U8":3},"a:b:c":"Muted"}',
-  },
-  'logging-off': { type: 'boolean', short: 'l', help: 'start with the terminal log off' },
-  'max-log-size': {
-    type: 'string',
-    value: 'BYTES',
-    help: 'all log files together (default 16000000; 0: one file, no limit)',
-  },
-  'number-log-files': { type: 'string', value: 'N', help: 'log files kept (default 4)' },
-  'soft-ulimit': { type: 'string', value: 'N', help: 'file descriptors the node may use' },
-  port: {
-    type: 'string',
-    short: 'p',
-    value: 'PORT',
-    help: 'web server (default the first free of 8080 to 8998; 0: any)',
-  },
-  listen: {
-    type: 'string',
-    value: 'ADDRESS',
-    help: 'address of the web server (default 0.0.0.0; development nodes: 127.0.0.1)',
-  },
-  'tls-cert': { type: 'string', value: 'FILE', help: 'serve https: certificate chain, PEM' },
-  'tls-key': { type: 'string', value: 'FILE', help: 'and its private key, PEM' },
-  'trust-proxy': {
-    type: 'string',
-    value: 'ADDRESSES',
-    help: 'reverse proxies on other machines, such as 10.0.0.2,10.1.0.0/16',
-  },
-  'expose-local': {
-    type: 'boolean',
-    help: 'answer local RPC and local-only pages, on this machine (on with start)',
-  },
-  extensions: { type: 'boolean', help: 'let native programs pair with processes (on with start)' },
-  'max-channels': { type: 'string', value: 'N', help: 'WebSockets open at a time (default 128)' },
-  'metrics-port': {
-    type: 'string',
-    value: 'PORT',
-    help: 'serve /metrics and /health on 127.0.0.1 (default off)',
-  },
-  'http-client-allow': {
-    type: 'string',
-    value: 'HOSTS',
-    help: 'private hosts that processes may reach, such as db.lan,10.0.0.0/8 (docs/http-client.md)',
-  },
-  'ws-port': { type: 'string', value: 'PORT', help: 'peers over WebSocket', later: 'networking' },
-  'tcp-port': { type: 'string', value: 'PORT', help: 'peers over TCP', later: 'networking' },
-  'max-peers': { type: 'string', value: 'N', help: 'connections to peers', later: 'networking' },
-  'max-passthroughs': { type: 'string', value: 'N', help: 'relayed pairs', later: 'networking' },
-  'reveal-ip': { type: 'boolean', help: 'direct node', later: 'networking' },
-  rpc: { type: 'string', value: 'URL', help: 'a provider of the chain to trust, wss://...' },
-  'rpc-config': { type: 'string', value: 'FILE', help: 'several: [{"url":...,"auth":...}]' },
-  'fakechain-port': {
-    type: 'string',
-    value: 'PORT',
-    help: 'the development chain at this port: an existing one, or a development node starts it',
-  },
-  'keep-chain': { type: 'boolean', help: 'keep the development chain in the home' },
-  password: { type: 'string', value: 'TEXT', help: 'opens the keyfile (others can see it: ps)' },
-  'password-file': { type: 'string', value: 'FILE', help: 'its first line opens the keyfile' },
-  'setup-public': {
-    type: 'boolean',
-    help: 'set the node up from other machines, with a code shown here',
-  },
-  help: { type: 'boolean', short: 'h', help: 'this text' },
-  version: { type: 'boolean', help: 'print the version' },
-} as const satisfies Record<string, Option>;
-
-type OptionName = keyof typeof OPTIONS;
 
 /** Reads the arguments. A refusal is a sentence that names the flag and says what to do. */
 export function parseFlags(args: readonly string[], cwd: string): Result<Command, string> {
@@ -234,6 +146,7 @@ function runFlags(
     web: webFlags(values, development, cwd),
     identity,
     chain: { ...identity.chain, keepChain: values.flag('keep-chain') },
+    network: networkFlags(values, development, cwd),
     httpClientAllow: allowedHosts(values),
     harts: values.number('harts', 1, 64),
     verbosity: values.number('verbosity', 0, 255) ?? 0,
@@ -245,7 +158,6 @@ function runFlags(
     softUlimit: values.number('soft-ulimit', 41, 10_000_000),
     withoutEffect: values.later(),
   };
-  for (const name of ['max-peers', 'max-passthroughs'] as const) values.number(name, 0, 1_000_000);
   if (values.text('rpc') !== undefined && values.text('rpc-config') !== undefined) {
     return refuse('--rpc and --rpc-config exclude each other; leave one out.');
   }
@@ -309,6 +221,27 @@ function webFlags(values: Values, development: boolean, cwd: string): WebFlags {
   };
 }
 
+function networkFlags(values: Values, development: boolean, cwd: string): NetworkFlags {
+  const wire = values.text('wire');
+  if (wire !== undefined && wire !== 'reference' && wire !== 'hl/1') {
+    values.error ??= `--wire must be reference or hl/1, not "${wire}".`;
+  }
+  const given = values.text('dev-network');
+  if (given !== undefined && !development && values.text('fake-node-name') === undefined) {
+    values.error ??=
+      '--dev-network is for development nodes: it goes with start or --fake-node-name.';
+  }
+  const folder = given ?? (development ? DEVELOPMENT_NETWORK : undefined);
+  return {
+    wsPort: values.number('ws-port', 0, 65_535),
+    tcpPort: values.number('tcp-port', 0, 65_535),
+    maxPeers: values.number('max-peers', 1, 1_000_000),
+    maxPassthroughs: values.number('max-passthroughs', 0, 1_000_000),
+    wire: wire === 'reference' || wire === 'hl/1' ? wire : undefined,
+    developmentFolder: folder === undefined ? undefined : resolve(cwd, folder),
+  };
+}
+
 function allowedHosts(values: Values): readonly HostPattern[] {
   const text = values.text('http-client-allow');
   const allowed = parseAllowed(
@@ -358,37 +291,4 @@ class Values {
 
 function refuse(error: string): { ok: false; error: string } {
   return { ok: false, error };
-}
-
-function parseOptions(): Record<string, { type: 'string' | 'boolean'; short?: string }> {
-  return Object.fromEntries(
-    (Object.entries(OPTIONS) as [string, Option][]).map(([name, { type, short }]) => [
-      name,
-      short === undefined ? { type } : { type, short },
-    ]),
-  );
-}
-
-/** `--help`. */
-export function helpText(): string {
-  const lines = (Object.entries(OPTIONS) as [string, Option][]).map(([name, option]) => {
-    const flag = `${option.short === undefined ? '    ' : `-${option.short}, `}--${name}${option.value === undefined ? '' : ` ${option.value}`}`;
-    const later = option.later === undefined ? '' : ' (accepted; not part of this build yet)';
-    return `  ${flag.padEnd(32)} ${option.help}${later}`;
-  });
-  return [
-    'hyperloom start                        a development node at once, in ./.hyperloom/dev',
-    'hyperloom <home> --fake-node-name NAME a development node with a home and name of your own',
-    'hyperloom <home>                       a real node; the first start registers it, in a browser',
-    'hyperloom register <home> --name NAME  registers it here; see hyperloom register --help',
-    'hyperloom keyfile export|import|change-password    see hyperloom keyfile --help',
-    'hyperloom backup <home> <file>         the home into one encrypted file, while its node runs or not',
-    'hyperloom restore <file> <home>        a backup into a new home',
-    '                                       both: --password-file FILE, or the password is asked for',
-    '',
-    'Flags',
-    ...lines,
-    '',
-    'In the terminal: help lists its commands; Ctrl-C or Ctrl-D shuts down. More in docs/operating.md.',
-  ].join('\n');
 }

@@ -4,7 +4,8 @@
  */
 import { enableCompileCache } from 'node:module';
 import { type Proxies, readProxies } from './runtime-modules/shared/outbound/proxy.ts';
-import { type Flags, helpText, parseFlags } from './flags.ts';
+import { helpText } from './flag-options.ts';
+import { type Flags, parseFlags } from './flags.ts';
 
 /** Documented in docs/operating.md; scripts may rely on them. */
 export const EXIT = {
@@ -17,6 +18,7 @@ export const EXIT = {
   packages: 6,
   // 7 is the launcher's, 8 that of backup and restore.
   web: 9,
+  network: 10,
 } as const;
 
 /** A second signal this soon is the same keypress, seen twice: once directly and once handed on by npm. */

@@ -31,6 +31,7 @@ import {
 } from './runtime-modules/terminal/index.ts';
 import { cacheKey, type IdentityConfig, openIdentity, seedOf } from './identity.ts';
 import { type ModulesConfig, registerModules } from './modules.ts';
+import { type NetworkConfig, NetworkError, networkOf } from './network.ts';
 import { figuresOf, type WebConfig, webOf } from './web.ts';
 import { bundledPackages, BundleBuildError } from './processes/bundled.ts';
 import { beginChain, type ChainConfig, ChainConfigError, ethOf, tellReaders } from './chain.ts';
@@ -66,6 +67,8 @@ export interface NodeConfig extends ModulesConfig {
   readonly identity?: IdentityConfig | undefined;
   /** Chains; undefined: none, and nothing is started. */
   readonly chain?: ChainConfig | undefined;
+  /** Ports for other nodes and what goes with them; without it none is opened. */
+  readonly network?: NetworkConfig | undefined;
 }
 
 export interface Node extends AsyncDisposable {
@@ -91,6 +94,7 @@ export type ExitReason =
   | 'packages'
   | 'web'
   | 'usage'
+  | 'network'
   | 'bug';
 
 export function exitReasonOf(error: unknown): ExitReason {
@@ -100,6 +104,7 @@ export function exitReasonOf(error: unknown): ExitReason {
   if (error instanceof BundleBuildError) return 'packages';
   if (error instanceof ListenError) return 'web';
   if (error instanceof ChainConfigError) return 'usage';
+  if (error instanceof NetworkError) return 'network';
   return 'bug';
 }
 
@@ -109,7 +114,7 @@ export function version(): string {
 }
 
 /**
- * Boots a node. Rejects with HomeError, IdentityError, StoreError, ListenError or BundleBuildError when it cannot; everything taken is
+ * Boots a node. Rejects with HomeError, IdentityError, StoreError, ListenError, NetworkError or BundleBuildError when it cannot; everything taken is
  * then given back.
  */
 export async function bootNode(config: NodeConfig): Promise<Node> {
@@ -187,10 +192,23 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   const eth = { port: kernel.port('eth'), clock: systemClock };
   kernel.registerModule(await ethOf(chainParts, chain, eth));
   await tellReaders(chainParts);
+  const network = parts.use(
+    networkOf(config.network, {
+      identity,
+      development: isDevelopment(config),
+      clock: systemClock,
+      kernel,
+    }),
+  );
+  kernel.registerModule(network.module);
+  kernel.setNet(network.module.transport);
+  network.module.start();
   // Before the processes are ended: requests under way get their answers.
   parts.defer(() => web.drain());
   const listening = config.web === undefined ? undefined : await web.listen();
   await bootProcesses(kernel, { home, config, bundled, tell: (text) => say(terminal, text) });
+  // Once there are processes to talk to.
+  const peersAt = await network.listen();
   const control = await serveControl(
     home.path,
     new Staging({ home: home.path, copyKernel: (into) => store.copyTo(into), participants }),
@@ -202,6 +220,7 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   say(terminal, `${identity.name} is up after ${tookMs} ms${at}. Type help, or Ctrl-C to end.`);
   if (listening?.metricsUrl !== undefined)
     say(terminal, `metrics: ${listening.metricsUrl}/metrics`);
+  if (peersAt.length > 0) say(terminal, `other nodes reach it at ${peersAt.join(', ')}`);
   terminal.start();
   return new RunningNode({
     kernel,

@@ -219,8 +219,8 @@ test('K50 a remote request reaches a networked process without any messaging cap
   };
   await node.start(A, listener, { holds: [node.network()] });
   await node.start(B, listener);
-  node.kernel.inject(remoteRequest(`bob.os@${B}`, at(A), { body: bytesOf('to a') }));
-  node.kernel.inject(remoteRequest(`bob.os@${B}`, at(B), { body: bytesOf('to b') }));
+  void node.kernel.inject(remoteRequest(`bob.os@${B}`, at(A), { body: bytesOf('to a') }));
+  void node.kernel.inject(remoteRequest(`bob.os@${B}`, at(B), { body: bytesOf('to b') }));
   await settle();
   expect(seen).toEqual(['to a']);
   expect(node.sink.at(0).join()).toMatch(/no network capability/);
@@ -293,7 +293,7 @@ test('K55 a remote request to the kernel has no effect', async () => {
   const kill = remoteRequest(`bob.os@${A}`, at('kernel:distro:sys'), {
     body: bytesOf(`{"KillProcess":"${A}"}`),
   });
-  node.kernel.inject(kill);
+  void node.kernel.inject(kill);
   await settle();
   expect(node.kernel.processMap().has(processId(A))).toBe(true);
 });
@@ -312,7 +312,7 @@ test('H13 a remote message for a third node is not passed on, and one that claim
   const node = new TestNode();
   const sent: unknown[] = [];
   const seen: string[] = [];
-  node.kernel.setNet({ send: (message) => sent.push(message) });
+  node.kernel.setNet({ send: (message) => void sent.push(message) });
   await node.start(
     A,
     async (guest) => {
@@ -320,9 +320,9 @@ test('H13 a remote message for a third node is not passed on, and one that claim
     },
     { holds: [node.network()] },
   );
-  node.kernel.inject(remoteRequest(`bob.os@${B}`, `carol.os@${A}`, {}));
-  node.kernel.inject(remoteRequest(at(B), at(A), { body: bytesOf('forged') }));
-  node.kernel.inject(remoteRequest(`our@${B}`, at(A), { body: bytesOf('forged') }));
+  void node.kernel.inject(remoteRequest(`bob.os@${B}`, `carol.os@${A}`, {}));
+  void node.kernel.inject(remoteRequest(at(B), at(A), { body: bytesOf('forged') }));
+  void node.kernel.inject(remoteRequest(`our@${B}`, at(A), { body: bytesOf('forged') }));
   await settle();
   expect(sent).toEqual([]);
   expect(seen).toEqual([]);

@@ -313,7 +313,7 @@ describe('H3 a full mailbox suspends its senders, never the node', () => {
     const node = new TestNode();
     await node.start(B, asleep, { public: true, holds: [node.network()], run: false });
     for (let n = 0; n <= MAILBOX_MESSAGES_MAX; n++) {
-      node.kernel.inject({
+      void node.kernel.inject({
         id: n + 1,
         source: { node: 'bob.os', process: node.address(A).process },
         target: node.address(B),

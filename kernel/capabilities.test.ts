@@ -192,7 +192,7 @@ describe('other nodes', () => {
     const node = new TestNode();
     const seen: string[][] = [];
     await node.start(A, collector(seen), { holds: [node.network()] });
-    node.kernel.inject(remoteRequest(`bob.os@${B}`, at(A), { capabilities }, { signatures }));
+    void node.kernel.inject(remoteRequest(`bob.os@${B}`, at(A), { capabilities }, { signatures }));
     await settle();
     return seen[0] ?? ['nothing came'];
   }
@@ -214,7 +214,7 @@ describe('other nodes', () => {
   test('K64 K61 what leaves the node is signed with the node key, over the text as supplied', async () => {
     const node = new TestNode();
     const sent: KernelMessage[] = [];
-    node.kernel.setNet({ send: (message) => sent.push(message) });
+    node.kernel.setNet({ send: (message) => void sent.push(message) });
     const supplied = cap(at(A), '{ "b":1,"a":2 }');
     await node.start(A, (guest) => guest.send(`bob.os@${B}`, { capabilities: [supplied] }), {
       holds: [node.network()],
@@ -236,7 +236,7 @@ describe('other nodes', () => {
     );
     const capabilities = [cap(`bob.os@${B}`, '1')];
     const signatures = [new Uint8Array(64)];
-    node.kernel.inject(remoteRequest(`bob.os@${B}`, at(A), { capabilities }, { signatures }));
+    void node.kernel.inject(remoteRequest(`bob.os@${B}`, at(A), { capabilities }, { signatures }));
     await settle();
     expect(keys).toEqual(['issuer', 'params']);
   });

@@ -16,7 +16,8 @@ import { decideRoute, type Refusal, type Route } from './route.ts';
 
 /** Takes messages for other nodes. `signatures` is set when capabilities are attached. */
 export interface RemoteTransport {
-  send(message: KernelMessage): void;
+  /** A promise while too much waits for that node; it resolves when the message was taken, or has failed. */
+  send(message: KernelMessage): MaybePromise<void>;
 }
 
 export interface DispatcherParts {
@@ -86,8 +87,11 @@ export class Dispatcher {
     return route.host.suspend(message, () => (offered = 'full')).then(() => offered);
   }
 
-  /** Takes a message that another node sent; its source is what the transport proved. Says nothing to the sender. */
-  inject(message: KernelMessage): void {
+  /**
+   * Takes a message that another node sent; its source is what the transport proved. Says nothing to the sender. A promise while the
+   * receiver is full: it resolves when the message was taken, or dropped after SUSPENDED_SENDER_S.
+   */
+  inject(message: KernelMessage): MaybePromise<void> {
     const { source } = message;
     const target = this.resolve(message.target);
     // Nobody else may speak for this node, and no address on this node can have such a name.
@@ -101,11 +105,13 @@ export class Dispatcher {
     const arrived = this.#withoutSignatures({ ...message, target });
     const route = decideRoute<Party>(this.#table, undefined, target);
     if (route.kind === 'refused') return this.#refuseRemote(route, arrived);
-    const enter = (): void => {
-      if (route.kind === 'process') void this.#toProcess(route, undefined, arrived);
-      if (route.kind === 'module') void this.#toModule(route, undefined, arrived);
+    const enter = (): MaybePromise<void> => {
+      if (route.kind === 'process') return this.#toProcess(route, undefined, arrived);
+      if (route.kind === 'module') return this.#toModule(route, undefined, arrived);
+      return undefined;
     };
-    if (!this.#debug.active || this.#debug.pass(arrived, enter)) enter();
+    if (this.#debug.active && !this.#debug.pass(arrived, () => void enter())) return undefined;
+    return enter();
   }
 
   /** A message of this node could not be delivered; tells its sender if that awaits a response (kernel.md §1.9). */
@@ -161,7 +167,7 @@ export class Dispatcher {
     // Noted first: the receiver may run and save them as soon as it has the message.
     this.#noteArrival(target, content.request.capabilities);
     if (target.host.offer(message)) return undefined;
-    if (source?.kind === 'process') {
+    if (source === undefined || source.kind === 'process') {
       return target.host.suspend(message, () => this.#gaveUp(target, source, message));
     }
     return this.#gaveUp(target, source, message);
@@ -179,24 +185,25 @@ export class Dispatcher {
   ): MaybePromise<void> {
     if (message.message.kind === 'response') return target.queue.reply(message);
     if (target.queue.offer(message, source)) return undefined;
-    if (source?.kind === 'process') {
+    if (source === undefined || source.kind === 'process') {
       return target.queue.suspend(message, source, () => this.#gaveUp(target, source, message));
     }
     return this.#gaveUp(target, source, message);
   }
 
-  #toNet(source: Party, message: KernelMessage): void {
+  #toNet(source: Party, message: KernelMessage): MaybePromise<void> {
     if (this.net === undefined) return this.#fail(source, message, 'offline', 'unreachable');
     const { message: content } = message;
     const part = content.kind === 'request' ? content.request : content.response;
     if (part.capabilities.length === 0) return this.net.send(message);
     const signatures = part.capabilities.map((capability) => this.#signer.sign(capability));
-    this.net.send({ ...message, signatures });
+    return this.net.send({ ...message, signatures });
   }
 
   #gaveUp(target: Party, source: Party | undefined, message: KernelMessage): void {
     const from = formatAddress(message.source);
-    const waited = source?.kind === 'process' ? ` for ${SUSPENDED_SENDER_S} s` : '';
+    const waited =
+      source === undefined || source.kind === 'process' ? ` for ${SUSPENDED_SENDER_S} s` : '';
     const text = `dropped a request from ${from}: ${target.id} has had no room${waited}`;
     const expects =
       message.message.kind === 'request' && message.message.request.expectsResponse !== undefined;

@@ -38,6 +38,7 @@ import { ModuleQueue } from './module-queue.ts';
 import { bootRequests } from './on-exit.ts';
 import { PrintLog } from './print-log.ts';
 import type { PrintSink } from './print.ts';
+import type { MaybePromise } from './process-host.ts';
 import {
   messagingCapability,
   ModuleMember,
@@ -203,9 +204,9 @@ export class Kernel {
     this.#dispatcher.net = net;
   }
 
-  /** A message from another node, its source proved by the transport; routed by rule B. */
-  inject(message: KernelMessage): void {
-    this.#dispatcher.inject(message);
+  /** A message from another node, its source proved by the transport; routed by rule B. A promise while its receiver has no room. */
+  inject(message: KernelMessage): MaybePromise<void> {
+    return this.#dispatcher.inject(message);
   }
 
   /** The transport gives a message up that it was sent; its sender learns of it if it awaits a response. */

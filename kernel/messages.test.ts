@@ -104,7 +104,7 @@ describe('contexts', () => {
       },
       { holds: [node.network()] },
     );
-    node.kernel.inject({
+    void node.kernel.inject({
       id: 77,
       source: { node: 'bob.os', process: node.address(B).process },
       target: node.address(A),

@@ -267,7 +267,7 @@ test('a module knows its caller: local, existing, and what it holds as JSON valu
     request?.caller.holds({ issuer: node.address(A), params });
   expect([request?.local, request?.caller.exists]).toEqual([true, true]);
   expect([holds('{"b":2,"a":1}'), holds('{"a":1}')]).toEqual([true, false]);
-  node.kernel.inject({
+  void node.kernel.inject({
     id: 1,
     source: { node: 'bob.os', process: processId(A) },
     target: { node: 'fake.os', process: processId('store:distro:sys') },

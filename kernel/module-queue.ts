@@ -132,7 +132,7 @@ export class ModuleQueue {
   }
 
   /** Puts a sender that `offer` refused to sleep. */
-  suspend(message: KernelMessage, sender: Party, giveUp: () => void): Promise<void> {
+  suspend(message: KernelMessage, sender: Party | undefined, giveUp: () => void): Promise<void> {
     return this.#senders.suspend(message, { admit: () => this.offer(message, sender), giveUp });
   }
 

@@ -243,7 +243,7 @@ export class InMemoryNetwork {
         const receiver = this.#down.has(node) ? undefined : this.#kernels.get(node);
         queueMicrotask(() => {
           if (receiver === undefined) kernel.failed(message, 'offline');
-          else receiver.inject(message);
+          else void receiver.inject(message);
         });
       },
     };

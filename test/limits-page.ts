@@ -47,6 +47,7 @@ const SECTIONS: Readonly<Record<string, Readonly<Record<string, readonly string[
     'runtime-modules/http-client/limits.ts': [],
     'runtime-modules/shared/outbound/limits.ts': [],
   },
+  net: { 'runtime-modules/net/limits.ts': [] },
   notifications: { 'runtime-modules/notifications/limits.ts': [] },
   'Quotas of packages': {
     'runtime-modules/shared/quotas.ts': [

@@ -42,12 +42,14 @@ const files = [
     'main.ts',
     'node.ts',
     'flags.ts',
+    'flag-options.ts',
     'identity.ts',
     'chain-reads.ts',
     'web.ts',
     'charges.ts',
     'modules.ts',
     'chain.ts',
+    'network.ts',
   )
   .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
 

@@ -66,7 +66,7 @@ test('M191 ids above 2^53 are exact in both directions', async () => {
   const { owner, client, id } = await paired();
   await scene.node.kernel.grant(owner.guest.our.process, [scene.node.network()]);
   const big = 2n ** 64n - 1n;
-  scene.node.kernel.inject(
+  void scene.node.kernel.inject(
     remoteRequest(
       `bob.os@a:b:c`,
       `fake.os@${GPU}`,

@@ -6,6 +6,7 @@ import { densities } from './density.ts';
 import { fuels } from './fuel.ts';
 import { harts } from './harts.ts';
 import { https } from './http.ts';
+import { nets } from './net.ts';
 import { preempts } from './preempt.ts';
 import { roundtrips } from './roundtrip.ts';
 import type { Bench } from './row.ts';
@@ -28,4 +29,5 @@ export const benches: readonly Bench[] = [
   ...decoding,
   ...webSockets,
   ...https,
+  ...nets,
 ];

@@ -74,9 +74,10 @@ describe('the console', () => {
     await node.type('top x:y:z', /process x:y:z not running/);
   });
 
-  test('M249 hi without a network module says that nobody answers', async () => {
+  test('M249 hi reaches this node itself; a node that nobody has told of is offline', async () => {
     await using node = await RunningNode.start(home);
-    await node.type('hi our hello', /our (timed out|is offline)|message to our timed out/);
+    await node.type('hi our hello', /test\.dev: hello[^]*response from our: ack/);
+    await node.type('hi bob.os hello', /bob\.os is offline or does not exist/);
   });
 });
 

@@ -3,6 +3,8 @@ import type { Address, Capability, LazyLoadBlob, ProcessId } from '../../../wit/
 import { tokens } from './command-line.ts';
 import type { AskOptions, Guest, Reply } from './guest.ts';
 import { alias, cat, clearState, echo, help, hi, kill, m } from './scripts/simple.ts';
+import { encodeNetResponse, type NetIdentity, type NetResponse } from '../../../wit/net-api.ts';
+import { netDiagnostics, peer, peers } from './scripts/network.ts';
 import { ps, top } from './scripts/processes.ts';
 import { Terminal } from './terminal.ts';
 
@@ -370,6 +372,31 @@ describe('scripts', () => {
     expect(guest.asked[0]).toMatchObject({ to: 'n.dev@net:distro:sys', body: 'hello there' });
     guest.reply = () => ({ kind: 'timeout' });
     expect(hi(guest, 'bob.os x')).toBe('message to bob.os timed out');
+  });
+
+  test('peers, peer and net-diagnostics show what net answers, and say when it does not', () => {
+    const identity: NetIdentity = {
+      name: 'bob.os',
+      networking_key: 'ab',
+      routing: { kind: 'Direct', value: { ip: '1.2.3.4', ports: new Map([['ws', 9000]]) } },
+    };
+    const net = (response: NetResponse): void => {
+      guest.reply = () => ({ kind: 'response', body: encodeNetResponse(response) });
+    };
+    net({ kind: 'Peers', value: [identity] });
+    expect(peers(guest, '')).toMatch(/bob\.os +1\.2\.3\.4, ws 9000 +ab/);
+    net({ kind: 'Peers', value: [] });
+    expect(peers(guest, '')).toBe('no peers');
+    net({ kind: 'Peer', value: { ...identity, routing: { kind: 'Routers', value: ['r.os'] } } });
+    expect(peer(guest, 'bob.os')).toBe('bob.os  through r.os  ab');
+    net({ kind: 'Peer', value: undefined });
+    expect(peer(guest, 'our')).toBe('no node called n.dev is known');
+    net({ kind: 'Diagnostics', value: 'a\r\nb' });
+    expect(netDiagnostics(guest, '')).toBe('a\nb');
+    guest.reply = () => ({ kind: 'timeout' });
+    for (const script of [peers, netDiagnostics])
+      expect(script(guest, '')).toBe('the net module did not answer');
+    expect(peer(guest, 'a b')).toMatch(/^usage: peer/);
   });
 
   test('M250 cat prints a file, and says why it cannot', () => {

@@ -1,0 +1,114 @@
+/** The conformance suite over every transport, and what is particular to one (networking.md §4). */
+import { connect } from 'node:net';
+import { once } from 'node:events';
+import { expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { TestClock } from '../shared/testing.ts';
+import { MemoryNetwork } from './memory.ts';
+import { tcpTransport } from './tcp.ts';
+import type { Transport, TransportKind } from './transport.ts';
+import { transportSuite, type SuiteWorld } from './testing/transport-suite.ts';
+import { wsTransport } from './ws.ts';
+
+function real(make: () => Transport, ip: string) {
+  return async (): Promise<SuiteWorld> => ({
+    transport: make(),
+    at: { ip, port: 0 },
+    turn: () => new Promise((resolve) => void setImmediate(resolve)),
+    async [Symbol.asyncDispose]() {},
+  });
+}
+
+function simulated(kind: TransportKind) {
+  return async (): Promise<SuiteWorld> => {
+    const clock = new TestClock();
+    const network = new MemoryNetwork({ clock, seed: 7, jitterMs: 20, loss: 0.2 });
+    return {
+      transport: network.transport(kind, '10.0.0.1'),
+      at: { ip: '10.0.0.1', port: 0 },
+      turn: () => clock.advance(10),
+      async [Symbol.asyncDispose]() {},
+    };
+  };
+}
+
+transportSuite('tcp', real(tcpTransport, '127.0.0.1'));
+transportSuite('tcp over IPv6', real(tcpTransport, '::1'));
+transportSuite('ws', real(wsTransport, '127.0.0.1'));
+transportSuite('ws over IPv6', real(wsTransport, '::1'));
+transportSuite('tcp in memory, with loss', simulated('tcp'));
+transportSuite('ws in memory, with loss', simulated('ws'));
+
+test('N16 text ends a WebSocket, ping and pong do not', async () => {
+  const frames: number[] = [];
+  const ended = Promise.withResolvers<string>();
+  const listener = await wsTransport().listen({ ip: '127.0.0.1', port: 0 }, (connection) =>
+    connection.attach({
+      onFrame: (frame) => void frames.push(frame.length),
+      onLength: () => undefined,
+      onDrain: () => undefined,
+      onEnd: ended.resolve,
+    }),
+  );
+  const socket = new WebSocket(`ws://127.0.0.1:${listener.port}/`);
+  await once(socket, 'open');
+  socket.ping('p');
+  socket.pong();
+  await once(socket, 'pong');
+  socket.send(Buffer.alloc(3));
+  socket.send('text');
+  expect(await ended.promise).toBe('sent text');
+  expect(frames).toEqual([3]);
+  await listener.close();
+});
+
+test('F29 a WebSocket message longer than any chunk, and a plain HTTP request, are refused', async () => {
+  const ended = Promise.withResolvers<string>();
+  const listener = await wsTransport().listen({ ip: '127.0.0.1', port: 0 }, (connection) =>
+    connection.attach({
+      onFrame: () => undefined,
+      onLength: () => undefined,
+      onDrain: () => undefined,
+      onEnd: ended.resolve,
+    }),
+  );
+  expect((await fetch(`http://127.0.0.1:${listener.port}/`)).status).toBe(426);
+  const socket = new WebSocket(`ws://127.0.0.1:${listener.port}/`);
+  socket.on('error', () => undefined);
+  await once(socket, 'open');
+  socket.send(Buffer.alloc(65_536));
+  expect(await ended.promise).toMatch(/WS_ERR_UNSUPPORTED_MESSAGE_LENGTH/);
+  await listener.close();
+});
+
+test('a TCP stream cut at any byte is put together again', async () => {
+  const frames: string[] = [];
+  const lengths: number[] = [];
+  const done = Promise.withResolvers<void>();
+  const listener = await tcpTransport().listen({ ip: '127.0.0.1', port: 0 }, (connection) => {
+    connection.lengthNext = true;
+    connection.attach({
+      onFrame: (frame) => {
+        frames.push(Buffer.from(frame).toString());
+        connection.lengthNext = true;
+        if (frames.length === 3) done.resolve();
+      },
+      onLength: (length) => void lengths.push(length),
+      onDrain: () => undefined,
+      onEnd: () => undefined,
+    });
+  });
+  const socket = connect({ port: listener.port, host: '127.0.0.1', noDelay: true });
+  const stream = Buffer.from('00000007000361626300000001000000000002000164', 'hex');
+  for (const byte of stream) {
+    socket.write(Buffer.of(byte));
+    await new Promise(setImmediate);
+  }
+  await done.promise;
+  expect([lengths, frames]).toEqual([
+    [7, 1, 2],
+    ['abc', '', 'd'],
+  ]);
+  socket.destroy();
+  await listener.close();
+});
