@@ -78,6 +78,42 @@ test('N33 a connection ends after half an hour, and the next message makes anoth
   expect(await world.until(alice!.ask('bob.os', 'two'))).toBe('ack');
 });
 
+test('N33 N30 nothing is lost or overtaken when a connection in use comes to its end', async () => {
+  await using world = new World({ latencyMs: 30 });
+  const [alice, bob] = await world.acquainted({ name: 'alice.os' }, { name: 'bob.os' });
+  const seen: number[] = [];
+  await bob!.node.start(
+    ECHO,
+    async (guest) => {
+      for (;;) seen.push(Number((await guest.request()).body.split(' ')[0]));
+    },
+    { holds: [bob!.node.network()] },
+  );
+  expect(await world.until(alice!.ask('bob.os', 'x'))).toBe('ack');
+  const link = (): unknown => alice!.module.net.links.get('bob.os')?.links[0];
+  const first = link();
+  await world.clock.advance(CONNECTION_MS_MAX - 4_000);
+  let next = (): void => undefined;
+  await alice!.node.start(
+    'sender:test:sys',
+    async (guest) => {
+      for (let index = 0; index < 100; index++) {
+        await new Promise<void>((resolve) => (next = resolve));
+        const body = Buffer.from(`${index} `.padEnd(index % 3 === 0 ? 400_000 : 8, '.'));
+        await guest.send(`bob.os@${ECHO}`, { body });
+      }
+    },
+    { holds: [alice!.node.network()] },
+  );
+  for (let index = 0; index < 100; index++) {
+    next();
+    await world.clock.advance(100);
+  }
+  await world.clock.advance(10_000);
+  expect(seen).toEqual(Array.from({ length: 100 }, (_, index) => index));
+  expect(link()).not.toBe(first);
+});
+
 test('N34 F29 both dial at once: both links are read, both sides send on that of the smaller name, nothing twice', async () => {
   await using world = new World({ latencyMs: 40 });
   const [alice, bob] = await world.acquainted({ name: 'alice.os' }, { name: 'bob.os' });

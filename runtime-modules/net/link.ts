@@ -320,7 +320,9 @@ export class Link {
     }
     if (!this.#accepted && nowMs - this.#openedMs >= HANDSHAKE_MS_MAX)
       return this.#dead('never took us');
-    if (nowMs - this.#openedMs >= CONNECTION_MS_MAX) return this.close();
+    // Whoever dialled ends it, and the other side only if that did not: one of them is still listening then.
+    const lifeMs = CONNECTION_MS_MAX + (this.role === 'initiator' ? 0 : CLOSING_MS_MAX);
+    if (nowMs - this.#openedMs >= lifeMs) return this.close();
     if (this.#stalled(nowMs)) return this.#dead('message not finished in time');
     if (nowMs - this.#sentMs >= PING_MS) {
       this.#sentMs = nowMs;

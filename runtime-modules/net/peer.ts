@@ -127,7 +127,8 @@ export class Peer {
     });
     this.#links[role] = link;
     if (this.#inbox.isHigh) link.pause();
-    before?.destroy('replaced by a newer connection');
+    // One that is closing has last things to send, and ends by itself.
+    if (before?.state === 'open') before.destroy('replaced by a newer connection');
     this.#work();
   }
 
@@ -146,8 +147,10 @@ export class Peer {
 
   #work(): void {
     const link = this.#choose();
-    if (link !== undefined) link.pump();
-    else if (!this.#dialling && this.#outbox.waiting > 0) void this.#dial();
+    if (link !== undefined) return link.pump();
+    // What a closing link still sends is not to be overtaken.
+    if (this.links.some(({ state }) => state === 'closing')) return;
+    if (!this.#dialling && this.#outbox.waiting > 0) void this.#dial();
   }
 
   /** The link to send on. It changes when the one in use has been quiet, so that nothing overtakes what is under way. */

@@ -79,13 +79,15 @@ async function badDay(seed: number, nodes: number, perSecond: number): Promise<R
       const [from, to] = [any(), any()];
       if (from !== to) await ask(run, from, to);
     }
-    // A third of the day everything holds, then cables are cut, then they are mended.
-    if (second > SECONDS / 4 && second < SECONDS / 2)
-      for (let index = 0; index < 10; index++) {
-        const pair: [string, string] = [address(any()), address(any())];
-        world.network.partition(...pair);
-        cut.push(pair);
+    // A quarter of the day everything holds; then islands are cut off, one after another; then all is mended.
+    if (second > SECONDS / 4 && second < SECONDS / 2) {
+      const island = address(any());
+      for (const other of made) {
+        if (address(other) === island) continue;
+        world.network.partition(island, address(other));
+        cut.push([island, address(other)]);
       }
+    }
     if (second === Math.floor(SECONDS / 2)) for (const pair of cut) world.network.heal(...pair);
     await world.clock.advance(1_000);
   }
@@ -111,7 +113,9 @@ test(
     const latest = Math.max(...ended.map(({ afterMs }) => afterMs));
     expect(latest, problem).toBeLessThanOrEqual((DEADLINE_S + 1) * 1_000);
     const answered = ended.filter(({ how }) => how === 'response').length;
-    expect(answered / ended.length, problem).toBeGreaterThan(0.8);
+    // Neither did nothing happen, nor everything fail.
+    expect(answered, problem).toBeLessThan(ended.length);
+    expect(answered / ended.length, problem).toBeGreaterThan(0.6);
     // Healed: whoever asks is answered.
     const late: Run = { world, ended: new Map(), asked: 1_000_000 };
     const { nodes } = world;
