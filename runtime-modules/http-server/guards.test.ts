@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { bytesOf, textOf } from '../../kernel/testing.ts';
 import { ANSWER_S_DEFAULT } from './limits.ts';
-import { type Access, type BoundPath, SANDBOX, type Visitor } from './access.ts';
+import { type Access, type BoundPath, SANDBOX, type Visitor } from './login/access.ts';
 import type { Login } from './parts.ts';
 import { answer, bind, bindStatic, echo, WebNode } from './testing.ts';
 

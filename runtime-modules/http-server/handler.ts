@@ -6,17 +6,17 @@ import { type IncomingMessage } from 'node:http';
 import { BlockList, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { NodeId } from '../../wit/types.ts';
-import { type Bindings, type HttpBinding, HOMEPAGE } from './bindings.ts';
-import { hasBody, NO_BYTES, takeBody, type BodyLimits } from './body.ts';
-import { forward, type ForwardParts } from './forward.ts';
+import { type Bindings, type HttpBinding, HOMEPAGE } from './bindings/bindings.ts';
+import { hasBody, NO_BYTES, takeBody, type BodyLimits } from './requests/body.ts';
+import { forward, type ForwardParts } from './requests/forward.ts';
 import { REQUESTS_PER_CONNECTION_MAX, RPC_BYTES_MAX } from './limits.ts';
-import { answeredLogin } from './login-paths.ts';
-import { firstSegment, type Found } from './match.ts';
-import { type Access, type BoundPath, FOREIGN_TEXT, SANDBOX } from './access.ts';
+import { answeredLogin } from './login/login-paths.ts';
+import { firstSegment, type Found } from './bindings/match.ts';
+import { type Access, type BoundPath, FOREIGN_TEXT, SANDBOX } from './login/access.ts';
 import type { AccessTo, Channels, Login, Opening } from './parts.ts';
-import { Peer } from './peer.ts';
-import { Reply } from './reply.ts';
-import { rpc, RPC_PATH } from './rpc.ts';
+import { Peer } from './requests/peer.ts';
+import { Reply } from './requests/reply.ts';
+import { rpc, RPC_PATH } from './requests/rpc.ts';
 import {
   claimedProto,
   forwardedFor,
@@ -25,8 +25,8 @@ import {
   one,
   type Visit,
   visitOf,
-} from './visit.ts';
-import type { WaitingTable } from './waiting.ts';
+} from './requests/visit.ts';
+import type { WaitingTable } from './requests/waiting.ts';
 
 export interface HandlerOptions {
   readonly our: NodeId;

@@ -22,9 +22,9 @@ import type { KernelMessage, ProcessId, Result, SendError, U64 } from '../../wit
 import type { Clock } from '../shared/clock.ts';
 import { decodeBody, refuse } from '../shared/refuse.ts';
 import { Actions } from './actions.ts';
-import { Bindings } from './bindings.ts';
-import { decodePush } from './channel-bodies.ts';
-import { Compressor } from './compressor.ts';
+import { Bindings } from './bindings/bindings.ts';
+import { decodePush } from './channels/channel-bodies.ts';
+import { Compressor } from './static/compressor.ts';
 import { Counters } from './counters.ts';
 import { Handler } from './handler.ts';
 import {
@@ -39,9 +39,9 @@ import {
 import { listen, webServer, type Tls, type WebServer } from './listen.ts';
 import { type Figure, type MetricsServer, serveMetrics } from './metrics.ts';
 import type { AccessTo, Channels, Login } from './parts.ts';
-import { proxyList } from './peer.ts';
-import { SecureLabels } from './secure-labels.ts';
-import { WaitingTable } from './waiting.ts';
+import { proxyList } from './requests/peer.ts';
+import { SecureLabels } from './bindings/secure-labels.ts';
+import { WaitingTable } from './requests/waiting.ts';
 
 export { ListenError, type Tls } from './listen.ts';
 export type { Figure } from './metrics.ts';

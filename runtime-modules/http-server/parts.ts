@@ -7,8 +7,8 @@ import type { Duplex } from 'node:stream';
 import type { ModuleRequest, ProcessEnding } from '../../kernel/module.ts';
 import type { HttpServerError, MessageType, WsMessageType } from '../../wit/http-server-api.ts';
 import type { ProcessId } from '../../wit/types.ts';
-import type { Access, BoundPath, Visitor } from './access.ts';
-import type { LoginAnswer, LoginRequest, LogoutRequest } from './login.ts';
+import type { Access, BoundPath, Visitor } from './login/access.ts';
+import type { LoginAnswer, LoginRequest, LogoutRequest } from './login/login.ts';
 
 /** Synchronous and pure (`access.ts`). */
 export type AccessTo = (

@@ -18,8 +18,13 @@ import {
 } from '../../../wit/http-server-api.ts';
 import type { ProcessId, Result } from '../../../wit/types.ts';
 import type { Clock } from '../../shared/clock.ts';
-import { decodePush } from '../channel-bodies.ts';
-import { Channels, channelsNeeds, forwardedFor, type ChannelsOptions } from '../channels.ts';
+import { decodePush } from '../channels/channel-bodies.ts';
+import {
+  Channels,
+  channelsNeeds,
+  forwardedFor,
+  type ChannelsOptions,
+} from '../channels/channels.ts';
 
 interface Work {
   readonly action: HttpServerAction;
