@@ -54,6 +54,10 @@ export interface HandlerParts {
 
 const DEVELOPMENT_ONLY =
   'This is a development node. It answers only under localhost or 127.0.0.1, so that no page of another site can reach it by a name of its own.';
+/** For the moment between the node's start and the apps' (M128). */
+const NOT_YET =
+  'There is nothing at this address yet. The node has just started; this page asks again by itself.';
+const ASK_AGAIN = ['Refresh', '1'];
 const NO_LOGIN = 'this page needs a login, and this node has none';
 const OPEN: Access = { kind: 'open', sandbox: false };
 /** What Node would not take for a header would end the node. */
@@ -76,6 +80,8 @@ export class Handler {
   readonly #connected = new Set<Peer>();
   readonly #openings = new WeakMap<IncomingMessage, Opening>();
   readonly #forwarding: ForwardParts;
+  /** Processes may still be about to bind their paths. */
+  starting = true;
   #draining = false;
 
   constructor(options: HandlerOptions, parts: HandlerParts) {
@@ -201,6 +207,7 @@ export class Handler {
     const found = this.#find(visit.path);
     if (found === undefined || !found.binding.live) {
       this.#parts.print(2, `http-server: no route found for ${visit.path}`);
+      if (this.starting) return reply.answerEmpty(404, NOT_YET, ASK_AGAIN);
       return reply.answerEmpty(404);
     }
     const { binding } = found;

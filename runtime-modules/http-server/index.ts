@@ -35,6 +35,7 @@ import {
   REQUEST_CHECK_MS,
   REQUESTS_BYTES_MAX,
   STALLED_CLIENT_MS_MAX,
+  STARTING_MS,
 } from './limits.ts';
 import { listen, webServer, type Tls, type WebServer } from './listen.ts';
 import { type Figure, type MetricsServer, serveMetrics } from './metrics.ts';
@@ -142,6 +143,7 @@ class HttpServer implements HttpServerModule {
   #metrics: MetricsServer | undefined;
   #drained: Promise<void> | undefined;
   #watching: object | undefined;
+  #starting: object | undefined;
 
   constructor(needs: HttpServerNeeds, options: HttpServerOptions) {
     this.#needs = needs;
@@ -213,6 +215,7 @@ class HttpServer implements HttpServerModule {
     // What goes wrong with one connection later, such as no file descriptor to accept it with, is no reason to stop.
     server.on('error', (error) => this.#needs.port.print(0, `http-server: ${error.message}`));
     this.#watch();
+    this.#starting = this.#needs.clock.schedule(() => (handler.starting = false), STARTING_MS);
     if (metrics !== undefined) this.#metrics = await this.#serveMetrics(server, metrics);
     const at = this.#metrics?.address;
     return {
@@ -302,7 +305,8 @@ class HttpServer implements HttpServerModule {
     const server = this.#server;
     const { channels, clock } = this.#needs;
     this.#handler.drain();
-    if (this.#watching !== undefined) clock.cancel(this.#watching);
+    for (const timer of [this.#watching, this.#starting])
+      if (timer !== undefined) clock.cancel(timer);
     if (server?.listening === true) {
       const closed = once(server, 'close');
       server.close();

@@ -67,9 +67,14 @@ export class Reply extends ServerResponse {
     else this.end(body);
   }
 
-  /** Empty, with the type that the reference's empty answers have (§6.5). */
-  answerEmpty(status: number): void {
-    this.answer(status, EMPTY);
+  /**
+   * Empty, with the type that the reference's empty answers have (§6.5). To somebody who typed an address or followed a link a sentence,
+   * as a browser would take the other for an empty file and save it.
+   */
+  answerEmpty(status: number, sentence = SENTENCES.get(status), headers: RawHeaders = []): void {
+    if (sentence !== undefined && this.req.headers.accept?.startsWith('text/html') === true) {
+      this.answerText(status, sentence, headers);
+    } else this.answer(status, EMPTY);
   }
 
   /** One sentence for whoever reads it. */
@@ -123,6 +128,12 @@ export function hasBody(status: number): boolean {
 }
 
 const EMPTY: RawHeaders = ['Content-Type', 'application/octet-stream'];
+const SENTENCES: ReadonlyMap<number, string> = new Map([
+  [403, 'This is for programs on the machine of the node, if its owner lets them.'],
+  [404, 'There is nothing at this address.'],
+  [408, 'The app did not answer in time.'],
+  [500, 'What the app answered cannot be shown.'],
+]);
 const TEXT: RawHeaders = [
   'Content-Type',
   'text/plain; charset=utf-8',
