@@ -6,6 +6,7 @@ import { type IncomingMessage } from 'node:http';
 import { BlockList, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { NodeId } from '../../wit/types.ts';
+import { frameAncestors } from './bindings/host-label.ts';
 import { type Bindings, type HttpBinding, HOMEPAGE } from './bindings/bindings.ts';
 import { hasBody, NO_BYTES, takeBody, type BodyLimits } from './requests/body.ts';
 import { forward, type ForwardParts } from './requests/forward.ts';
@@ -15,7 +16,7 @@ import { firstSegment, type Found } from './bindings/match.ts';
 import { type Access, type BoundPath, FOREIGN_TEXT, SANDBOX } from './login/access.ts';
 import type { AccessTo, Channels, Login, Opening } from './parts.ts';
 import { Peer } from './requests/peer.ts';
-import { Reply } from './requests/reply.ts';
+import { type RawHeaders, Reply } from './requests/reply.ts';
 import { rpc, RPC_PATH } from './requests/rpc.ts';
 import {
   claimedProto,
@@ -270,6 +271,7 @@ export class Handler {
     switch (access?.kind) {
       case 'open':
         if (access.sandbox) reply.beside = SANDBOXED;
+        else if (binding.secureSubdomain !== undefined) reply.beside = this.#framedBy(visit);
         return true;
       case 'redirect':
         if (LOCATION.test(access.location)) reply.answer(307, ['Location', access.location]);
@@ -284,6 +286,12 @@ export class Handler {
     }
   }
 
+  /** No page of another package may lay itself over one that has a subdomain of its own. */
+  #framedBy({ host }: Visit): RawHeaders {
+    const { labels } = this.#parts.bindings;
+    return ['Content-Security-Policy', frameAncestors(host.authority, labels.has)];
+  }
+
   /** In place of what was asked for: without a type, so that it is sniffed as HTML (§6.5), and never kept. */
   #showLogin({ host }: Visit, reply: Reply): void {
     const { login } = this.#parts;
@@ -294,7 +302,7 @@ export class Handler {
 
   /** Undefined: nobody can decide. */
   #access(
-    { host, headers, method, peer, path, query }: Visit,
+    { host, headers, method, peer, path, slash, query }: Visit,
     binding: BoundPath,
   ): Access | undefined {
     const { accessTo, bindings } = this.#parts;
@@ -309,7 +317,8 @@ export class Handler {
         secFetchMode: one(headers['sec-fetch-mode']),
         cookie: headers.cookie,
         proto: peer.encrypted ? 'https' : claimedProto(headers),
-        path: path === '' ? '/' : path,
+        // Where it leads, relative addresses in a page must still mean the same.
+        path: slash ? `${path}/` : path,
         query,
       },
       binding,

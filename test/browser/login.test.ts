@@ -1,5 +1,5 @@
-/** Logging in to a whole node, in a real Chromium and as an attacker over plain sockets. */
-import { Agent, request } from 'node:http';
+/** Logging in to a whole node and out of it, in a real Chromium and by programs that claim to be pages. */
+import { request } from 'node:http';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { hashPassword } from '../../runtime-modules/identity/password.ts';
@@ -13,9 +13,6 @@ import {
 } from './support.ts';
 
 const FIRST_BOOT_MS = 180_000;
-const BAD_LOGINS = 10_000;
-/** Connections that the attacker keeps busy. */
-const ATTACKING = 64;
 const COOKIE = 'hyperware-auth_test.dev';
 
 let browser: Browser | undefined;
@@ -23,7 +20,7 @@ let node: BrowsedNode;
 beforeAll(async () => {
   [browser, node] = await Promise.all([
     startChromium({ names: ['lan.test'] }),
-    BrowsedNode.start({ args: ['--metrics-port', '0'] }),
+    BrowsedNode.start(),
   ]);
 }, FIRST_BOOT_MS);
 afterAll(async () => {
@@ -34,19 +31,13 @@ afterAll(async () => {
 interface Answer {
   readonly status: number;
   readonly cookies: readonly string[];
-  readonly retryAfter: string | undefined;
   readonly text: string;
 }
 
 /** Everything that a program can send, and that a page cannot leave out. */
-function post(
-  path: string,
-  body: string,
-  headers: Record<string, string> = {},
-  agent?: Agent,
-): Promise<Answer> {
+function post(path: string, body: string, headers: Record<string, string> = {}): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const sent = request(`${node.url}${path}`, { method: 'POST', headers, ...(agent && { agent }) });
+  const sent = request(`${node.url}${path}`, { method: 'POST', headers });
   sent.on('error', reject);
   sent.on('response', (response) => {
     let text = '';
@@ -55,7 +46,6 @@ function post(
       resolve({
         status: response.statusCode ?? 0,
         cookies: response.headers['set-cookie'] ?? [],
-        retryAfter: response.headers['retry-after'],
         text,
       }),
     );

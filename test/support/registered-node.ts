@@ -68,15 +68,19 @@ export class RegisteredNode implements AsyncDisposable {
     await this.#node.start(process, component, { capabilities: [server] });
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#node[Symbol.asyncDispose]();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#node[Symbol.asyncDispose]();
   }
 }
 
 async function identityOf(
   hash: string,
 ): Promise<{ readonly identity: LoginIdentity; readonly derived: () => number }> {
-  const secret = { seed: randomBytes(32), sessionSecret: randomBytes(32), fileKey: randomBytes(32) };
+  const secret = {
+    seed: randomBytes(32),
+    sessionSecret: randomBytes(32),
+    fileKey: randomBytes(32),
+  };
   const keyfile = await sealKeyfile({ username: REGISTERED_NAME, routers: [] }, secret, hash);
   const opened = await openKeyfile(keyfile, hash);
   if (!opened.ok) throw new Error(opened.error);

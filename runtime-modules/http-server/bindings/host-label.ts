@@ -72,3 +72,19 @@ export function baseHost(host: string, isSecureLabel: (label: string) => boolean
   const label = firstLabel(host);
   return host[label.length] === '.' && isSecureLabel(label) ? host.slice(label.length + 1) : host;
 }
+
+/**
+ * Who may show documents of `host` in a frame, as a `frame-ancestors` of a policy: they themselves, and the node's own pages, which show
+ * apps in frames.
+ */
+export function frameAncestors(host: string, isSecureLabel: (label: string) => boolean): string {
+  const base = baseHost(host, isSecureLabel);
+  const framedBy =
+    base === host || !isPlainHost(base) ? "'self'" : `'self' http://${base} https://${base}`;
+  return `frame-ancestors ${framedBy}`;
+}
+
+/** Whether it can stand in a header without meaning more than a host. */
+export function isPlainHost(host: string): boolean {
+  return /^[a-z0-9.:[\]_-]+$/.test(host);
+}

@@ -7,7 +7,14 @@
  */
 import type { LoginIdentity } from '../../identity/login-identity.ts';
 import type { Clock } from '../../shared/clock.ts';
-import { baseHost, firstLabel, hostName, isLoopbackHost } from '../bindings/host-label.ts';
+import {
+  baseHost,
+  firstLabel,
+  frameAncestors,
+  hostName,
+  isLoopbackHost,
+  isPlainHost,
+} from '../bindings/host-label.ts';
 import { LoginAttempts } from './login-attempts.ts';
 import { type LoginFile, type PageValues, readLoginFiles, readLoginPage } from './login-files.ts';
 import { decodeLogin, localPath, LOGIN_BYTES_MAX, sessionWanted } from './login-request.ts';
@@ -92,15 +99,13 @@ export class Login {
 
   /** Headers for wherever the page is sent, besides its type and length. */
   pageHeaders(host: string): [string, string][] {
-    // The front page shows apps in frames, and an app that has no session yet shows this.
-    const base = baseHost(host, this.#needs.isSecureLabel);
-    const framedBy =
-      base === host || !isPlainHost(base) ? "'self'" : `'self' http://${base} https://${base}`;
+    // An app in a frame that has no session yet shows this.
+    const ancestors = frameAncestors(host, this.#needs.isSecureLabel);
     return [
       [
         'Content-Security-Policy',
         `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; ` +
-          `base-uri 'none'; form-action 'none'; frame-ancestors ${framedBy}`,
+          `base-uri 'none'; form-action 'none'; ${ancestors}`,
       ],
       ['Referrer-Policy', 'same-origin'],
       [...UNSTORED],
@@ -198,11 +203,6 @@ export class Login {
     const keyfile = await identity.encryptedKeyfile();
     return json(200, Buffer.from(keyfile).toString('base64'), [cookie, UNSTORED]);
   }
-}
-
-/** Whether it can stand in a header without meaning more than a host. */
-function isPlainHost(host: string): boolean {
-  return /^[a-z0-9.:[\]_-]+$/.test(host);
 }
 
 function refuse(status: number, text: string): LoginAnswer {

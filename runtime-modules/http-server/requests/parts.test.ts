@@ -34,6 +34,7 @@ function visitFrom(
     host,
     method: 'GET',
     path: '/',
+    slash: false,
     query: '',
     headers,
   };

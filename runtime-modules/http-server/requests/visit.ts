@@ -26,6 +26,8 @@ export interface Visit {
   readonly method: string;
   /** Without query and without one trailing slash; percent-encoding as it came (M127). */
   readonly path: string;
+  /** It ended in a slash, which matching does not look at. */
+  readonly slash: boolean;
   /** Raw, without the question mark. */
   readonly query: string;
   readonly headers: IncomingHttpHeaders;
@@ -82,11 +84,13 @@ export function visitOf(request: IncomingMessage, peer: Peer): Visit | string {
   }
   const mark = target.indexOf('?');
   const path = mark < 0 ? target : target.slice(0, mark);
+  const matched = withoutTrailingSlash(path);
   return {
     peer,
     host,
     method: request.method ?? 'GET',
-    path: withoutTrailingSlash(path),
+    path: matched,
+    slash: matched.length < path.length,
     query: mark < 0 ? '' : target.slice(mark + 1),
     headers,
   };
