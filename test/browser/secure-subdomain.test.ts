@@ -6,13 +6,14 @@ import { createSecretKey } from 'node:crypto';
 import { request } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { buildComponent } from '../../kit/build/component.ts';
 import { developmentIdentity } from '../../runtime-modules/identity/development.ts';
 import { issueToken } from '../../runtime-modules/identity/jwt.ts';
 import { SERVES } from '../support/installed.ts';
 import { RegisteredNode, REGISTERED_NAME } from '../support/registered-node.ts';
 import {
+  allBound,
   BrowsedNode,
   eventually,
   PAGE_TIMEOUT_MS,
@@ -72,9 +73,7 @@ beforeAll(async () => {
     ),
   });
   for (const world of worlds.values())
-    await vi.waitFor(() => expect(world.printed().match(/site is up/g)).toHaveLength(2), {
-      timeout: PAGE_TIMEOUT_MS,
-    });
+    for (const path of [BANK, EVIL]) await allBound(`http://localhost:${world.port}${path}`);
 }, FIRST_BOOT_MS);
 afterAll(async () => {
   await browser?.close();

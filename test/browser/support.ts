@@ -1,9 +1,11 @@
 /** A node in a process of its own and a Chromium in front of it, for tests of pages. */
 import { mkdtemp, rm } from 'node:fs/promises';
+import { get } from 'node:http';
+import { get as getTls } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
-import { expect, type TestContext } from 'vitest';
+import { expect, type TestContext, vi } from 'vitest';
 import { startChromium } from '../support/chromium.ts';
 import { install, type TestPackage } from '../support/installed.ts';
 import { RunningNode } from '../support/running-node.ts';
@@ -121,6 +123,22 @@ export async function visit(
     if (message.type() === 'error' && !failed) complaints.push(message.text());
   });
   return { page, context, complaints, [Symbol.asyncDispose]: () => context.close() };
+}
+
+/** Waits until the process at `url`, of guests/site.ts, has bound all its paths: until then they are those of its root. */
+export async function allBound(url: string): Promise<void> {
+  const ask = url.startsWith('https') ? getTls : get;
+  const status = (path: string): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      ask(`${url}${path}`, { rejectUnauthorized: false }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      }).on('error', reject);
+    });
+  const bound = async (): Promise<void> => {
+    for (const path of ['/plain', '/open']) expect(await status(path)).toBe(200);
+  };
+  await vi.waitFor(bound, { timeout: PAGE_TIMEOUT_MS });
 }
 
 /** Goes to a path as its owner: past the login page, by typing a password. */
