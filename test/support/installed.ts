@@ -22,10 +22,10 @@ export interface TestPackage {
   readonly grants: readonly unknown[];
 }
 
-/** What a package needs to serve browsers. */
+/** What a package needs to serve browsers and to ask other servers. */
 export const SERVES = {
   requests: ['http-server:distro:sys', 'http-client:distro:sys'],
-  grants: ['http-server:distro:sys'],
+  grants: ['http-server:distro:sys', 'http-client:distro:sys'],
 } as const;
 
 /** Boots the node `test.dev` on the home, without a web server, and ends it again. The packages run from its next start on. */
