@@ -17,6 +17,7 @@ const OWN: readonly (readonly [path: string, file: string, contentType: string])
   ['/login/page.css', 'page.css', CSS],
   ['/login/page.js', 'page.js', JAVASCRIPT],
   ['/login/password-hash.js', 'password-hash.js', JAVASCRIPT],
+  ['/login/theme.js', 'theme.js', JAVASCRIPT],
   ['/login/icon.svg', 'icon.svg', 'image/svg+xml'],
   ['/login/by-name', 'by-name.html', HTML],
 ];

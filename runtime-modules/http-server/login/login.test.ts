@@ -133,6 +133,7 @@ describe('the page', () => {
       }
     };
     follow('/login/page.js');
+    follow('/login/theme.js');
     expect([...files.keys()].filter((path) => path.endsWith('.js')).toSorted()).toEqual(
       [...reached].toSorted(),
     );
@@ -499,8 +500,25 @@ describe('logging out', () => {
   });
 });
 
+test('the page has the mark and the colours of the homepage', async () => {
+  const homepage = new URL('../../../processes/homepage/', import.meta.url);
+  const page = new URL('./page/', import.meta.url);
+  const [ourMark, mark, ours, theirs] = await Promise.all(
+    [
+      new URL('icon.svg', page),
+      new URL('ui/icon.svg', homepage),
+      new URL('page.css', page),
+      new URL('pkg/hyperware.css', homepage),
+    ].map((url) => readFile(url, 'utf8')),
+  );
+  expect(ourMark).toBe(mark);
+  const tokens = ours!.match(/^ *--hw-.*;$/gm);
+  expect(tokens?.length).toBeGreaterThan(10);
+  expect(tokens?.filter((token) => !theirs!.includes(token))).toEqual([]);
+});
+
 test('the page is small', async () => {
-  const own = ['page.html', 'page.css', 'page.js', 'password-hash.js', 'icon.svg'];
+  const own = ['page.html', 'page.css', 'page.js', 'password-hash.js', 'theme.js', 'icon.svg'];
   const sizes = await Promise.all(
     own.map(async (name) => (await readFile(new URL(`./page/${name}`, import.meta.url))).length),
   );
