@@ -163,7 +163,7 @@ describe('access', () => {
           secFetchMode: 'cors',
           cookie: 'a=b',
           proto: 'https',
-          path: `${AT}/s`,
+          path: `${AT}/s/`,
           query: 'a=1&b',
         },
         expect.objectContaining({

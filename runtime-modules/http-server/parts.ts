@@ -33,11 +33,13 @@ export interface Login {
   logout(request: LogoutRequest): LoginAnswer;
 }
 
-/** What a channel knows of its opening. */
+/** What is known of an upgrade that may become a channel. */
 export interface Opening {
+  /** Who bound the path. */
   readonly process: ProcessId;
   /** Without the segment of the process id; at least `/`. */
   readonly path: string;
+  /** Whether its frames may answer requests (§8.3). */
   readonly extension: boolean;
   readonly sourceSocketAddr: string | undefined;
   readonly forwardedFor: string | undefined;

@@ -10,19 +10,8 @@ import { ExtensionAnswers } from './extension-answers.ts';
 import { decodeExtensionFrame, encodeExtensionFrame } from './extension-frame.ts';
 import type { Origin, ProcessLine } from './process-line.ts';
 import { EXTENSION_WAITING_FRAMES_MAX, HELD_OVERHEAD_BYTES } from './limits.ts';
+import type { Opening } from '../parts.ts';
 import type { WsEvents, WsSocket } from './ws.ts';
-
-/** What is known of an upgrade that may become a channel. */
-export interface Opening {
-  /** Who bound the path. */
-  readonly process: ProcessId;
-  /** Without the process id's segment, at least `/`. */
-  readonly path: string;
-  /** Whether its frames may answer requests (§8.3). */
-  readonly extension: boolean;
-  readonly sourceSocketAddr: string | undefined;
-  readonly forwardedFor: string | undefined;
-}
 
 /** What a channel needs of those around it. */
 export interface ChannelHost {

@@ -3,7 +3,8 @@ import { afterEach, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { MAILBOX_MESSAGES_MAX } from '../../../kernel/limits.ts';
 import { processId } from '../../../wit/address.ts';
-import { forwardedFor, type ChannelsOptions } from './channels.ts';
+import { forwardedFor } from '../requests/visit.ts';
+import type { ChannelsOptions } from './channels.ts';
 import { handshake, Owner, Scene, until, type Client } from '../testing/scene.ts';
 
 const CHAT = 'chat:pkg:sys';
@@ -94,11 +95,11 @@ test('M188 the address a proxy gives: X-Forwarded-For, first entry; else X-Real-
     'x-real-ip': ' 3.3.3.3 ',
     'cf-connecting-ip': '4.4.4.4',
   };
-  expect(forwardedFor(all)).toBe('1.1.1.1');
-  expect(forwardedFor({ ...all, 'x-forwarded-for': undefined })).toBe('3.3.3.3');
-  expect(forwardedFor({ ...all, 'x-forwarded-for': ' , 5.5.5.5' })).toBe('3.3.3.3');
-  expect(forwardedFor({ 'cf-connecting-ip': '4.4.4.4' })).toBe('4.4.4.4');
-  expect(forwardedFor({})).toBeUndefined();
+  expect(forwardedFor({ headers: all })).toBe('1.1.1.1');
+  expect(forwardedFor({ headers: { ...all, 'x-forwarded-for': undefined } })).toBe('3.3.3.3');
+  expect(forwardedFor({ headers: { ...all, 'x-forwarded-for': ' , 5.5.5.5' } })).toBe('3.3.3.3');
+  expect(forwardedFor({ headers: { 'cf-connecting-ip': '4.4.4.4' } })).toBe('4.4.4.4');
+  expect(forwardedFor({ headers: {} })).toBeUndefined();
 });
 
 test('M184 a channel too many is left for the ordinary answer, printed once; after one closes there is room', async () => {

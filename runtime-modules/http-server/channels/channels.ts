@@ -6,14 +6,15 @@
  * is checked before anything happens; the refusals are the reference's.
  */
 import { randomBytes, randomInt } from 'node:crypto';
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { KernelPort, ModuleRequest, ProcessEnding } from '../../../kernel/module.ts';
 import type { HttpServerError, MessageType, WsMessageType } from '../../../wit/http-server-api.ts';
 import { plainRequest, plainResponse } from '../../../wit/message.ts';
 import type { ProcessId, U64 } from '../../../wit/types.ts';
 import type { Clock } from '../../shared/clock.ts';
-import { Channel, type ChannelHost, type Opening } from './channel.ts';
+import type { Opening } from '../parts.ts';
+import { Channel, type ChannelHost } from './channel.ts';
 import { ProcessLine, type SendToProcess } from './process-line.ts';
 import {
   CHANNELS_MAX,
@@ -340,18 +341,4 @@ export class Channels implements ChannelHost {
     this.#timer = undefined;
     this.#shutdown.resolve();
   }
-}
-
-/** The address a proxy says a request came from (M188). */
-export function forwardedFor(headers: IncomingHttpHeaders): string | undefined {
-  const first = textOf(headers['x-forwarded-for'])?.split(',', 1)[0];
-  for (const candidate of [first, headers['x-real-ip'], headers['cf-connecting-ip']]) {
-    const address = textOf(candidate)?.trim();
-    if (address !== undefined && address !== '') return address;
-  }
-  return undefined;
-}
-
-function textOf(header: string | string[] | undefined): string | undefined {
-  return Array.isArray(header) ? header[0] : header;
 }

@@ -15,6 +15,7 @@ import { isCrossOriginCall, type Provenance } from './site.ts';
 export interface Visitor extends Provenance {
   readonly cookie: string | undefined;
   readonly proto: 'http' | 'https';
+  /** As it was asked for, with its slash at the end: where a redirect leads. */
   readonly path: string;
   /** Raw, without `?`. */
   readonly query: string;

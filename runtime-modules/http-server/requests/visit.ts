@@ -5,6 +5,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { withoutTrailingSlash } from '../bindings/bindings.ts';
 import { HOSTS_KEPT_MAX } from '../limits.ts';
+import { isLoopbackHost } from '../bindings/host-label.ts';
 import type { Peer } from './peer.ts';
 import { isCrossOrigin } from '../login/site.ts';
 
@@ -48,7 +49,7 @@ export function parseHost(header: string): Host | undefined {
   const host =
     name === undefined || port > 65_535
       ? undefined
-      : { authority, name, loopback: isLoopback(name), development: isDevelopment(name) };
+      : { authority, name, loopback: isLoopback(name), development: isLoopbackHost(name) };
   if (hosts.size >= HOSTS_KEPT_MAX) hosts.clear();
   hosts.set(header, host);
   return host;
@@ -56,10 +57,6 @@ export function parseHost(header: string): Host | undefined {
 
 function isLoopback(name: string): boolean {
   return name === 'localhost' || name === '127.0.0.1' || name === '[::1]';
-}
-
-function isDevelopment(name: string): boolean {
-  return isLoopback(name) || name.endsWith('.localhost');
 }
 
 /** What a request target may consist of: printable ASCII. */
@@ -165,7 +162,7 @@ export function clientAddress({ peer, headers }: Visit): string {
 }
 
 /** The client as a channel is told: what the first proxy wrote, whoever that was (§6.11). */
-export function forwardedFor({ headers }: Visit): string | undefined {
+export function forwardedFor({ headers }: Pick<Visit, 'headers'>): string | undefined {
   return (
     firstOf(headers['x-forwarded-for']) ??
     firstOf(headers['x-real-ip']) ??
