@@ -63,7 +63,7 @@ test('M148 M149 M156 F22 a login lasts: over pages, over a restart, until the lo
   const { page, context, complaints } = visitor;
   await page.goto(`${node.url}/`);
   expect(await page.locator('h1').textContent()).toBe('test.dev');
-  expect(await page.getByText('any password works').isVisible()).toBe(true);
+  await page.getByText('any password works').waitFor();
   await signIn(page, node);
   // As the browser has it: no domain, so no subdomain gets it; gone when the browser is closed.
   expect(await context.cookies()).toMatchObject([
@@ -148,3 +148,22 @@ test('M150 M151 what is no login is refused in words', async () => {
     '"The redirect is not a path of this node."',
   ]);
 });
+
+test('the demo app: two windows show one list, and the homepage its widget', async (testing) => {
+  await using visitor = await visit(requireBrowser(browser, testing));
+  const { page, context, complaints } = visitor;
+  await signIn(page, node);
+  const other = await context.newPage();
+  for (const window of [page, other]) {
+    await window.goto(`${node.url}/todo:todo:sys/`);
+    await window.locator('.state[data-state="ok"]').waitFor();
+  }
+  await page.getByPlaceholder('What is to be done?').fill('Water the plants');
+  await page.keyboard.press('Enter');
+  await other.getByText('Water the plants').waitFor();
+  await page.goto(`${node.url}/`);
+  const widget = page.frameLocator('iframe[title="Widget: To do"]');
+  await widget.getByRole('checkbox', { name: 'Water the plants' }).click();
+  await other.locator('[data-done="true"]').waitFor();
+  expect(complaints).toEqual([]);
+}, 60_000);
