@@ -40,7 +40,7 @@ function push(reply: 'Request' | 'Response', text: string): string {
     return 'sent';
   }
   try {
-    sendAndAwaitResponse(SERVER, request(action, 5), blob);
+    sendAndAwaitResponse(SERVER, request(action, 2), blob);
     return textOf(getBlob()?.bytes);
   } catch {
     return 'no answer';
