@@ -138,8 +138,14 @@ export class Handler {
    */
   malformed(error: NodeJS.ErrnoException, socket: Duplex): void {
     const peer = this.#peers.get(socket);
-    if (!socket.writable || peer === undefined || peer.ended || othersWait(peer)) {
+    if (!socket.writable || peer === undefined || othersWait(peer)) {
       socket.destroy();
+      return;
+    }
+    if (peer.ended || isAnswered(peer)) {
+      // What was answered still goes out, and nothing else.
+      peer.ended = true;
+      socket.end(() => socket.destroy());
       return;
     }
     peer.ended = true;
@@ -184,6 +190,7 @@ export class Handler {
     reply.peer = peer;
     reply.counters = this.#parts.bodies.counters;
     if (peer.ended) return undefined;
+    peer.latest = hasBody(request) ? reply : undefined;
     if (this.#draining) reply.last = true;
     const visit = visitOf(request, peer);
     if (typeof visit === 'string') {
@@ -360,6 +367,11 @@ export class Handler {
 function othersWait({ held }: Peer): boolean {
   const [first] = held;
   return held.size > 1 || first?.req.complete === true;
+}
+
+/** Whether the request whose body is being read has its answer already, as static content and the login page give it at once. */
+function isAnswered({ latest, held }: Peer): boolean {
+  return latest !== undefined && !latest.req.complete && !held.has(latest);
 }
 
 function withoutProcess(path: string): string {

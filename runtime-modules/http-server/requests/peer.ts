@@ -33,6 +33,8 @@ export class Peer {
   readonly socket: Socket;
   /** It ends with the answer that was given; what it still sends is not looked at. */
   ended = false;
+  /** Of the request that came last, if it has a body: that may still be on its way, and be none. */
+  latest: Reply | undefined = undefined;
   /** Answers of this connection that somebody works on. */
   readonly held = new Set<Reply>();
 

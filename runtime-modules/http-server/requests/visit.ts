@@ -69,6 +69,9 @@ export function visitOf(request: IncomingMessage, peer: Peer): Visit | string {
   const header = headers.host;
   const host = header === undefined ? NO_HOST : parseHost(header);
   if (host === undefined || repeatsHost(request)) return 'malformed Host header';
+  const coding = headers['transfer-encoding'];
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked')
+    return 'chunked is the only transfer coding that is known here';
   let target = request.url ?? '';
   if (!TARGET.test(target)) return 'malformed request target';
   if (target[0] !== '/') {
