@@ -5,12 +5,16 @@ import type { Charge } from './runtime-modules/shared/metered.ts';
 import type { SqliteWork } from './runtime-modules/sqlite/index.ts';
 
 /** What a request of kv will write. */
-export function kvCharge({ package: of, action, value }: KvWork): Charge | undefined {
+export function kvCharge(work: KvWork): Charge | undefined {
+  if (work.kind !== 'action') return undefined;
+  const { package: of, action, value } = work;
   return action.kind === 'Set' ? { package: of, bytes: value.length } : undefined;
 }
 
 /** A statement may write more or less than this; what it did is counted afterwards. What makes room is always let through. */
-export function sqliteCharge({ package: of, action, parameters }: SqliteWork): Charge | undefined {
+export function sqliteCharge(work: SqliteWork): Charge | undefined {
+  if (work.kind !== 'action') return undefined;
+  const { package: of, action, parameters } = work;
   if (
     action.kind !== 'Write' ||
     /^\s*(DELETE|DROP|VACUUM|ROLLBACK|END)\b/i.test(action.value.statement)

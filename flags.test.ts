@@ -98,17 +98,49 @@ describe('the command line (runtime-modules.md §13.1)', () => {
     });
   });
 
+  test('F31 flags of the identity and of its chain', () => {
+    expect(flags('h').identity).toEqual({
+      password: undefined,
+      passwordFile: undefined,
+      setupPublic: false,
+      chain: { rpc: undefined, rpcConfig: undefined, fakechainPort: undefined },
+      ports: {},
+    });
+    expect(
+      flags('h', '--password-file', 'p', '--setup-public', '--rpc-config', 'r', '--tcp-port', '0')
+        .identity,
+    ).toMatchObject({
+      passwordFile: '/srv/p',
+      setupPublic: true,
+      chain: { rpcConfig: '/srv/r' },
+      ports: { tcp: 0 },
+    });
+    expect(flags('h', '--rpc', 'wss://x', '--fakechain-port', '8545').identity.chain).toEqual({
+      rpc: 'wss://x',
+      rpcConfig: undefined,
+      fakechainPort: 8545,
+    });
+    expect(refusal('h', '--password', 'a', '--password-file', 'b')).toContain('exclude each other');
+  });
+
+  test('E21 chains are named by URL, by a file, or by the port of the development chain', () => {
+    expect(flags('h').chain).toEqual({
+      rpc: undefined,
+      rpcConfig: undefined,
+      fakechainPort: undefined,
+      keepChain: false,
+    });
+    expect(flags('h', '--rpc', 'wss://x').chain.rpc).toBe('wss://x');
+    expect(flags('h', '--rpc-config', 'f').chain.rpcConfig).toBe('/srv/f');
+    expect(flags('h', '--fakechain-port', '8545', '--keep-chain').chain).toMatchObject({
+      fakechainPort: 8_545,
+      keepChain: true,
+    });
+  });
+
   test('M235 flags of later parts are accepted, checked, and said to have no effect', () => {
-    const lines = flags(
-      'h',
-      '--ws-port',
-      '9000',
-      '--password',
-      'x',
-      '--rpc',
-      'wss://x',
-    ).withoutEffect;
-    expect(lines).toHaveLength(3);
+    const lines = flags('h', '--ws-port', '9000', '--max-peers', '3').withoutEffect;
+    expect(lines).toHaveLength(2);
     expect(lines[0]).toMatch(/^--ws-port has no effect: networking is not part/);
   });
 

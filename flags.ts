@@ -21,6 +21,8 @@ export interface Flags {
   readonly development: boolean;
   readonly fresh: boolean;
   readonly web: WebFlags;
+  readonly identity: IdentityFlags;
+  readonly chain: ChainFlags;
   /** What processes reach beside the public internet. */
   readonly httpClientAllow: readonly HostPattern[];
   readonly harts: number | undefined;
@@ -45,6 +47,28 @@ export interface WebFlags {
   readonly trustedProxies: readonly string[];
   readonly metricsPort: number | undefined;
   readonly channelsMax: number | undefined;
+}
+
+/** Of chains (eth.md §6). */
+export interface ChainFlags {
+  readonly rpc: string | undefined;
+  /** Absolute. */
+  readonly rpcConfig: string | undefined;
+  readonly fakechainPort: number | undefined;
+  readonly keepChain: boolean;
+}
+
+/** Of a registered node's identity, and of the chain it is on. */
+export interface IdentityFlags {
+  readonly password: string | undefined;
+  readonly passwordFile: string | undefined;
+  readonly setupPublic: boolean;
+  readonly chain: {
+    readonly rpc: string | undefined;
+    readonly rpcConfig: string | undefined;
+    readonly fakechainPort: number | undefined;
+  };
+  readonly ports: { readonly ws?: number; readonly tcp?: number };
 }
 
 export type Command =
@@ -133,15 +157,20 @@ const OPTIONS = {
   'max-peers': { type: 'string', value: 'N', help: 'connections to peers', later: 'networking' },
   'max-passthroughs': { type: 'string', value: 'N', help: 'relayed pairs', later: 'networking' },
   'reveal-ip': { type: 'boolean', help: 'direct node', later: 'networking' },
-  rpc: { type: 'string', value: 'URL', help: 'RPC provider', later: 'the chain client' },
-  'rpc-config': { type: 'string', value: 'FILE', help: 'RPC providers', later: 'the chain client' },
+  rpc: { type: 'string', value: 'URL', help: 'a provider of the chain to trust, wss://...' },
+  'rpc-config': { type: 'string', value: 'FILE', help: 'several: [{"url":...,"auth":...}]' },
   'fakechain-port': {
     type: 'string',
     value: 'PORT',
-    help: 'local chain',
-    later: 'the chain client',
+    help: 'the development chain at this port: an existing one, or a development node starts it',
   },
-  password: { type: 'string', value: 'TEXT', help: 'opens the keyfile', later: 'the keyfile' },
+  'keep-chain': { type: 'boolean', help: 'keep the development chain in the home' },
+  password: { type: 'string', value: 'TEXT', help: 'opens the keyfile (others can see it: ps)' },
+  'password-file': { type: 'string', value: 'FILE', help: 'its first line opens the keyfile' },
+  'setup-public': {
+    type: 'boolean',
+    help: 'set the node up from other machines, with a code shown here',
+  },
   help: { type: 'boolean', short: 'h', help: 'this text' },
   version: { type: 'boolean', help: 'print the version' },
 } as const satisfies Record<string, Option>;
@@ -196,12 +225,15 @@ function runFlags(
   }
   const processVerbosity = parseProcessVerbosity(values.text('process-verbosity') ?? '{}');
   if (!processVerbosity.ok) return refuse(`--process-verbosity: ${processVerbosity.error}.`);
+  const identity = identityFlags(values, cwd);
   const flags: Flags = {
     home: resolve(cwd, home),
     fakeNodeName: values.text('fake-node-name'),
     development,
     fresh: values.flag('fresh'),
     web: webFlags(values, development, cwd),
+    identity,
+    chain: { ...identity.chain, keepChain: values.flag('keep-chain') },
     httpClientAllow: allowedHosts(values),
     harts: values.number('harts', 1, 64),
     verbosity: values.number('verbosity', 0, 255) ?? 0,
@@ -213,14 +245,36 @@ function runFlags(
     softUlimit: values.number('soft-ulimit', 41, 10_000_000),
     withoutEffect: values.later(),
   };
-  for (const name of ['ws-port', 'tcp-port', 'fakechain-port'] as const)
-    values.number(name, 0, 65_535);
   for (const name of ['max-peers', 'max-passthroughs'] as const) values.number(name, 0, 1_000_000);
   if (values.text('rpc') !== undefined && values.text('rpc-config') !== undefined) {
     return refuse('--rpc and --rpc-config exclude each other; leave one out.');
   }
   if (values.error !== undefined) return refuse(values.error);
   return { ok: true, value: { kind: 'run', flags } };
+}
+
+function identityFlags(values: Values, cwd: string): IdentityFlags {
+  const file = (name: 'password-file' | 'rpc-config'): string | undefined => {
+    const path = values.text(name);
+    return path === undefined ? undefined : resolve(cwd, path);
+  };
+  const ws = values.number('ws-port', 0, 65_535);
+  const tcp = values.number('tcp-port', 0, 65_535);
+  const password = values.text('password');
+  const passwordFile = file('password-file');
+  if (password !== undefined && passwordFile !== undefined)
+    values.error ??= '--password and --password-file exclude each other; leave one out.';
+  return {
+    password,
+    passwordFile,
+    setupPublic: values.flag('setup-public'),
+    chain: {
+      rpc: values.text('rpc'),
+      rpcConfig: file('rpc-config'),
+      fakechainPort: values.number('fakechain-port', 1, 65_535),
+    },
+    ports: { ...(ws === undefined ? {} : { ws }), ...(tcp === undefined ? {} : { tcp }) },
+  };
 }
 
 function webFlags(values: Values, development: boolean, cwd: string): WebFlags {
@@ -325,7 +379,9 @@ export function helpText(): string {
   return [
     'hyperloom start                        a development node at once, in ./.hyperloom/dev',
     'hyperloom <home> --fake-node-name NAME a development node with a home and name of your own',
-    'hyperloom <home>                       a real node (needs a registered identity)',
+    'hyperloom <home>                       a real node; the first start registers it, in a browser',
+    'hyperloom register <home> --name NAME  registers it here; see hyperloom register --help',
+    'hyperloom keyfile export|import|change-password    see hyperloom keyfile --help',
     'hyperloom backup <home> <file>         the home into one encrypted file, while its node runs or not',
     'hyperloom restore <file> <home>        a backup into a new home',
     '                                       both: --password-file FILE, or the password is asked for',

@@ -38,6 +38,8 @@ export async function run(args: readonly string[]): Promise<void> {
   enableCompileCache();
   if (args[0] === 'backup' || args[0] === 'restore')
     return (await import('./bin/backup.ts')).runBackupCommand(args);
+  if (args[0] === 'register') return (await import('./bin/register.ts')).runRegister(args.slice(1));
+  if (args[0] === 'keyfile') return (await import('./bin/keyfile.ts')).runKeyfile(args.slice(1));
   const command = parseFlags(args, process.cwd());
   if (!command.ok) return fail(EXIT.usage, command.error);
   const proxies = readProxies(process.env);

@@ -62,13 +62,16 @@ export function registerModules(
   kernel.registerModule(files);
   const bookOf = (folder: string): Book =>
     accounts.book((of) => bytesOf(join(home.path, folder, of)));
-  const keys = kv({ root: join(home.path, 'kv') })({ port: kernel.port('kv') });
-  kernel.registerModule(metered(keys, bookOf('kv'), kvCharge, noRoom));
+  const keyBook = bookOf('kv');
+  const keys = kv({ root: join(home.path, 'kv') })({ port: kernel.port('kv'), budget: keyBook });
+  kernel.registerModule(metered(keys, keyBook, kvCharge, noRoom));
+  const tableBook = bookOf('sqlite');
   const tables = sqlite({ root: join(home.path, 'sqlite') })({
     port: kernel.port('sqlite'),
     clock: systemClock,
+    budget: tableBook,
   });
-  kernel.registerModule(metered(tables, bookOf('sqlite'), sqliteCharge, noRoom));
+  kernel.registerModule(metered(tables, tableBook, sqliteCharge, noRoom));
   kernel.registerModule(web);
   const connector = systemConnector(config.outbound ?? {}, systemClock);
   kernel.registerModule(

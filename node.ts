@@ -2,7 +2,6 @@
  * The composition root: the one file that knows the kernel, the engine and the runtime modules all at once. `bootNode` puts a node
  * together from values (no environment, no globals), starts it, and hands back the way to end it. Used by main.ts, kit and tests.
  */
-import { hkdfSync, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageOf, TERMINAL } from './wit/address.ts';
@@ -16,11 +15,7 @@ import { systemClock } from './kernel/clock.ts';
 import { serveControl } from './runtime-modules/backup/control.ts';
 import { Staging } from './runtime-modules/backup/staging.ts';
 import { ListenError } from './runtime-modules/http-server/index.ts';
-import {
-  developmentIdentity,
-  type Identity,
-  IdentityError,
-} from './runtime-modules/identity/development.ts';
+import { type Identity, IdentityError } from './runtime-modules/identity/development.ts';
 import { type Home, HomeError, openHome, wipeHome } from './runtime-modules/identity/home.ts';
 import { Accounts } from './runtime-modules/shared/accounts.ts';
 import { type Quotas, readQuotas } from './runtime-modules/shared/quotas.ts';
@@ -34,9 +29,11 @@ import {
   openConsole,
   type ProcessVerbosity,
 } from './runtime-modules/terminal/index.ts';
+import { cacheKey, type IdentityConfig, openIdentity, seedOf } from './identity.ts';
 import { type ModulesConfig, registerModules } from './modules.ts';
 import { figuresOf, type WebConfig, webOf } from './web.ts';
 import { bundledPackages, BundleBuildError } from './processes/bundled.ts';
+import { beginChain, type ChainConfig, ChainConfigError, ethOf, tellReaders } from './chain.ts';
 
 export interface NodeConfig extends ModulesConfig {
   /** Absolute path of the home folder; made if missing. */
@@ -65,6 +62,10 @@ export interface NodeConfig extends ModulesConfig {
   readonly simulation?: boolean;
   /** The web server's port and what goes with it; without it processes may bind paths, and nobody can ask for them. */
   readonly web?: WebConfig | undefined;
+  /** How a node that is no development node gets its identity; without it, it has none. */
+  readonly identity?: IdentityConfig | undefined;
+  /** Chains; undefined: none, and nothing is started. */
+  readonly chain?: ChainConfig | undefined;
 }
 
 export interface Node extends AsyncDisposable {
@@ -83,7 +84,14 @@ export interface Node extends AsyncDisposable {
 }
 
 /** Why a node could not start, as an exit code's name (docs/operating.md). */
-export type ExitReason = 'homeInUse' | 'homeUnusable' | 'noIdentity' | 'packages' | 'web' | 'bug';
+export type ExitReason =
+  | 'homeInUse'
+  | 'homeUnusable'
+  | 'noIdentity'
+  | 'packages'
+  | 'web'
+  | 'usage'
+  | 'bug';
 
 export function exitReasonOf(error: unknown): ExitReason {
   if (error instanceof HomeError) return error.code === 'in-use' ? 'homeInUse' : 'homeUnusable';
@@ -91,6 +99,7 @@ export function exitReasonOf(error: unknown): ExitReason {
   if (error instanceof IdentityError) return 'noIdentity';
   if (error instanceof BundleBuildError) return 'packages';
   if (error instanceof ListenError) return 'web';
+  if (error instanceof ChainConfigError) return 'usage';
   return 'bug';
 }
 
@@ -109,7 +118,12 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   if (config.fresh === true) await wipeHome(config.home);
   const home = parts.use(await openHome(config.home));
   const accounts = new Accounts(await quotasOf(home));
-  const identity = await openIdentity(config);
+  const { identity, port: webPort } = await openIdentity(config, {
+    development: isDevelopment(config),
+    clock: systemClock,
+    // The console needs the node's name.
+    tell: (line) => void config.output.write(`${line}\n`),
+  });
   const ending = Promise.withResolvers<Error | undefined>();
   let kernel: Kernel | undefined;
   const terminal = parts.use(
@@ -123,6 +137,14 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
       step: () => void kernel?.debug.step(),
     }),
   );
+  const chainParts = {
+    home: home.path,
+    development: isDevelopment(config),
+    config: config.chain,
+    tell: (text: string) => say(terminal, text),
+  };
+  // Beside everything below: what asks it waits for it, the prompt does not.
+  const chain = parts.use(beginChain(chainParts));
   const { store, damage } = await openLevelStore(join(home.path, 'kernel'));
   parts.use(store);
   if (damage !== undefined) {
@@ -149,10 +171,12 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
     storage: storageOf(accounts),
     onShutdown: () => ending.resolve(undefined),
   });
+  // The kernel has made its own key of it.
+  seed.fill(0);
   const running = kernel;
   parts.defer(() => running.shutdown());
   kernel.debug.setFull((config.verbosity ?? 0) >= EVENTS_FROM);
-  const web = await webOf(config.web, {
+  const web = await webOf(config.web && { ...config.web, port: webPort ?? config.web.port }, {
     identity,
     port: kernel.port('http-server'),
     clock: systemClock,
@@ -160,6 +184,9 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
     figures: () => figuresOf(running.usage().values()),
   });
   const participants = registerModules(kernel, { store, home, config, accounts, web });
+  const eth = { port: kernel.port('eth'), clock: systemClock };
+  kernel.registerModule(await ethOf(chainParts, chain, eth));
+  await tellReaders(chainParts);
   // Before the processes are ended: requests under way get their answers.
   parts.defer(() => web.drain());
   const listening = config.web === undefined ? undefined : await web.listen();
@@ -234,17 +261,6 @@ class RunningNode implements Node {
 
 function isDevelopment(config: NodeConfig): boolean {
   return config.development === true || config.fakeNodeName !== undefined;
-}
-
-function openIdentity(config: NodeConfig): Promise<Identity> {
-  if (isDevelopment(config)) {
-    return developmentIdentity(config.home, config.fakeNodeName);
-  }
-  throw new IdentityError(
-    'not-registered',
-    `${config.home} has no registered identity, and registering one is not part of this build yet. ` +
-      'For a development node: hyperloom start, or add --fake-node-name alice.dev.',
-  );
 }
 
 async function quotasOf(home: Home): Promise<Quotas> {
@@ -353,15 +369,4 @@ function submit(kernel: Kernel, terminal: NativeConsole, line: string): void {
 
 function say(terminal: NativeConsole, text: string): void {
   void terminal.print({ verbosity: 0, source: TERMINAL, text });
-}
-
-/** The 32 bytes of the Ed25519 private key. */
-function seedOf(key: KeyObject): Uint8Array {
-  const { d } = key.export({ format: 'jwk' });
-  return Buffer.from(d ?? '', 'base64url');
-}
-
-/** Under which cached images are vouched for (F10): nobody without the node's key can plant code. */
-function cacheKey(seed: Uint8Array): Uint8Array {
-  return new Uint8Array(hkdfSync('sha256', seed, '', 'hyperloom image cache', 32));
 }

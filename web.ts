@@ -97,7 +97,8 @@ export async function webOf(config: WebConfig = {}, needs: WebNeeds): Promise<Ht
   }
 }
 
-async function readTls({ certFile, keyFile }: NonNullable<WebConfig['tls']>): Promise<Tls> {
+/** Two files, PEM. @throws ListenError */
+export async function readTls({ certFile, keyFile }: NonNullable<WebConfig['tls']>): Promise<Tls> {
   try {
     return { cert: await readFile(certFile), key: await readFile(keyFile) };
   } catch (cause) {

@@ -1,13 +1,12 @@
 /** `hyperloom backup` and `hyperloom restore` (docs/operating.md): flags, password, and what is said about the outcome. */
 import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline/promises';
-import { Writable } from 'node:stream';
 import { parseArgs } from 'node:util';
 import { BackupError } from '../runtime-modules/backup/backup-error.ts';
 import { restoreHome } from '../runtime-modules/backup/restore.ts';
 import { passwordFrom, saveHome } from '../runtime-modules/backup/save.ts';
 import { HomeError, openHome } from '../runtime-modules/identity/home.ts';
 import { openLevelStore } from '../runtime-modules/state/index.ts';
+import { ask } from './secrets-input.ts';
 
 /** As of the node itself (docs/operating.md). */
 const EXIT = { usage: 2, homeInUse: 3, failed: 8 } as const;
@@ -89,18 +88,6 @@ async function password(file: string | undefined, isNew: boolean): Promise<strin
   if (isNew && (await ask('Once more: ')) !== first)
     throw new BackupError('no-password', 'the two passwords differ; nothing was done');
   return first;
-}
-
-async function ask(prompt: string): Promise<string> {
-  process.stderr.write(prompt);
-  const mute = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const lines = createInterface({ input: process.stdin, output: mute, terminal: true });
-  try {
-    return await lines.question('');
-  } finally {
-    lines.close();
-    process.stderr.write('\n');
-  }
 }
 
 /** Failures of the host's files, which name the path themselves. */

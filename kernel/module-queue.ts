@@ -42,11 +42,21 @@ interface Job {
   readonly source: Source;
 }
 
-/** Unfinished work of one source. */
+/** Unfinished work of one source. One on this node is kept while its process lives: most ask again. */
 interface Source {
   readonly name: string;
+  readonly isLocal: boolean;
+  readonly package: PackageJobs;
   jobs: number;
   readonly abort: AbortController;
+}
+
+/** Accepted and unfinished jobs of a package, of all its sources. */
+interface PackageJobs {
+  readonly key: string;
+  readonly of: PackageId;
+  jobs: number;
+  sources: number;
 }
 
 const STRANGER: Caller = { exists: false, holds: () => false, heldFrom: () => [] };
@@ -57,8 +67,10 @@ export class ModuleQueue {
   readonly #needs: ModuleQueueNeeds;
   readonly #senders: SuspendedSenders;
   readonly #sources = new Map<string, Source>();
-  /** Accepted and unfinished jobs by package. */
-  readonly #packages = new Map<string, number>();
+  /** The same of this node's members, by identity: putting a name together for each request costs more than the rest of `offer`. */
+  readonly #known = new WeakMap<Party, Source>();
+  /** By node and package, while any of its sources is kept. */
+  readonly #packages = new Map<string, PackageJobs>();
   /** Jobs waiting behind a running one of the same key. */
   readonly #lines = new Map<string, Job[]>();
   readonly #running = new Set<Promise<void>>();
@@ -86,28 +98,36 @@ export class ModuleQueue {
   /** Decodes and starts or queues a request; false when its source has too much unfinished work here. */
   offer(message: KernelMessage, sender: Party | undefined): boolean {
     if (this.#closed) return true;
-    const name = formatAddress(message.source);
-    if ((this.#sources.get(name)?.jobs ?? 0) >= MODULE_JOBS_PER_SOURCE_MAX) return false;
-    const of = packageOf(message.source.process);
-    const jobsOfPackage = this.#packages.get(packageKey(message.source)) ?? 0;
-    if (jobsOfPackage >= (this.#needs.jobsPerPackageMax?.(of) ?? MODULE_JOBS_PER_PACKAGE_MAX))
+    const source = this.#sourceOf(message.source, sender);
+    if (source.jobs >= MODULE_JOBS_PER_SOURCE_MAX) return false;
+    const { of, jobs } = source.package;
+    if (jobs >= (this.#needs.jobsPerPackageMax?.(of) ?? MODULE_JOBS_PER_PACKAGE_MAX)) {
+      this.#release(source);
       return false;
+    }
     const request = moduleRequest(message, sender);
-    if (request === undefined) return true;
+    if (request === undefined) {
+      this.#release(source);
+      return true;
+    }
     let decoded: ReturnType<RuntimeModule['decode']>;
     let key: string | undefined;
     try {
       decoded = this.#module.decode(request);
       if (decoded.ok) {
-        key = this.#module.orderKey === undefined ? name : this.#module.orderKey(decoded.value);
+        key =
+          this.#module.orderKey === undefined ? source.name : this.#module.orderKey(decoded.value);
       }
     } catch (error) {
       this.#bug('decoding', message, error);
+      this.#release(source);
       return true;
     }
-    if (decoded.ok)
-      this.#accept({ work: decoded.value, request: message, source: this.#sourceOf(name) }, key);
-    else if (decoded.error !== undefined) this.#answer(message, decoded.error);
+    if (decoded.ok) this.#accept({ work: decoded.value, request: message, source }, key);
+    else {
+      if (decoded.error !== undefined) this.#answer(message, decoded.error);
+      this.#release(source);
+    }
     return true;
   }
 
@@ -142,7 +162,7 @@ export class ModuleQueue {
     const name = formatAddress(source);
     const cancelled = this.#sources.get(name);
     if (cancelled === undefined) return;
-    this.#sources.delete(name);
+    this.#forget(cancelled);
     cancelled.abort.abort(new DOMException(reason, 'AbortError'));
   }
 
@@ -177,19 +197,33 @@ export class ModuleQueue {
     await this.#module[Symbol.asyncDispose]();
   }
 
-  #sourceOf(name: string): Source {
+  #sourceOf(address: Address, sender: Party | undefined): Source {
+    const known = sender === undefined ? undefined : this.#known.get(sender);
+    if (known !== undefined && !known.abort.signal.aborted) return known;
+    const name = formatAddress(address);
     let source = this.#sources.get(name);
     if (source === undefined) {
-      source = { name, jobs: 0, abort: new AbortController() };
+      const key = packageKey(address);
+      const of = packageOf(address.process);
+      const own = this.#packages.get(key) ?? { key, of, jobs: 0, sources: 0 };
+      this.#packages.set(key, own);
+      own.sources++;
+      source = {
+        name,
+        isLocal: sender !== undefined,
+        package: own,
+        jobs: 0,
+        abort: new AbortController(),
+      };
       this.#sources.set(name, source);
     }
+    if (sender !== undefined) this.#known.set(sender, source);
     return source;
   }
 
   #accept(job: Job, key: string | undefined): void {
     job.source.jobs++;
-    const of = packageKey(job.request.source);
-    this.#packages.set(of, (this.#packages.get(of) ?? 0) + 1);
+    job.source.package.jobs++;
     if (key === undefined) return this.#start(job, undefined);
     const line = this.#lines.get(key);
     if (line !== undefined) {
@@ -200,40 +234,70 @@ export class ModuleQueue {
     this.#start(job, key);
   }
 
+  /** What a module answers at once is sent at once: a promise for it would cost more than such an answer does. */
   #start(job: Job, key: string | undefined): void {
-    const run = this.#run(job).finally(() => {
+    const { work, request, source } = job;
+    const { signal } = source.abort;
+    if (signal.aborted) return this.#finished(job, key);
+    let answer: ReturnType<RuntimeModule['handle']>;
+    try {
+      answer = this.#module.handle(work, signal);
+    } catch (error) {
+      this.#bug('handling', request, error);
+      return this.#finished(job, key);
+    }
+    if (!(answer instanceof Promise)) {
+      if (answer !== undefined) this.#answer(request, answer);
+      return this.#finished(job, key);
+    }
+    const run = this.#run(answer, job).finally(() => {
       this.#running.delete(run);
       this.#finished(job, key);
     });
     this.#running.add(run);
   }
 
-  async #run({ work, request, source }: Job): Promise<void> {
-    const { signal } = source.abort;
-    if (signal.aborted) return;
+  async #run(
+    answering: Promise<Answer | undefined>,
+    { request, source: { abort } }: Job,
+  ): Promise<void> {
     try {
-      const answer = await this.#module.handle(work, signal);
+      const answer = await answering;
       if (answer !== undefined) this.#answer(request, answer);
     } catch (error) {
-      if (!signal.aborted) this.#bug('handling', request, error);
+      if (!abort.signal.aborted) this.#bug('handling', request, error);
     }
   }
 
-  #finished({ source, request }: Job, key: string | undefined): void {
+  #finished({ source }: Job, key: string | undefined): void {
     source.jobs--;
-    const of = packageKey(request.source);
-    const left = (this.#packages.get(of) ?? 1) - 1;
-    if (left === 0) this.#packages.delete(of);
-    else this.#packages.set(of, left);
-    if (source.jobs === 0 && this.#sources.get(source.name) === source) {
-      this.#sources.delete(source.name);
-    }
+    source.package.jobs--;
+    this.#release(source);
     if (key !== undefined) {
       const next = this.#lines.get(key)?.shift();
       if (next === undefined) this.#lines.delete(key);
-      else this.#start(next, key);
+      // In a turn of its own: a line of answers given at once must not pile up on the stack.
+      else queueMicrotask(() => this.#start(next, key));
     }
     if (this.#senders.size > 0) this.#senders.admitEach();
+  }
+
+  /** Forgets a source that is done: one of another node with its last job, one of this node after its process. */
+  #release(source: Source): void {
+    if (source.jobs === 0 && !source.isLocal) this.#forget(source);
+    this.#releasePackage(source.package);
+  }
+
+  #forget(source: Source): void {
+    if (this.#sources.get(source.name) !== source) return;
+    this.#sources.delete(source.name);
+    source.package.sources--;
+    this.#releasePackage(source.package);
+  }
+
+  #releasePackage(own: PackageJobs): void {
+    if (own.sources === 0 && own.jobs === 0 && this.#packages.get(own.key) === own)
+      this.#packages.delete(own.key);
   }
 
   #answer(request: KernelMessage, answer: Answer): void {

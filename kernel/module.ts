@@ -12,6 +12,7 @@ import type {
   SendError,
   U64,
 } from '../wit/types.ts';
+import type { MaybePromise } from './process-host.ts';
 
 /** What a module returns before it becomes a response. */
 export interface Answer {
@@ -81,8 +82,11 @@ export interface RuntimeModule<Work = unknown> extends AsyncDisposable {
    * it too; otherwise it would be rid of its limits at will. Must not throw.
    */
   limits?(capability: Capability): boolean;
-  /** Does the work. `signal` aborts when the requester is killed or the node shuts down. A throw is a bug: logged, and not answered. */
-  handle(work: Work, signal: AbortSignal): Promise<Answer | undefined>;
+  /**
+   * Does the work. `signal` aborts when the requester is killed or the node shuts down. A throw is a bug: logged, and not answered.
+   * What needs no waiting is best answered without a promise.
+   */
+  handle(work: Work, signal: AbortSignal): MaybePromise<Answer | undefined>;
   /**
    * A local process has ended, by itself or killed. Frees what the module keeps for it; `restarting`: another instance of it will
    * come, unless an `ended` follows. Must not throw.

@@ -18,7 +18,12 @@ const ROOT = dirname(PROCESSES);
 /** What components are made of besides their own folder. */
 const SHARED_SOURCES = ['lib']
   .map((name) => join(PROCESSES, name))
-  .concat(['wit', 'kit/build', 'package-lock.json'].map((name) => join(ROOT, name)));
+  .concat(['wit', 'kit/build', 'package-lock.json'].map((name) => join(ROOT, name)))
+  .concat(
+    ['addresses', 'calls', 'events', 'hex', 'hypermap', 'notes'].map((name) =>
+      join(ROOT, 'contracts', `${name}.ts`),
+    ),
+  );
 const PUBLISHER = 'sys';
 const INDISPENSABLE = 'terminal';
 

@@ -89,12 +89,23 @@ const SECTIONS: Readonly<Record<string, Readonly<Record<string, readonly string[
     'runtime-modules/identity/keyfile-format.ts': ['KEYFILE_BYTES_MAX'],
     'runtime-modules/identity/password.ts': ['DISK_KEY_MS_MAX'],
   },
+  'Setting up a node': {
+    'runtime-modules/identity/registration/limits.ts': [],
+    'runtime-modules/identity/registration/name-state.ts': [
+      'COMMIT_LABEL_BYTES_MIN',
+      'COMMIT_MARGIN_S',
+      'COMMIT_END_MARGIN_S',
+    ],
+    'runtime-modules/identity/registration/reach.ts': ['PUBLIC_IP_MS_MAX', 'PORTS_TRIED_MAX'],
+    'runtime-modules/http-server/setup/server.ts': ['CLOSE_MS_MAX'],
+    'chain-reads.ts': ['CHAIN_CALL_MS_MAX'],
+  },
   'Console, home and command line': {
     'runtime-modules/terminal/limits.ts': [],
     'runtime-modules/identity/development.ts': ['NAME_LENGTH_MAX'],
     'main.ts': ['SAME_SIGNAL_MS', 'SHUTDOWN_MS_MAX'],
   },
-  'Message bodies': { 'wit/json.ts': ['JSON_DEPTH_MAX'] },
+  'Message bodies': { 'wit/json-reader.ts': ['JSON_DEPTH_MAX'] },
 };
 
 /** For constants whose own comment is another's. */

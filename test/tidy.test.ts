@@ -38,7 +38,17 @@ const files = [
   'test',
 ]
   .flatMap(sources)
-  .concat('main.ts', 'node.ts', 'flags.ts', 'web.ts', 'charges.ts')
+  .concat(
+    'main.ts',
+    'node.ts',
+    'flags.ts',
+    'identity.ts',
+    'chain-reads.ts',
+    'web.ts',
+    'charges.ts',
+    'modules.ts',
+    'chain.ts',
+  )
   .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
 
 interface Import {
@@ -75,7 +85,7 @@ const DIRECTION: readonly { from: RegExp; may: RegExp }[] = [
   { from: /^kernel\//, may: /^(wit|kernel)\/|^node:/ },
   {
     from: /^runtime-modules\/([^/]+)\//,
-    may: /^(wit|contracts(?!\/(build|test))|runtime-modules\/(shared|identity|OWN))\/|^kernel\/(module|print|store|limits|clock|process-host|process-map-codec)\.ts$|^node:|^(level|yauzl|yazl|ws|mrmime|prom-client)$/,
+    may: /^(wit|contracts(?!\/(build|test))|runtime-modules\/(shared|identity|OWN))\/|^kernel\/(module|print|store|limits|clock|process-host|process-map-codec)\.ts$|^node:|^@noble\/curves\/|^(level|yauzl|yazl|ws|mrmime|prom-client)$/,
   },
   {
     from: /^processes\/lib\//,
@@ -90,7 +100,16 @@ const DIRECTION: readonly { from: RegExp; may: RegExp }[] = [
     from: /^processes\/([^/]+)\/ui\//,
     may: /^(wit|processes\/OWN)\/|^(preact(\/hooks)?|htm|uplot)$/,
   },
-  { from: /^processes\/([^/]+)\//, may: /^(wit|processes\/(lib|OWN))\/|^hyperware:/ },
+  // What of contracts runs in guests, and AssemblyScript, which finds its glue by name.
+  { from: /^processes\/[^/]+\/[^/]+\/assembly\//, may: /^processes\/|^hyperware$/ },
+  {
+    from: /^processes\/([^/]+)\//,
+    may: /^(wit|processes\/(lib|OWN))\/|^contracts\/(hex|hypermap|calls|events|notes|addresses)\.ts$|^hyperware:/,
+  },
+  {
+    from: /^contracts\/(hex|hypermap|calls|events|notes|addresses)\.ts$/,
+    may: /^wit\/|^contracts\/(hex|hypermap|calls|events|notes|addresses)\.ts$/,
+  },
 ];
 
 describe('direction of imports', () => {
@@ -114,7 +133,7 @@ describe('direction of imports', () => {
       .filter((path) => !isTest(path) && !path.startsWith('test/'))
       .filter((path) => knows(path, 'kernel/kernel.ts') && knows(path, 'runtime-modules/'));
     // kit run is a node of its own: in memory, with one component.
-    expect(both.toSorted()).toEqual(['kit/solo-node.ts', 'node.ts']);
+    expect(both.toSorted()).toEqual(['kit/solo-node.ts', 'modules.ts', 'node.ts']);
   });
 
   test('route is pure: no node: module, no promise', () => {

@@ -118,8 +118,14 @@ export function moduleId(name: string): ProcessId {
 }
 
 function segmentsError(text: string, count: number): AddressParseError | undefined {
-  const segments = text.split(':');
-  if (segments.length > count) return 'TooManyColons';
-  if (segments.length < count || segments.includes('')) return 'MissingField';
-  return undefined;
+  let segments = 1;
+  let empty = false;
+  let start = 0;
+  for (let colon = text.indexOf(':'); colon >= 0; colon = text.indexOf(':', start)) {
+    segments += 1;
+    empty ||= colon === start;
+    start = colon + 1;
+  }
+  if (segments > count) return 'TooManyColons';
+  return segments < count || empty || start === text.length ? 'MissingField' : undefined;
 }

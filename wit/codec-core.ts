@@ -1,7 +1,5 @@
-/**
- * What every codec is made of: the interface, where a decode stands, and how text becomes a tree. `codec.ts` has the codecs.
- */
-import { parseTree, type JsonTree } from './codec-json.ts';
+/** What every codec is made of: the interface, where a decode stands, and its first and last step. `codec.ts` has the codecs. */
+import { JsonReader, Malformed } from './json-reader.ts';
 import type { Result } from './types.ts';
 
 /** The first place where text and schema disagree. `path` is like `action.ReadExact.length`, '' for the whole body. */
@@ -11,16 +9,16 @@ export interface Mismatch {
 }
 
 export interface Codec<T> {
-  /** Whole body, as UTF-8 bytes, text, or a tree that is parsed already. */
-  decode(input: Uint8Array | string | Parsed): Result<T, Mismatch>;
+  /** Whole body, as UTF-8 bytes or text. */
+  decode(input: Uint8Array | string): Result<T, Mismatch>;
   /** Compact JSON text of a value. */
   stringify(value: T): string;
   /** Compact JSON, UTF-8. The caller owns the bytes. */
   encode(value: T): Uint8Array;
   /** The schema as a reader would note it, such as `{path: text, create: bool}`. */
   readonly description: string;
-  /** For codecs that contain this one: reads a tree, or notes the mismatch and returns `FAILED`. */
-  readonly read: (tree: JsonTree, fault: Fault) => T | typeof FAILED;
+  /** For codecs that contain this one: reads what is next, or notes the mismatch and returns `FAILED`. @throws Malformed */
+  readonly read: (json: JsonReader, fault: Fault) => T | typeof FAILED;
   /** True when a missing record field is not a mismatch; its value is then undefined. */
   readonly optional: boolean;
   /** True for `unit`: as a union variant it may be a bare string. */
@@ -30,25 +28,33 @@ export interface Codec<T> {
 /** The type a codec decodes to. */
 export type Decoded<C> = C extends Codec<infer T> ? T : never;
 
-/** Wraps a parsed tree, so that it cannot be mistaken for text. */
-export class Parsed {
-  readonly tree: JsonTree;
-  constructor(tree: JsonTree) {
-    this.tree = tree;
-  }
-}
-
 /** What `read` returns instead of a value. */
 export const FAILED: unique symbol = Symbol('failed');
 
-/** Where a decode stands, and the first mismatch once there is one. */
+/** The first mismatch of a decode, once there is one. */
 export class Fault {
-  readonly path: (string | number)[] = [];
-  mismatch: Mismatch | undefined;
+  /** From the inside out: put together on the way back, so that what fits pays nothing for it. */
+  readonly #path: (string | number)[] = [];
+  #expected: string | undefined;
 
   fail(expected: string): typeof FAILED {
-    this.mismatch ??= { path: this.path.join('.'), expected };
+    this.#expected ??= expected;
     return FAILED;
+  }
+
+  /** The failure just returned was in this part of the value. */
+  at(step: string | number): typeof FAILED {
+    this.#path.push(step);
+    return FAILED;
+  }
+
+  failAt(step: string | number, expected: string): typeof FAILED {
+    this.fail(expected);
+    return this.at(step);
+  }
+
+  mismatch(otherwise: string): Mismatch {
+    return { path: this.#path.toReversed().join('.'), expected: this.#expected ?? otherwise };
   }
 }
 
@@ -61,6 +67,7 @@ interface Shape<T> {
 }
 
 let utf8Decoder: TextDecoder | undefined;
+let utf8Encoder: TextEncoder | undefined;
 
 /** Builds a codec of one's own; `write` returns JSON text. */
 export function codec<T>(shape: Shape<T>): Codec<T> {
@@ -71,49 +78,30 @@ export function codec<T>(shape: Shape<T>): Codec<T> {
     optional: shape.optional ?? false,
     unit: shape.unit ?? false,
     stringify: write,
-    encode: (value) => new TextEncoder().encode(write(value)),
+    encode: (value) => (utf8Encoder ??= new TextEncoder()).encode(write(value)),
     decode(input) {
-      const tree = treeOf(input);
-      if (!tree.ok) return tree;
+      const text = typeof input === 'string' ? input : textOf(input);
+      if (text === undefined) return { ok: false, error: { path: '', expected: 'UTF-8' } };
+      const json = new JsonReader(text);
       const fault = new Fault();
-      const value = read(tree.value, fault);
-      if (value !== FAILED) return { ok: true, value };
-      return { ok: false, error: fault.mismatch ?? { path: '', expected: description } };
+      try {
+        const value = read(json, fault);
+        if (value === FAILED) return { ok: false, error: fault.mismatch(description) };
+        json.end();
+        return { ok: true, value };
+      } catch (error) {
+        if (!(error instanceof Malformed)) throw error;
+        return { ok: false, error: { path: '', expected: `JSON: ${error.message}` } };
+      }
     },
   };
 }
 
-function treeOf(input: Uint8Array | string | Parsed): Result<JsonTree, Mismatch> {
-  if (input instanceof Parsed) return { ok: true, value: input.tree };
-  let text: string;
-  if (typeof input === 'string') text = input;
-  else {
-    utf8Decoder ??= new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-    try {
-      text = utf8Decoder.decode(input);
-    } catch {
-      return { ok: false, error: { path: '', expected: 'UTF-8' } };
-    }
+function textOf(bytes: Uint8Array): string | undefined {
+  utf8Decoder ??= new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  try {
+    return utf8Decoder.decode(bytes);
+  } catch {
+    return undefined;
   }
-  const tree = parseTree(text);
-  return tree.ok ? tree : { ok: false, error: { path: '', expected: `JSON: ${tree.error}` } };
-}
-
-/** Notes a mismatch one step deeper. */
-export function at(fault: Fault, step: string | number, expected: string): typeof FAILED {
-  fault.path.push(step);
-  return fault.fail(expected);
-}
-
-/** Reads a part of a value with its step noted in the path; on failure the path stays, being reported already. */
-export function inside<T>(
-  fault: Fault,
-  step: string | number,
-  inner: Codec<T>,
-  tree: JsonTree,
-): T | typeof FAILED {
-  fault.path.push(step);
-  const value = inner.read(tree, fault);
-  if (value !== FAILED) fault.path.pop();
-  return value;
 }

@@ -4,15 +4,14 @@
  * arrays, unit variants also as `{"Name":null}`; a repeated field, `1.0` for an integer or trailing text is refused
  * (runtime-modules.md §1.1). Runs in guests: imports nothing of the host.
  */
-import { at, codec, FAILED, inside, type Codec, type Decoded, type Fault } from './codec-core.ts';
-import { isTreeList as isArray, JsonObject, valueOf, type JsonTree } from './codec-json.ts';
+import { codec, FAILED, type Codec, type Decoded, type Fault } from './codec-core.ts';
 import { formatJson, JsonFloat, type JsonValue } from './json.ts';
+import type { JsonReader } from './json-reader.ts';
 import type { U64 } from './types.ts';
 
 export {
   codec,
   FAILED,
-  Parsed,
   type Codec,
   type Decoded,
   type Fault,
@@ -23,28 +22,31 @@ export {
 
 export const text: Codec<string> = codec({
   description: 'text',
-  read: (tree, fault) => (typeof tree === 'string' ? tree : fault.fail('text')),
+  read: (json, fault) => (json.kind === 'string' ? json.string() : fault.fail('text')),
   write: (value) => JSON.stringify(value),
 });
 
 export const bool: Codec<boolean> = codec({
   description: 'bool',
-  read: (tree, fault) => (typeof tree === 'boolean' ? tree : fault.fail('bool')),
+  read: (json, fault) => (json.kind === 'word' ? json.word() : null) ?? fault.fail('bool'),
   write: String,
 });
 
 export const unit: Codec<undefined> = codec({
   description: 'null',
   unit: true,
-  read: (tree, fault) => (tree === null ? undefined : fault.fail('null')),
+  read: (json, fault) =>
+    json.kind === 'word' && json.word() === null ? undefined : fault.fail('null'),
   write: () => 'null',
 });
 
 function integer(name: string, min: number, max: number): Codec<number> {
   return codec({
     description: name,
-    read: (tree, fault) =>
-      typeof tree === 'number' && tree >= min && tree <= max ? tree : fault.fail(name),
+    read(json, fault) {
+      const value = json.kind === 'number' ? json.number() : undefined;
+      return typeof value === 'number' && value >= min && value <= max ? value : fault.fail(name);
+    },
     write: String,
   });
 }
@@ -57,10 +59,14 @@ export const i32 = integer('i32', -0x8000_0000, 0x7fff_ffff);
 function wideInteger(name: string, min: bigint, max: bigint): Codec<U64> {
   return codec({
     description: name,
-    read: (tree, fault) =>
-      (typeof tree === 'number' || typeof tree === 'bigint') && tree >= min && tree <= max
-        ? tree
-        : fault.fail(name),
+    read(json, fault) {
+      const value = json.kind === 'number' ? json.number() : undefined;
+      return (typeof value === 'number' || typeof value === 'bigint') &&
+        value >= min &&
+        value <= max
+        ? value
+        : fault.fail(name);
+    },
     write: String,
   });
 }
@@ -73,10 +79,10 @@ export const i64 = wideInteger('i64', -(2n ** 63n), 2n ** 63n - 1n);
 /** Takes integers too, as serde does; always written with a fraction or exponent. Not finite: written as null, and refused. */
 export const f64: Codec<number> = codec({
   description: 'f64',
-  read(tree, fault) {
-    if (tree instanceof JsonFloat) return tree.value;
-    if (typeof tree === 'number' || typeof tree === 'bigint') return Number(tree);
-    return fault.fail('f64');
+  read(json, fault) {
+    if (json.kind !== 'number') return fault.fail('f64');
+    const value = json.number();
+    return value instanceof JsonFloat ? value.value : Number(value);
   },
   write: writeFloat,
 });
@@ -90,15 +96,15 @@ function writeFloat(value: number): string {
 /** A byte vector: an array of numbers 0 to 255. */
 export const bytes: Codec<Uint8Array> = codec({
   description: 'bytes',
-  read(tree, fault) {
-    if (!isArray(tree)) return fault.fail('bytes');
-    const out = new Uint8Array(tree.length);
-    for (let index = 0; index < tree.length; index += 1) {
-      const item = tree[index];
-      if (typeof item !== 'number' || item < 0 || item > 0xff) return at(fault, index, 'u8');
-      out[index] = item;
+  read(json, fault) {
+    if (json.kind !== 'array') return fault.fail('bytes');
+    const out: number[] = [];
+    for (let more = json.enter(); more; more = json.nextItem()) {
+      const item = u8.read(json, fault);
+      if (item === FAILED) return fault.at(out.length);
+      out.push(item);
     }
-    return out;
+    return Uint8Array.from(out);
   },
   write: (value) => `[${value.join(',')}]`,
 });
@@ -106,7 +112,7 @@ export const bytes: Codec<Uint8Array> = codec({
 /** Any JSON value, with its number classes; of repeated keys the last counts. */
 export const json: Codec<JsonValue> = codec({
   description: 'json',
-  read: valueOf,
+  read: (json) => json.value(),
   write: (value) => formatJson(value),
 });
 
@@ -117,7 +123,7 @@ export function option<T>(inner: Codec<T>): Codec<T | undefined> {
   return codec<T | undefined>({
     description: `${inner.description}?`,
     optional: true,
-    read: (tree, fault) => (tree === null ? undefined : inner.read(tree, fault)),
+    read: (json, fault) => (json.skipNull() ? undefined : inner.read(json, fault)),
     write: (value) => (value === undefined ? 'null' : inner.stringify(value)),
   });
 }
@@ -125,12 +131,12 @@ export function option<T>(inner: Codec<T>): Codec<T | undefined> {
 export function list<T>(inner: Codec<T>): Codec<readonly T[]> {
   return codec<readonly T[]>({
     description: `[${inner.description}]`,
-    read(tree, fault) {
-      if (!isArray(tree)) return fault.fail('list');
+    read(json, fault) {
+      if (json.kind !== 'array') return fault.fail('list');
       const out: T[] = [];
-      for (const [index, item] of tree.entries()) {
-        const value = inside(fault, index, inner, item);
-        if (value === FAILED) return FAILED;
+      for (let more = json.enter(); more; more = json.nextItem()) {
+        const value = inner.read(json, fault);
+        if (value === FAILED) return fault.at(out.length);
         out.push(value);
       }
       return out;
@@ -146,31 +152,43 @@ export function tuple<const C extends readonly Codec<unknown>[]>(...inner: C): C
   const codecs = inner;
   return codec<TupleOf<C>>({
     description: `(${codecs.map((each) => each.description).join(', ')})`,
-    read(tree, fault) {
-      if (!isArray(tree) || tree.length !== codecs.length)
-        return fault.fail(`array of ${codecs.length}`);
-      const out: unknown[] = [];
-      for (const [index, each] of codecs.entries()) {
-        const value = inside(fault, index, each, tree[index] as JsonTree);
-        if (value === FAILED) return FAILED;
-        out.push(value);
-      }
-      return out as TupleOf<C>;
-    },
+    // Proof of the type: as many values as codecs, each read by its own.
+    read: (json, fault) => positional(json, fault, codecs) as TupleOf<C> | typeof FAILED,
     write: (value) => `[${codecs.map((each, index) => each.stringify(value[index])).join(',')}]`,
   });
+}
+
+/** An array of exactly these. `names`: what a mismatch calls its place, instead of the index. */
+function positional(
+  json: JsonReader,
+  fault: Fault,
+  codecs: readonly Codec<unknown>[],
+  names?: readonly string[],
+): unknown[] | typeof FAILED {
+  const expected = `array of ${codecs.length}`;
+  if (json.kind !== 'array') return fault.fail(expected);
+  const out: unknown[] = [];
+  for (let more = json.enter(); more; more = json.nextItem()) {
+    const each = codecs[out.length];
+    if (each === undefined) return fault.fail(expected);
+    const value = each.read(json, fault);
+    if (value === FAILED) return fault.at(names?.[out.length] ?? out.length);
+    out.push(value);
+  }
+  return out.length === codecs.length ? out : fault.fail(expected);
 }
 
 /** An object used as a dictionary; of a repeated key the last counts. */
 export function dictionary<T>(inner: Codec<T>): Codec<ReadonlyMap<string, T>> {
   return codec<ReadonlyMap<string, T>>({
     description: `{[name]: ${inner.description}}`,
-    read(tree, fault) {
-      if (!(tree instanceof JsonObject)) return fault.fail('object');
+    read(json, fault) {
+      if (json.kind !== 'object') return fault.fail('object');
       const out = new Map<string, T>();
-      for (const [key, member] of tree.members) {
-        const value = inside(fault, key, inner, member);
-        if (value === FAILED) return FAILED;
+      for (let more = json.enter(); more; more = json.nextMember()) {
+        const key = json.key();
+        const value = inner.read(json, fault);
+        if (value === FAILED) return fault.at(key);
         out.set(key, value);
       }
       return out;
@@ -185,43 +203,60 @@ type RecordOf<F extends Fields> = { readonly [K in keyof F]: Decoded<F[K]> };
 
 /** A struct. Fields are written in declaration order, options as null. */
 export function record<const F extends Fields>(fields: F): Codec<RecordOf<F>> {
-  const entries = Object.entries(fields);
-  const indexOf = new Map(entries.map(([name], index) => [name, index]));
-  const positional = (tree: readonly JsonTree[], fault: Fault): RecordOf<F> | typeof FAILED => {
-    if (tree.length !== entries.length) return fault.fail(`array of ${entries.length}`);
-    const out: Record<string, unknown> = {};
-    for (const [index, [name, each]] of entries.entries()) {
-      const value = inside(fault, name, each, tree[index] as JsonTree);
-      if (value === FAILED) return FAILED;
-      out[name] = value;
-    }
-    return out as RecordOf<F>;
+  const names = Object.keys(fields);
+  const codecs = Object.values(fields);
+  const indexOf = new Map(names.map((name, index) => [name, index]));
+  const quoted = names.map((name) => JSON.stringify(name));
+  /** Copied rather than built: all values of one codec then look alike to the engine, and adding no field is quicker. */
+  const blank: Readonly<Record<string, unknown>> = Object.fromEntries(
+    names.map((name) => [name, FAILED]),
+  );
+  /** The field that is next in the text, which as a rule is the one declared next; undefined for one that is not ours. */
+  const nextField = (json: JsonReader, expected: number): number | undefined => {
+    const guess = quoted[expected];
+    if (guess !== undefined && json.skipKey(guess)) return expected;
+    return indexOf.get(json.key());
   };
   return codec<RecordOf<F>>({
-    description: `{${entries.map(([name, each]) => `${name}: ${each.description}`).join(', ')}}`,
-    read(tree, fault) {
-      if (isArray(tree)) return positional(tree, fault);
-      if (!(tree instanceof JsonObject)) return fault.fail('object');
-      const values: unknown[] = Array.from({ length: entries.length }, () => FAILED);
-      for (const [key, member] of tree.members) {
-        const index = indexOf.get(key);
-        const entry = index === undefined ? undefined : entries[index];
-        if (index === undefined || entry === undefined) continue;
-        if (values[index] !== FAILED) return at(fault, key, 'one such field');
-        const value = inside(fault, key, entry[1], member);
-        if (value === FAILED) return FAILED;
-        values[index] = value;
+    description: `{${names.map((name, index) => `${name}: ${codecs[index]!.description}`).join(', ')}}`,
+    read(json, fault) {
+      const out = { ...blank };
+      if (json.kind === 'array') {
+        const values = positional(json, fault, codecs, names);
+        if (values === FAILED) return FAILED;
+        for (const [index, name] of names.entries()) out[name] = values[index];
+        return out as RecordOf<F>;
       }
-      const out: Record<string, unknown> = {};
-      for (const [index, [name, each]] of entries.entries()) {
-        const value = values[index];
-        if (value === FAILED && !each.optional) return at(fault, name, each.description);
-        out[name] = value === FAILED ? undefined : value;
+      if (json.kind !== 'object') return fault.fail('object');
+      let missing = names.length;
+      let expected = 0;
+      for (let more = json.enter(); more; more = json.nextMember()) {
+        const index = nextField(json, expected);
+        if (index === undefined) {
+          json.value();
+          continue;
+        }
+        const name = names[index]!;
+        if (out[name] !== FAILED) return fault.failAt(name, 'one such field');
+        const value = codecs[index]!.read(json, fault);
+        if (value === FAILED) return fault.at(name);
+        out[name] = value;
+        expected = index + 1;
+        missing -= 1;
       }
+      if (missing > 0) {
+        for (const [index, name] of names.entries()) {
+          if (out[name] !== FAILED) continue;
+          const { optional, description } = codecs[index]!;
+          if (!optional) return fault.failAt(name, description);
+          out[name] = undefined;
+        }
+      }
+      // Proof of the type: every field was read by its codec, or is an option.
       return out as RecordOf<F>;
     },
     write: (value) =>
-      `{${entries.map(([name, each]) => `${JSON.stringify(name)}:${each.stringify(value[name])}`).join(',')}}`,
+      `{${names.map((name, index) => `${quoted[index]}:${codecs[index]!.stringify(value[name])}`).join(',')}}`,
   });
 }
 
@@ -234,22 +269,26 @@ type UnionOf<V extends Fields> = {
 /** An enum, externally tagged: `{"Name":value}`, or `"Name"` for a unit variant. */
 export function union<const V extends Fields>(variants: V): Codec<UnionOf<V>> {
   const codecs = new Map(Object.entries(variants));
+  /** The engine compares these by identity; what it cuts out of a text it compares letter by letter, each time anew. */
+  const kinds = new Map([...codecs].map(([kind, each]) => [kind, { kind, each }]));
   const names = [...codecs.keys()].join(' | ');
   return codec<UnionOf<V>>({
     description: [...codecs]
       .map(([name, each]) => (each.unit ? name : `${name}(${each.description})`))
       .join(' | '),
-    read(tree, fault) {
-      if (typeof tree === 'string') {
-        if (codecs.get(tree)?.unit !== true) return fault.fail(names);
-        return { kind: tree, value: undefined } as unknown as UnionOf<V>;
+    read(json, fault) {
+      if (json.kind === 'string') {
+        const named = kinds.get(json.string());
+        if (named?.each.unit !== true) return fault.fail(names);
+        return { kind: named.kind, value: undefined } as unknown as UnionOf<V>;
       }
-      const [member, ...others] = tree instanceof JsonObject ? tree.members : [];
-      if (member === undefined || others.length > 0) return fault.fail(names);
-      const each = codecs.get(member[0]);
-      if (each === undefined) return fault.fail(names);
-      const value = inside(fault, member[0], each, member[1]);
-      return value === FAILED ? FAILED : ({ kind: member[0], value } as unknown as UnionOf<V>);
+      if (json.kind !== 'object' || !json.enter()) return fault.fail(names);
+      const named = kinds.get(json.key());
+      if (named === undefined) return fault.fail(names);
+      const { kind, each } = named;
+      const value = each.read(json, fault);
+      if (value === FAILED) return fault.at(kind);
+      return json.nextMember() ? fault.fail(names) : ({ kind, value } as unknown as UnionOf<V>);
     },
     write(value) {
       const { kind, value: inner } = value as { kind: string; value?: unknown };
@@ -271,8 +310,8 @@ export function refined<A, B>(
 ): Codec<B> {
   return codec<B>({
     description,
-    read(tree, fault) {
-      const value = inner.read(tree, fault);
+    read(json, fault) {
+      const value = inner.read(json, fault);
       if (value === FAILED) return FAILED;
       return parse(value) ?? fault.fail(description);
     },

@@ -2,39 +2,21 @@
  * JSON without loss (kernel.md §3.2): 64-bit integers stay exact, `1` is not `1.0`, `0` is not `-0`, duplicate keys: the last wins,
  * more than 127 levels or trailing text is no JSON. The one equality for capability params lives here too.
  */
+import {
+  JSON_DEPTH_MAX,
+  JsonFloat,
+  JsonReader,
+  type JsonObject,
+  type JsonValue,
+} from './json-reader.ts';
 import type { Capability } from './types.ts';
 
-/** Containers inside one another, at most; one level more is refused, as in the reference's parser. */
-export const JSON_DEPTH_MAX = 127;
+export { JSON_DEPTH_MAX, JsonFloat, type JsonObject, type JsonValue } from './json-reader.ts';
+
 /** Params texts whose canonical form is remembered. Typical nodes use a few dozen. */
 const CANONICAL_CACHE_ENTRIES_MAX = 1024;
 /** Longer params are canonicalised each time: remembering them would let one guest hold the memory. */
 const CANONICAL_CACHE_TEXT_CHARS_MAX = 1024;
-
-const I64_MIN = -(2n ** 63n);
-const U64_MAX = 2n ** 64n - 1n;
-
-/** A number written with a fraction or exponent, or out of the 64-bit range: never equal to an integer. */
-export class JsonFloat {
-  readonly value: number;
-  constructor(value: number) {
-    this.value = value;
-  }
-}
-
-/** Integers are numbers up to ±(2^53-1) and bigints above. Objects may lack a prototype: read them with `Object.hasOwn`. */
-export type JsonValue =
-  | null
-  | boolean
-  | string
-  | number
-  | bigint
-  | JsonFloat
-  | readonly JsonValue[]
-  | JsonObject;
-export interface JsonObject {
-  readonly [key: string]: JsonValue;
-}
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -42,9 +24,12 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 export function parseJson(source: string | Uint8Array): JsonValue | undefined {
   try {
     const text = typeof source === 'string' ? source : utf8.decode(source);
-    // JSON.parse is several times faster than the parser below; it is exact when no number could lose anything.
+    // JSON.parse is faster for long texts; it is exact when no number could lose anything.
     if (isPlain(text)) return JSON.parse(text) as JsonValue;
-    return new Parser(text).document();
+    const reader = new JsonReader(text);
+    const value = reader.value();
+    reader.end();
+    return value;
   } catch {
     return undefined;
   }
@@ -79,9 +64,19 @@ export function canonicalParams(params: string): string {
 
 /** Equal exactly for equal capabilities: same issuer, equal params. Opaque. */
 export function capabilityKey(capability: Capability): string {
+  const known = standingKeys.get(capability);
+  if (known !== undefined) return known;
   const { issuer, params } = capability;
   return `${issuer.node}@${issuer.process} ${canonicalParams(params)}`;
 }
+
+/** One that is asked about with every request: its key is put together once. */
+export function standingCapability(capability: Capability): Capability {
+  standingKeys.set(capability, capabilityKey(capability));
+  return capability;
+}
+
+const standingKeys = new WeakMap<Capability, string>();
 
 const canonicalCache = new Map<string, string>();
 
@@ -129,125 +124,4 @@ function formatFloat(value: number, canonical: boolean): string {
   if (Object.is(value, -0)) return canonical ? '0.0' : '-0.0';
   const text = String(value);
   return /[.e]/.test(text) ? text : `${text}.0`;
-}
-
-class Malformed extends Error {}
-
-const NUMBER = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y;
-// eslint-disable-next-line no-control-regex -- control characters are what a JSON string must not contain
-const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
-const SPACE = /[ \t\n\r]*/y;
-
-class Parser {
-  readonly #text: string;
-  #at = 0;
-
-  constructor(text: string) {
-    this.#text = text;
-  }
-
-  document(): JsonValue {
-    const value = this.#value(0);
-    this.#space();
-    if (this.#at !== this.#text.length) throw new Malformed();
-    return value;
-  }
-
-  #value(depth: number): JsonValue {
-    this.#space();
-    switch (this.#text[this.#at]) {
-      case '{':
-        return this.#object(depth + 1);
-      case '[':
-        return this.#array(depth + 1);
-      case '"':
-        return this.#string();
-      case 't':
-        return this.#literal('true', true);
-      case 'f':
-        return this.#literal('false', false);
-      case 'n':
-        return this.#literal('null', null);
-      default:
-        return this.#number();
-    }
-  }
-
-  #object(depth: number): JsonObject {
-    if (depth > JSON_DEPTH_MAX) throw new Malformed();
-    const object: Record<string, JsonValue> = Object.create(null) as Record<string, JsonValue>;
-    this.#at++;
-    if (this.#skips('}')) return object;
-    do {
-      this.#space();
-      const key = this.#string();
-      if (!this.#skips(':')) throw new Malformed();
-      object[key] = this.#value(depth);
-    } while (this.#skips(','));
-    if (!this.#skips('}')) throw new Malformed();
-    return object;
-  }
-
-  #array(depth: number): readonly JsonValue[] {
-    if (depth > JSON_DEPTH_MAX) throw new Malformed();
-    const array: JsonValue[] = [];
-    this.#at++;
-    if (this.#skips(']')) return array;
-    do {
-      array.push(this.#value(depth));
-    } while (this.#skips(','));
-    if (!this.#skips(']')) throw new Malformed();
-    return array;
-  }
-
-  #string(): string {
-    const value = JSON.parse(this.#match(STRING)) as string;
-    // The reference's strings are UTF-8, which has no lone surrogates.
-    if (!value.isWellFormed()) throw new Malformed();
-    return value;
-  }
-
-  #number(): JsonValue {
-    NUMBER.lastIndex = this.#at;
-    const match = NUMBER.exec(this.#text);
-    if (match === null) throw new Malformed();
-    this.#at = NUMBER.lastIndex;
-    const [text, fraction, exponent] = match;
-    if (fraction === undefined && exponent === undefined && text !== '-0') {
-      const exact = BigInt(text);
-      const small = Number(exact);
-      if (Number.isSafeInteger(small)) return small;
-      if (exact >= I64_MIN && exact <= U64_MAX) return exact;
-    }
-    const value = Number(text);
-    if (!Number.isFinite(value)) throw new Malformed();
-    return new JsonFloat(value);
-  }
-
-  #literal<T>(word: string, value: T): T {
-    if (!this.#text.startsWith(word, this.#at)) throw new Malformed();
-    this.#at += word.length;
-    return value;
-  }
-
-  #match(pattern: RegExp): string {
-    pattern.lastIndex = this.#at;
-    const match = pattern.exec(this.#text);
-    if (match === null) throw new Malformed();
-    this.#at = pattern.lastIndex;
-    return match[0];
-  }
-
-  #skips(character: string): boolean {
-    this.#space();
-    if (this.#text[this.#at] !== character) return false;
-    this.#at++;
-    return true;
-  }
-
-  #space(): void {
-    SPACE.lastIndex = this.#at;
-    SPACE.exec(this.#text);
-    this.#at = SPACE.lastIndex;
-  }
 }

@@ -1,6 +1,5 @@
 /** One HTTP request, as its handler sees it (runtime-modules.md §6.6). Nothing is read before it is asked for. */
-import { type Codec, Parsed, refined, text } from '../../wit/codec.ts';
-import { JsonObject } from '../../wit/codec-json.ts';
+import { type Codec, refined, text } from '../../wit/codec.ts';
 import type { Context } from './context.ts';
 import { HttpError } from './http-reply.ts';
 import { type ParametersOf, pathIn } from './http-paths.ts';
@@ -40,7 +39,7 @@ export class Fields {
 
   /** All of them at once: `t.record({ q: t.text, page: t.option(wholeNumber) })`. @throws HttpError 400 */
   as<T>(codec: Codec<T>): T {
-    const decoded = codec.decode(new Parsed(new JsonObject(this.entries())));
+    const decoded = codec.decode(JSON.stringify(this.#fields));
     if (decoded.ok) return decoded.value;
     throw new HttpError(400, mismatch(this.#what, decoded.error));
   }

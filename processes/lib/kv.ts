@@ -33,7 +33,7 @@ export const rawText: KvCodec<string> = {
   encode: (value) => new TextEncoder().encode(value),
   decode: (input) => ({
     ok: true,
-    value: typeof input === 'string' ? input : new TextDecoder().decode(input as Uint8Array),
+    value: typeof input === 'string' ? input : new TextDecoder().decode(input),
   }),
 };
 

@@ -20,8 +20,8 @@ export interface ConfigurationOptions {
   readonly defaults: readonly ProviderConfig[];
   /** Put in front and saved: `--rpc`, `--rpc-config`; the first is the most preferred. */
   readonly prepend?: readonly ProviderConfig[];
-  /** Put in front and not saved: the embedded chain of a development node. */
-  readonly temporary?: readonly ProviderConfig[];
+  /** Put in front and not saved: the embedded chain of a development node, which may still be starting. Must not reject. */
+  readonly temporary?: readonly ProviderConfig[] | Promise<readonly ProviderConfig[]>;
 }
 
 const PRIVATE: AccessSettings = { public: false, allow: [], deny: [] };
@@ -31,7 +31,9 @@ export class Configuration {
   readonly #providers: ProviderList;
   readonly #print: (verbosity: number, text: string) => void;
   #access = PRIVATE;
-  /** False while what is on disk cannot be read: it is not overwritten before its owner changes something. */
+  #temporary: readonly ProviderConfig[] = [];
+  /** Resolves when the temporary providers are known; nothing is asked before. */
+  #settled: Promise<void> = Promise.resolve();
 
   constructor(
     options: ConfigurationOptions,
@@ -47,8 +49,12 @@ export class Configuration {
     return this.#access;
   }
 
+  get settled(): Promise<void> {
+    return this.#settled;
+  }
+
   async load(): Promise<void> {
-    const { defaults, prepend = [], temporary = [] } = this.#options;
+    const { defaults, prepend = [], temporary } = this.#options;
     const loaded = await loadProviders(this.#providersPath);
     this.#providers.set(loaded.kind === 'read' ? loaded.value : defaults);
     if (loaded.kind === 'unreadable')
@@ -59,7 +65,9 @@ export class Configuration {
     for (const config of prepend.toReversed()) this.#providers.add(config);
     if (loaded.kind !== 'unreadable' && (loaded.kind === 'absent' || prepend.length > 0))
       await this.#save();
-    for (const config of temporary.toReversed()) this.#providers.add(config);
+    if (temporary instanceof Promise)
+      this.#settled = temporary.then((each) => this.#addTemporary(each));
+    else this.#addTemporary(temporary ?? []);
     const access = await loadAccess(join(this.#options.home, ACCESS_FILE));
     if (access.kind === 'read') this.#access = access.value;
     if (access.kind === 'unreadable')
@@ -106,6 +114,11 @@ export class Configuration {
     }
   }
 
+  #addTemporary(configs: readonly ProviderConfig[]): void {
+    this.#temporary = configs;
+    for (const config of configs.toReversed()) this.#providers.add(config);
+  }
+
   async #setAccess(settings: AccessSettings | undefined): Promise<EthConfigResponse> {
     if (settings === undefined) return { kind: 'PermissionDenied' };
     this.#access = settings;
@@ -115,7 +128,7 @@ export class Configuration {
 
   /** What is only for this run stays out of the file. */
   async #save(): Promise<void> {
-    const temporary = new Set((this.#options.temporary ?? []).map(nameOf));
+    const temporary = new Set(this.#temporary.map(nameOf));
     const kept = this.#providers.configs().filter((config) => !temporary.has(nameOf(config)));
     await saveProviders(this.#providersPath, kept);
   }

@@ -130,6 +130,8 @@ class Eth implements EthModule {
   }
 
   async handle(work: EthWork, signal: AbortSignal): Promise<Answer | undefined> {
+    await this.#configuration.settled;
+    if (signal.aborted) return undefined;
     if (work.kind === 'configure') return answerConfig(await this.#configure(work.action));
     const { action, request } = work;
     if (!request.local) {
@@ -157,7 +159,8 @@ class Eth implements EthModule {
     }
   }
 
-  agreed(chainId: U64, method: string, params: JsonValue): Promise<Agreed> {
+  async agreed(chainId: U64, method: string, params: JsonValue): Promise<Agreed> {
+    await this.#configuration.settled;
     const witnesses = this.#providers
       .of(chainId)
       .filter((provider) => provider.kind === 'url')
@@ -167,7 +170,7 @@ class Eth implements EthModule {
         call: (name, text) => provider.call(name, text, AGREED_CALL_MS),
       }));
     if (this.#providers.of(chainId).length === 0)
-      return Promise.resolve({ ok: false, error: { kind: 'NoRpcForChain' } });
+      return { ok: false, error: { kind: 'NoRpcForChain' } };
     return agree(witnesses, method, params);
   }
 

@@ -19,6 +19,11 @@ export const FRAME_BYTES_MAX = 32 * 1024 * 1024;
 /** Calls that may wait on one connection; a further one fails at once. */
 export const CALLS_WAITING_MAX = 4_096;
 
+/** As ws calls a frame over `maxPayload`. */
+const TOO_LARGE = 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH';
+/** EIP-1474's code of an answer that is more than the provider, or we, put up with. */
+const LIMIT_EXCEEDED = -32_005;
+
 /** What became of a call. `result` is JSON text. */
 export type CallOutcome =
   | { readonly kind: 'result'; readonly result: string }
@@ -35,6 +40,7 @@ export interface RpcSocketEvents {
 }
 
 interface Waiting {
+  readonly method: string;
   readonly resolve: (outcome: CallOutcome) => void;
   readonly timer: object;
 }
@@ -55,7 +61,10 @@ export class RpcSocket {
     this.#events = events;
     socket.on('message', (data, isBinary) => this.#take(data, isBinary));
     socket.on('pong', () => (this.#unanswered = 0));
-    socket.on('error', (error) => this.#end(error.message));
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === TOO_LARGE) this.#refuseLogs();
+      this.#end(error.message);
+    });
     socket.on('close', (code, reason) =>
       this.#end(`closed with ${code}${reason.length > 0 ? ` ${shown(reason.toString())}` : ''}`),
     );
@@ -118,7 +127,7 @@ export class RpcSocket {
         this.#waiting.delete(id);
         resolve({ kind: 'timeout' });
       }, timeoutMs);
-      this.#waiting.set(id, { resolve, timer });
+      this.#waiting.set(id, { method, resolve, timer });
       this.#socket.send(encodeCall(id, method, params));
     });
   }
@@ -151,6 +160,17 @@ export class RpcSocket {
         ? { kind: 'result', result: frame.result }
         : { kind: 'error', error: frame.error },
     );
+  }
+
+  /** A frame was too large, and nothing but logs is: asking for fewer helps, asking somebody else or again does not. */
+  #refuseLogs(): void {
+    const message = `too many results: the answer has more than ${FRAME_BYTES_MAX} bytes`;
+    for (const [id, { method, resolve, timer }] of this.#waiting) {
+      if (method !== 'eth_getLogs') continue;
+      this.#waiting.delete(id);
+      this.#clock.cancel(timer);
+      resolve({ kind: 'error', error: { code: LIMIT_EXCEEDED, message, data: undefined } });
+    }
   }
 
   #armPing(): void {

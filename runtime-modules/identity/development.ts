@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { FILE_KEY_BYTES, sealKeyfile, SESSION_SECRET_BYTES } from './keyfile.ts';
 import { encodeKeyfile } from './keyfile-format.ts';
 import type { LoginIdentity } from './login-identity.ts';
+import type { Routing } from './routing.ts';
 import { Secret } from './secret.ts';
 
 /** What a node is to others, and what logging in to it needs. `networkingKey` never leaves it. */
@@ -24,11 +25,22 @@ export interface Identity extends LoginIdentity {
   readonly networkingKey: KeyObject;
   /** The 32 bytes of its public half, as lower-case hex. */
   readonly publicKeyHex: string;
+  /** 32 bytes, under which what the node keeps for its owner is sealed (F41). */
+  readonly fileKey: Secret<KeyObject>;
+  readonly routing: Routing;
 }
 
 export class IdentityError extends Error {
   override readonly name = 'IdentityError';
-  readonly code: 'invalid-name' | 'damaged' | 'other-name' | 'unreadable' | 'not-registered';
+  readonly code:
+    | 'invalid-name'
+    | 'damaged'
+    | 'other-name'
+    | 'unreadable'
+    | 'not-registered'
+    | 'wrong-password'
+    | 'other-key'
+    | 'chain';
   constructor(code: IdentityError['code'], message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
@@ -125,7 +137,9 @@ function identity(name: string, networkingKey: KeyObject): Identity {
   const seed = networkingKey.export({ format: 'raw-private' });
   const secret = derive(seed, 'session secret', SESSION_SECRET_BYTES);
   const sessionSecret = new Secret(createSecretKey(secret));
-  for (const bytes of [seed, secret]) bytes.fill(0);
+  const fileSecret = derive(seed, 'file key', FILE_KEY_BYTES);
+  const fileKey = new Secret(createSecretKey(fileSecret));
+  for (const bytes of [seed, secret, fileSecret]) bytes.fill(0);
   let keyfile: Promise<Uint8Array> | undefined;
   return {
     name,
@@ -133,6 +147,8 @@ function identity(name: string, networkingKey: KeyObject): Identity {
     publicKeyHex,
     development: true,
     sessionSecret,
+    fileKey,
+    routing: { kind: 'direct', ip: '127.0.0.1', ports: {} },
     unlock: () => Promise.resolve(true),
     // Made when somebody first logs in, and once: it takes a key derivation. A failure is not kept.
     async encryptedKeyfile() {

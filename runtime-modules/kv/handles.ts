@@ -1,15 +1,23 @@
 /**
- * Databases by folder, at most `HANDLES_MAX` of them open: the one used longest ago is closed for the next, and opened again on
+ * Databases by folder, at most `HANDLES_MAX` of them open, and fewer as fd-manager says: the one used longest ago is closed for the next, and opened again on
  * demand. Uses of one database overlap; removing it is alone.
  */
-import { mkdir, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { PackageId } from '../../wit/types.ts';
+import type { DatabaseFolder } from '../shared/database-place.ts';
 import { Gate } from '../shared/gate.ts';
-import { Database } from './database.ts';
+import { type HandleBudget, HandleSlots } from '../shared/handle-slots.ts';
+import { makeFolder } from '../shared/make-folder.ts';
+import { Database, type Operation } from './database.ts';
 import { storeFailure, StoreFailure } from './failure.ts';
+import { HANDLES_DEFAULT } from './limits.ts';
 
 export interface HandlesOptions {
   readonly openMax: number;
+  readonly budget?: HandleBudget | undefined;
+  /** More could have stayed open, had fd-manager's limit been higher. */
+  readonly onLimitHit: () => void;
   /** Where a damaged database's folder goes, given its place. */
   readonly asideFor: (folder: string) => string;
   /** A fresh path for what is being deleted. */
@@ -20,6 +28,7 @@ export interface HandlesOptions {
 
 interface Handle {
   readonly folder: string;
+  readonly owner: PackageId;
   readonly gate: Gate;
   /** Work that has it or waits for it, the opening included. */
   users: number;
@@ -28,39 +37,70 @@ interface Handle {
   opened: Promise<Database> | undefined;
 }
 
+/** What LevelDB needs to open beside a table. */
+const ROOM_BYTES = 256 * 1024;
+
 export class Handles {
   readonly #options: HandlesOptions;
   /** In the order of their last use. */
   readonly #handles = new Map<string, Handle>();
-  #open = 0;
-  /** Handles that wait for one to close. */
-  readonly #waiting: (() => void)[] = [];
+  readonly #slots: HandleSlots;
 
   constructor(options: HandlesOptions) {
     this.#options = options;
+    this.#slots = new HandleSlots({
+      openMax: options.openMax,
+      openDefault: HANDLES_DEFAULT,
+      onLimitHit: options.onLimitHit,
+      evict: (only) => this.#evictIdle(only),
+      budget: options.budget,
+    });
   }
 
   /** Databases open now. */
   get open(): number {
-    return this.#open;
+    return this.#slots.open;
+  }
+
+  /** Databases to keep open at most, if that is less than the module's own limit. */
+  setLimit(limit: number): void {
+    this.#slots.setLimit(limit);
   }
 
   /** Uses the database of a folder, creating it. Work on one folder starts in the order of the calls. */
-  use<T>(folder: string, work: (database: Database) => Promise<T>): Promise<T> {
-    return this.#with(folder, (handle) =>
+  use<T>(at: DatabaseFolder, work: (database: Database) => Promise<T>): Promise<T> {
+    return this.#with(at, (handle) =>
       handle.gate.shared(async () => work(await this.#opened(handle))),
     );
   }
 
+  /**
+   * Writes to the database of a folder, in order with `use`. One that failed to write is opened again first (database.ts); until then,
+   * and when there is no room for that, it can still be read.
+   */
+  write(at: DatabaseFolder, operations: readonly Operation[]): Promise<void> {
+    return this.#with(at, (handle) => {
+      if (handle.database?.broken !== true)
+        return handle.gate.shared(async () => (await this.#opened(handle)).write(operations));
+      return handle.gate.exclusive(async () => {
+        if (handle.database?.broken === true) {
+          await this.#assertRoom(handle);
+          await this.#close(handle);
+        }
+        await (await this.#opened(handle)).write(operations);
+      });
+    });
+  }
+
   /** Closes a database, deletes its folder and makes an empty one. @throws ENOENT when there is no such folder */
-  remove(folder: string): Promise<void> {
-    return this.#with(folder, (handle) =>
+  remove(at: DatabaseFolder): Promise<void> {
+    return this.#with(at, (handle) =>
       handle.gate.exclusive(async () => {
         await this.#close(handle);
         // Renamed first: a crash on the way leaves the database or none, not half of one.
         const doomed = this.#options.partial();
         await mkdir(dirname(doomed), { recursive: true });
-        await rename(folder, doomed);
+        await rename(at.folder, doomed);
         await rm(doomed, { recursive: true, force: true });
         await this.#opened(handle);
       }),
@@ -73,10 +113,20 @@ export class Handles {
     );
   }
 
-  async #with<T>(folder: string, work: (handle: Handle) => Promise<T>): Promise<T> {
+  async #with<T>(
+    { folder, package: owner }: DatabaseFolder,
+    work: (handle: Handle) => Promise<T>,
+  ): Promise<T> {
     let handle = this.#handles.get(folder);
     if (handle === undefined) {
-      handle = { folder, gate: new Gate(), users: 0, database: undefined, opened: undefined };
+      handle = {
+        folder,
+        owner,
+        gate: new Gate(),
+        users: 0,
+        database: undefined,
+        opened: undefined,
+      };
     }
     // Last in the map: used last.
     this.#handles.delete(folder);
@@ -91,7 +141,7 @@ export class Handles {
   }
 
   #released(handle: Handle): void {
-    if (handle.database?.broken === true || this.#waiting.length > 0) this.#evict(handle);
+    if (this.#slots.isShort) this.#evict(handle);
     else if (handle.database === undefined) this.#handles.delete(handle.folder);
   }
 
@@ -102,14 +152,14 @@ export class Handles {
   async #openNow(handle: Handle): Promise<Database> {
     let room = false;
     try {
-      await this.#slot();
+      await this.#slots.take(handle.owner);
       room = true;
-      await mkdir(handle.folder, { recursive: true });
+      makeFolder(handle.folder);
       handle.database = await this.#openOrReplace(handle.folder);
       return handle.database;
     } catch (error) {
       handle.opened = undefined;
-      if (room) this.#freed();
+      if (room) this.#slots.free(handle.owner);
       throw storeFailure(error);
     }
   }
@@ -129,22 +179,32 @@ export class Handles {
     }
   }
 
-  /** Takes one of the places for open databases, making room if need be. */
-  async #slot(): Promise<void> {
-    while (this.#open >= this.#options.openMax) {
-      const idle = this.#idle();
-      if (idle === undefined) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-      else await idle.gate.exclusive(() => this.#close(idle));
+  /** The one used longest ago that nobody uses. */
+  #evictIdle(only: PackageId | undefined): boolean {
+    for (const handle of this.#handles.values()) {
+      if (only !== undefined && handle.owner !== only) continue;
+      if (handle.users > 0 || !handle.gate.idle || handle.database === undefined) continue;
+      this.#evict(handle);
+      return true;
     }
-    this.#open += 1;
+    return false;
   }
 
-  /** The one used longest ago that nobody uses. */
-  #idle(): Handle | undefined {
-    for (const handle of this.#handles.values()) {
-      if (handle.users === 0 && handle.gate.idle && handle.database !== undefined) return handle;
+  /** Opening turns the log into a table: a disk that has no room for one would leave us without the database. @throws ENOSPC */
+  async #assertRoom({ folder }: Handle): Promise<void> {
+    const names = (await readdir(folder)).filter((name) => name.endsWith('.log'));
+    const logs = await Promise.all(
+      names.map(async (name) => (await stat(join(folder, name))).size),
+    );
+    const probe = this.#options.partial();
+    await mkdir(dirname(probe), { recursive: true });
+    try {
+      await writeFile(probe, Buffer.alloc(logs.reduce((sum, size) => sum + size, ROOM_BYTES)), {
+        flush: true,
+      });
+    } finally {
+      await rm(probe, { force: true });
     }
-    return undefined;
   }
 
   #evict(handle: Handle): void {
@@ -160,13 +220,8 @@ export class Handles {
     try {
       await database.close();
     } finally {
-      this.#freed();
+      this.#slots.free(handle.owner);
       if (handle.users === 0) this.#handles.delete(handle.folder);
     }
-  }
-
-  #freed(): void {
-    this.#open -= 1;
-    this.#waiting.shift()?.();
   }
 }

@@ -4,28 +4,31 @@
  */
 import { join } from 'node:path';
 import type { Answer, KernelPort, ModuleRequest, RuntimeModule } from '../../kernel/module.ts';
-import { packageOf } from '../../wit/address.ts';
+import type { MaybePromise } from '../../kernel/process-host.ts';
 import { kvRequest, kvResponse, type KvAction, type KvError } from '../../wit/kv-api.ts';
-import type { PackageId, ProcessId, Result } from '../../wit/types.ts';
+import type { ProcessId, Result } from '../../wit/types.ts';
+import type { BackupParticipant } from '../shared/backup.ts';
+import { databaseBackup } from '../shared/database-backup.ts';
 import {
   backupFolder,
   clearPartial,
-  type DatabasePlace,
   DatabasePlaces,
   partialPlace,
-  type DatabaseAccess,
 } from '../shared/database-place.ts';
-import type { BackupParticipant } from '../shared/backup.ts';
-import { ioErrorText, ioFailure } from '../shared/io-error.ts';
+import { admit, type DatabaseRequest, type DatabaseRules } from '../shared/database-request.ts';
+import { DescriptorShare } from '../shared/descriptor-share.ts';
+import type { HandleBudget } from '../shared/handle-slots.ts';
+import { ioErrorText } from '../shared/io-error.ts';
 import { PackageGates } from '../shared/package-gates.ts';
-import { decodeBody, refuse } from '../shared/refuse.ts';
+import { refuse } from '../shared/refuse.ts';
 import { Transactions, type TransactionRefusal } from '../shared/transactions.ts';
-import { KvBackup, replaceBackup } from './backup.ts';
+import { replaceBackup } from './backup.ts';
 import { bytesOf, type Database, type Operation } from './database.ts';
 import { StoreFailure, storeFailure } from './failure.ts';
 import { Handles } from './handles.ts';
 import {
   BODY_BYTES_MAX,
+  DESCRIPTORS_PER_DATABASE,
   HANDLES_MAX,
   SCAN_ENTRIES_DEFAULT,
   SCAN_ENTRIES_MAX,
@@ -37,6 +40,8 @@ import {
 
 export interface KvNeeds {
   readonly port: KernelPort;
+  /** Databases that packages may keep open, and do; default: without limit. */
+  readonly budget?: HandleBudget | undefined;
 }
 
 export interface KvOptions {
@@ -46,14 +51,15 @@ export interface KvOptions {
   readonly handlesMax?: number;
 }
 
-export interface KvWork {
-  readonly package: PackageId;
-  readonly db: string;
-  readonly place: DatabasePlace;
-  readonly action: KvAction;
-  readonly value: Uint8Array;
-  readonly source: ProcessId;
-}
+export type KvWork =
+  | (DatabaseRequest<KvAction> & {
+      readonly kind: 'action';
+      readonly value: Uint8Array;
+      readonly source: ProcessId;
+    })
+  | { readonly kind: 'descriptors'; readonly limit: number };
+
+type ActionWork = Extract<KvWork, { kind: 'action' }>;
 
 export const kv =
   (options: KvOptions) =>
@@ -65,9 +71,8 @@ export interface KvModule extends RuntimeModule<KvWork> {
   readonly backup: BackupParticipant;
 }
 
-/** What each action needs; `owner`: the asker's package is the database's. */
-const NEEDS: Readonly<Record<KvAction['kind'], DatabaseAccess | 'owner'>> = {
-  Open: 'owner',
+const NEEDS: DatabaseRules<KvAction>['needs'] = {
+  Open: 'open',
   RemoveDb: 'owner',
   Set: 'write',
   Delete: 'write',
@@ -85,24 +90,34 @@ class Kv implements KvModule {
   readonly backup: BackupParticipant;
   readonly #port: KernelPort;
   readonly #root: string;
-  readonly #places: DatabasePlaces;
+  readonly #rules: DatabaseRules<KvAction>;
+  readonly #share: DescriptorShare;
   readonly #handles: Handles;
   readonly #gates = new PackageGates();
   readonly #partial: () => string;
-  readonly #transactions = new Transactions<Operation>({
+  readonly #transactions = new Transactions<Operation[]>({
     perOwnerMax: TRANSACTIONS_PER_PROCESS_MAX,
     operationsMax: TRANSACTION_OPERATIONS_MAX,
     bytesMax: TRANSACTION_BYTES_MAX,
+    empty: () => [],
   });
 
-  constructor({ port }: KvNeeds, { root, handlesMax = HANDLES_MAX }: KvOptions) {
+  constructor({ port, budget }: KvNeeds, { root, handlesMax = HANDLES_MAX }: KvOptions) {
     this.#port = port;
     this.#root = root;
-    this.#places = new DatabasePlaces(port.our.node, 'kv', root);
+    this.#rules = {
+      schema: kvRequest,
+      bodyBytesMax: BODY_BYTES_MAX,
+      places: new DatabasePlaces(port.our.node, 'kv', root),
+      needs: NEEDS,
+    };
     this.#partial = () => partialPlace(root);
+    this.#share = new DescriptorShare(port);
     clearPartial(root);
     this.#handles = new Handles({
       openMax: handlesMax,
+      budget,
+      onLimitHit: () => this.#share.hit(),
       asideFor: (folder) =>
         join(root, '.damaged', folder.slice(root.length + 1), new Date().toISOString()),
       partial: this.#partial,
@@ -112,7 +127,15 @@ class Kv implements KvModule {
           `kv: ${folder} was damaged. It is kept as ${movedTo}; an empty one is in use.`,
         ),
     });
-    this.backup = new KvBackup(root, this.#gates, this.#handles, this.#partial);
+    this.backup = databaseBackup({
+      folder: 'kv',
+      root,
+      gates: this.#gates,
+      copy: (from, db, into) =>
+        this.#handles.use(from, (database) =>
+          replaceBackup(database, join(into, db), this.#partial),
+        ),
+    });
   }
 
   decode(request: ModuleRequest): Result<KvWork, Answer | undefined> {
@@ -120,16 +143,11 @@ class Kv implements KvModule {
       this.#port.print(1, `kv: ignored a request from node ${request.source.node}`);
       return { ok: false, error: undefined };
     }
-    const body = decodeBody(kvRequest, request.body, BODY_BYTES_MAX);
-    if (!body.ok) return this.#refuse({ kind: 'MalformedRequest' }, body.error);
-    const { package_id: pkg, db, action } = body.value;
-    const place = this.#places.of(pkg, db);
-    if (place === undefined) {
-      return this.#refuse({ kind: 'MalformedRequest' }, 'the name is not one part of a path');
-    }
-    const refused = this.#refusalFor(request, NEEDS[action.kind], pkg, place);
-    if (refused !== undefined) return this.#refuse(refused);
-    if (action.kind === 'Set') {
+    const limit = this.#share.limitIn(request);
+    if (limit !== undefined) return { ok: true, value: { kind: 'descriptors', limit } };
+    const admitted = admit(this.#rules, request);
+    if (!admitted.ok) return this.#refuse(admitted.error.refusal, admitted.error.detail);
+    if (admitted.value.action.kind === 'Set') {
       if (request.blob === undefined) {
         return this.#refuse({ kind: 'MalformedRequest' }, 'Set without a blob');
       }
@@ -140,13 +158,12 @@ class Kv implements KvModule {
         });
       }
     }
-    if (action.kind === 'Open' && !request.caller.exists) {
-      return this.#refuse({ kind: 'AddCapFailed' });
-    }
     const value = request.blob?.bytes ?? NO_BYTES;
+    const source = request.source.process;
+    const { package: of, db, place, folder, action } = admitted.value;
     return {
       ok: true,
-      value: { package: pkg, db, place, action, value, source: request.source.process },
+      value: { kind: 'action', package: of, db, place, folder, action, value, source },
     };
   }
 
@@ -155,14 +172,35 @@ class Kv implements KvModule {
     return undefined;
   }
 
-  async handle(work: KvWork, signal: AbortSignal): Promise<Answer | undefined> {
-    try {
-      // What is only buffered changes nothing that a backup could see.
-      if (isBuffered(work.action)) return await this.#perform(work, signal);
-      return await this.#gates.pass([work.package], () => this.#perform(work, signal));
-    } catch (error) {
-      if (signal.aborted) return undefined;
-      return this.#failure(error);
+  handle(work: KvWork, signal: AbortSignal): MaybePromise<Answer | undefined> {
+    if (work.kind === 'descriptors') {
+      this.#handles.setLimit(Math.floor(work.limit / DESCRIPTORS_PER_DATABASE));
+      return undefined;
+    }
+    this.#share.ask();
+    const { action, source } = work;
+    // Transactions are of this process alone: no backup could see them, and none of this waits.
+    switch (action.kind) {
+      case 'BeginTx':
+        return this.#begin(source);
+      case 'Abandon':
+        return this.#take(action.value.tx_id, source).answer;
+      case 'Commit': {
+        // Taken now: what is sent behind it is not part of it, however long it has to wait.
+        const { operations, answer } = this.#take(action.value.tx_id, source);
+        if (operations === undefined || operations.length === 0) return answer;
+        return this.#inTurn(work, signal, () => this.#write(work, operations));
+      }
+      case 'Set':
+      case 'Delete': {
+        const { key, tx_id } = action.value;
+        const operation: Operation =
+          action.kind === 'Set' ? { type: 'put', key, value: work.value } : { type: 'del', key };
+        if (tx_id !== undefined) return this.#buffer(tx_id, source, operation);
+        return this.#inTurn(work, signal, () => this.#write(work, [operation]));
+      }
+      default:
+        return this.#inTurn(work, signal, () => this.#perform(work, action, signal));
     }
   }
 
@@ -174,32 +212,38 @@ class Kv implements KvModule {
     await this.#handles.close();
   }
 
-  #refusalFor(
-    { source, caller }: ModuleRequest,
-    need: DatabaseAccess | 'owner',
-    pkg: PackageId,
-    place: DatabasePlace,
-  ): KvError | undefined {
-    if (need === 'owner') {
-      return packageOf(source.process) === pkg ? undefined : { kind: 'MismatchingPackageId' };
+  /** Waits while a backup holds the package. Starts in the order of the requests; what follows on one database keeps it. */
+  async #inTurn(
+    { package: of }: ActionWork,
+    signal: AbortSignal,
+    perform: () => Promise<Answer>,
+  ): Promise<Answer | undefined> {
+    try {
+      return await this.#gates.pass([of], perform);
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      return this.#failure(error);
     }
-    if (caller.holds(place[need])) return undefined;
-    return { kind: need === 'read' ? 'NoReadCap' : 'NoWriteCap' };
   }
 
-  /** Starts in the order requests came in; what follows on one database keeps it. */
-  async #perform(work: KvWork, signal: AbortSignal): Promise<Answer> {
-    const { action, source } = work;
-    const { folder } = work.place;
-    if (folder === undefined) throw ioFailure('ENAMETOOLONG');
+  async #write(work: ActionWork, operations: readonly Operation[]): Promise<Answer> {
+    await this.#handles.write(work, operations);
+    return OK;
+  }
+
+  async #perform(
+    work: ActionWork,
+    action: Extract<KvAction, { kind: 'Open' | 'RemoveDb' | 'Get' | 'Scan' | 'Backup' }>,
+    signal: AbortSignal,
+  ): Promise<Answer> {
     const use = <T>(task: (database: Database) => Promise<T>): Promise<T> =>
-      this.#handles.use(folder, task);
+      this.#handles.use(work, task);
     switch (action.kind) {
       case 'Open':
         await use(async () => {});
         return this.#grant(work);
       case 'RemoveDb':
-        await this.#handles.remove(folder);
+        await this.#handles.remove(work);
         return OK;
       case 'Get': {
         const bytes = await use((database) => database.get(action.value));
@@ -208,33 +252,6 @@ class Kv implements KvModule {
           body: kvResponse.encode({ kind: 'Get', value: action.value }),
           blob: { mime: MIME, bytes },
         };
-      }
-      case 'Set': {
-        const { key, tx_id } = action.value;
-        const operation = { type: 'put', key, value: work.value } as const;
-        if (tx_id !== undefined) return this.#buffer(tx_id, source, operation);
-        await use((database) => database.write([operation]));
-        return OK;
-      }
-      case 'Delete': {
-        const { key, tx_id } = action.value;
-        if (tx_id !== undefined) return this.#buffer(tx_id, source, { type: 'del', key });
-        await use((database) => database.write([{ type: 'del', key }]));
-        return OK;
-      }
-      case 'BeginTx':
-        return this.#begin(source);
-      case 'Commit': {
-        const { tx_id } = action.value;
-        const operations = this.#transactions.take(tx_id, source);
-        if (operations === undefined) return this.#refuse({ kind: 'NoTx', value: tx_id }).error;
-        if (operations.length > 0) await use((database) => database.write(operations));
-        return OK;
-      }
-      case 'Abandon': {
-        const { tx_id } = action.value;
-        const taken = this.#transactions.take(tx_id, source);
-        return taken === undefined ? this.#refuse({ kind: 'NoTx', value: tx_id }).error : OK;
       }
       case 'Scan':
         return use((database) => scan(database, action.value, signal));
@@ -249,7 +266,7 @@ class Kv implements KvModule {
     }
   }
 
-  async #grant({ place, source }: KvWork): Promise<Answer> {
+  async #grant({ place, source }: ActionWork): Promise<Answer> {
     const granted = await this.#port.grant(source, [place.read, place.write]);
     return granted ? OK : this.#refuse({ kind: 'AddCapFailed' }).error;
   }
@@ -260,9 +277,21 @@ class Kv implements KvModule {
     return { body: kvResponse.encode({ kind: 'BeginTx', value: { tx_id: id } }) };
   }
 
+  /** What the transaction holds, and the answer when there is no more to do. */
+  #take(
+    id: number | bigint,
+    source: ProcessId,
+  ): { readonly operations: Operation[] | undefined; readonly answer: Answer } {
+    const operations = this.#transactions.take(id, source);
+    const answer = operations ? OK : this.#refuse({ kind: 'NoTx', value: id }).error;
+    return { operations, answer };
+  }
+
   #buffer(id: number | bigint, source: ProcessId, operation: Operation): Answer {
-    const refused = this.#transactions.add(id, source, operation, bytesOf(operation));
-    return refused === undefined ? OK : this.#refusedTransaction(refused, id);
+    const log = this.#transactions.add(id, source, bytesOf(operation));
+    if (!log.ok) return this.#refusedTransaction(log.error, id);
+    log.value.push(operation);
+    return OK;
   }
 
   #refusedTransaction(refused: TransactionRefusal, id: number | bigint): Answer {
@@ -306,8 +335,4 @@ async function scan(
     body: kvResponse.encode({ kind: 'Scan', value: { entries, cursor: page.cursor } }),
     blob: { mime: MIME, bytes: Buffer.concat(page.entries.map(([, value]) => value)) },
   };
-}
-
-function isBuffered(action: KvAction): boolean {
-  return (action.kind === 'Set' || action.kind === 'Delete') && action.value.tx_id !== undefined;
 }

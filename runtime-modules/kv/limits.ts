@@ -6,6 +6,10 @@ export const BODY_BYTES_MAX = 1024 * 1024;
 export const VALUE_BYTES_MAX = 64 * 1024 * 1024;
 /** Databases open at once; beyond it the least recently used one that is idle is closed, and opened again when it is asked for. */
 export const HANDLES_MAX = 32;
+/** Databases open at once until fd-manager says otherwise (runtime-modules.md §13.2). */
+export const HANDLES_DEFAULT = 10;
+/** File descriptors that one open database counts for: lock, log, manifest, info log and a new table; tables are mapped. */
+export const DESCRIPTORS_PER_DATABASE = 8;
 /** Files one open database may have open. */
 export const FILES_PER_HANDLE_MAX = 64;
 /** Memory one open database uses to cache blocks. */

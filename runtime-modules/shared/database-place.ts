@@ -4,12 +4,13 @@ import { rmSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { moduleId, parsePackageId, splitPackageId } from '../../wit/address.ts';
+import { standingCapability } from '../../wit/json.ts';
 import type { Capability, NodeId, PackageId } from '../../wit/types.ts';
 
 export type DatabaseAccess = 'read' | 'write';
 
 /** Longest file name of the usual file systems, in bytes. */
-const FILE_NAME_BYTES_MAX = 255;
+export const FILE_NAME_BYTES_MAX = 255;
 /** Where copies are kept beside the packages; without a colon it cannot be one. */
 const BACKUPS = '.backup';
 const PARTIAL = '.partial';
@@ -19,15 +20,20 @@ export class DatabasePlaces {
   readonly #our: NodeId;
   readonly #module: string;
   readonly #root: string;
-  readonly #suffixBytes: number;
+  readonly #fits: (folder: string, db: string) => boolean;
   readonly #known = new Map<string, DatabasePlace>();
 
-  /** @param suffixBytes  how much longer than its name the longest file name made from it is */
-  constructor(our: NodeId, module: string, root: string, suffixBytes = 0) {
+  /** @param fits  whether the files of a database can have their names, beyond what a folder's name may be */
+  constructor(
+    our: NodeId,
+    module: string,
+    root: string,
+    fits: (folder: string, db: string) => boolean = () => true,
+  ) {
     this.#our = our;
     this.#module = module;
     this.#root = root;
-    this.#suffixBytes = suffixBytes;
+    this.#fits = fits;
   }
 
   /** Undefined: the names are no plain components of a path. */
@@ -38,16 +44,23 @@ export class DatabasePlaces {
     if (!isPlainComponent(pkg) || !isPlainComponent(db)) return undefined;
     if (this.#known.size >= PLACES_MAX) this.#known.clear();
     const capability = (access: DatabaseAccess): Capability =>
-      databaseCapability(this.#our, this.#module, access, pkg, db);
-    const fits = Buffer.byteLength(db) + this.#suffixBytes <= FILE_NAME_BYTES_MAX;
+      standingCapability(databaseCapability(this.#our, this.#module, access, pkg, db));
+    const folder = join(this.#root, packageFolder(pkg), db);
+    const fits = Buffer.byteLength(db) <= FILE_NAME_BYTES_MAX && this.#fits(folder, db);
     const place = {
       read: capability('read'),
       write: capability('write'),
-      folder: fits ? join(this.#root, packageFolder(pkg), db) : undefined,
+      folder: fits ? folder : undefined,
     };
     this.#known.set(key, place);
     return place;
   }
+}
+
+/** A database on disk, and whose it is. */
+export interface DatabaseFolder {
+  readonly folder: string;
+  readonly package: PackageId;
 }
 
 export interface DatabasePlace {

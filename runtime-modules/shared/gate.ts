@@ -3,7 +3,10 @@
  * waits for its end.
  */
 export class Gate {
-  #entry: Promise<void> = Promise.resolve();
+  /** The end of the last exclusive use that is not over. */
+  #entry: Promise<void> | undefined;
+  /** Shared uses that wait, or whose wait has just ended: nobody may overtake them. */
+  #waiting = 0;
   #inside = 0;
   #users = 0;
   #emptied: PromiseWithResolvers<void> | undefined;
@@ -13,12 +16,15 @@ export class Gate {
     return this.#users === 0;
   }
 
-  /** Starts in the order of the calls; `work`s may overlap. */
+  /** Starts in the order of the calls, at once if it may; `work`s may overlap. */
   async shared<T>(work: () => Promise<T>): Promise<T> {
     this.#users += 1;
     try {
-      // Awaited even when open, so that a caller cannot overtake one whose wait has just ended.
-      await this.#entry;
+      if (this.#entry !== undefined || this.#waiting > 0) {
+        this.#waiting += 1;
+        await this.#entry;
+        this.#waiting -= 1;
+      }
       this.#inside += 1;
       try {
         return await work();
@@ -46,6 +52,7 @@ export class Gate {
       return await work();
     } finally {
       this.#users -= 1;
+      if (this.#entry === promise) this.#entry = undefined;
       resolve();
     }
   }

@@ -115,7 +115,7 @@ export class Bench<Work> {
     const decoded = this.module.decode(request);
     if (!decoded.ok) return decoded.error;
     const work = decoded.value;
-    const handle = (): Promise<Answer | undefined> => this.module.handle(work, signal);
+    const handle = async (): Promise<Answer | undefined> => this.module.handle(work, signal);
     const key = this.module.orderKey ? this.module.orderKey(work) : request.source.process;
     return key === undefined ? handle() : this.#order.run([key], handle);
   }

@@ -3,13 +3,15 @@
  * began them: another cannot add to them, commit or abandon them, and they end with it. Nothing here survives the node.
  */
 import { getRandomValues } from 'node:crypto';
-import type { U64 } from '../../wit/types.ts';
+import type { Result, U64 } from '../../wit/types.ts';
 
-export interface TransactionLimits {
+export interface TransactionOptions<Log> {
   readonly perOwnerMax: number;
   readonly operationsMax: number;
   /** Of all transactions of one owner. */
   readonly bytesMax: number;
+  /** What a transaction's operations are kept in; empty. */
+  readonly empty: () => Log;
 }
 
 /** Why an operation was not taken; `full` names the limit. */
@@ -17,9 +19,10 @@ export type TransactionRefusal =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'full'; readonly text: string };
 
-interface Transaction<Operation> {
+interface Transaction<Log> {
   readonly owner: string;
-  readonly operations: Operation[];
+  readonly log: Log;
+  operations: number;
   bytes: number;
 }
 
@@ -28,13 +31,13 @@ interface Owner {
   readonly ids: Set<string>;
 }
 
-export class Transactions<Operation> {
-  readonly #limits: TransactionLimits;
-  readonly #byId = new Map<string, Transaction<Operation>>();
+export class Transactions<Log> {
+  readonly #options: TransactionOptions<Log>;
+  readonly #byId = new Map<string, Transaction<Log>>();
   readonly #owners = new Map<string, Owner>();
 
-  constructor(limits: TransactionLimits) {
-    this.#limits = limits;
+  constructor(options: TransactionOptions<Log>) {
+    this.#options = options;
   }
 
   /** Open transactions. */
@@ -54,36 +57,35 @@ export class Transactions<Operation> {
     const other = this.#byId.get(key);
     if (other !== undefined) return other.owner === owner ? undefined : { kind: 'unknown' };
     const { ids } = this.#owner(owner);
-    if (ids.size >= this.#limits.perOwnerMax)
-      return { kind: 'full', text: `more than ${this.#limits.perOwnerMax} open transactions` };
+    if (ids.size >= this.#options.perOwnerMax)
+      return { kind: 'full', text: `more than ${this.#options.perOwnerMax} open transactions` };
     ids.add(key);
-    this.#byId.set(key, { owner, operations: [], bytes: 0 });
+    this.#byId.set(key, { owner, log: this.#options.empty(), operations: 0, bytes: 0 });
     return undefined;
   }
 
-  /** Whether `owner` has a transaction of that id. */
-  has(id: U64, owner: string): boolean {
-    return this.#byId.get(String(id))?.owner === owner;
-  }
-
-  /** Keeps an operation that holds `bytes` of memory. */
-  add(id: U64, owner: string, operation: Operation, bytes: number): TransactionRefusal | undefined {
+  /** Makes room for an operation that holds `bytes` of memory: where the caller is to put it. */
+  add(id: U64, owner: string, bytes: number): Result<Log, TransactionRefusal> {
     const transaction = this.#byId.get(String(id));
-    if (transaction?.owner !== owner) return { kind: 'unknown' };
-    const { operationsMax, bytesMax } = this.#limits;
-    if (transaction.operations.length >= operationsMax)
-      return { kind: 'full', text: `more than ${operationsMax} operations in a transaction` };
+    if (transaction?.owner !== owner) return { ok: false, error: { kind: 'unknown' } };
+    const { operationsMax, bytesMax } = this.#options;
+    const full = (text: string): Result<Log, TransactionRefusal> => ({
+      ok: false,
+      error: { kind: 'full', text },
+    });
+    if (transaction.operations >= operationsMax)
+      return full(`more than ${operationsMax} operations in a transaction`);
     const held = this.#owner(owner);
     if (held.bytes + bytes > bytesMax)
-      return { kind: 'full', text: `more than ${bytesMax} bytes in open transactions` };
+      return full(`more than ${bytesMax} bytes in open transactions`);
     held.bytes += bytes;
     transaction.bytes += bytes;
-    transaction.operations.push(operation);
-    return undefined;
+    transaction.operations += 1;
+    return { ok: true, value: transaction.log };
   }
 
   /** The operations in order; the id is gone afterwards. Undefined: no such transaction of that owner. */
-  take(id: U64, owner: string): readonly Operation[] | undefined {
+  take(id: U64, owner: string): Log | undefined {
     const key = String(id);
     const transaction = this.#byId.get(key);
     if (transaction?.owner !== owner) return undefined;
@@ -92,7 +94,7 @@ export class Transactions<Operation> {
     held.bytes -= transaction.bytes;
     held.ids.delete(key);
     if (held.ids.size === 0) this.#owners.delete(owner);
-    return transaction.operations;
+    return transaction.log;
   }
 
   /** The owner is gone, and all it had open. */

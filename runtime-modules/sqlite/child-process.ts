@@ -9,6 +9,8 @@ import { FrameCutter, FrameReader, type FrameWriter, type Kind } from './protoco
 export interface ChildNeeds {
   /** Temporary files of large statements go here. */
   readonly temporary: string;
+  /** More of its environment; default none. */
+  readonly environment?: Readonly<Record<string, string>> | undefined;
   /** An answer to the oldest unanswered frame. */
   readonly onAnswer: (status: number, bytes: Uint8Array) => void;
   /** The process has ended, and everything it wrote has been seen. */
@@ -35,8 +37,8 @@ export class ChildProcess {
       ],
       {
         stdio: ['pipe', 'pipe', 'pipe'],
-        // The engine's temporary files stay inside the home; nothing else of the environment is the child's business.
-        env: { SQLITE_TMPDIR: needs.temporary },
+        // The engine's temporary files stay inside the home; nothing else of our own environment is the child's business.
+        env: { ...needs.environment, SQLITE_TMPDIR: needs.temporary },
       },
     );
     this.#process = child;
@@ -44,7 +46,7 @@ export class ChildProcess {
     child.stdout.on('data', (piece: Buffer) => {
       for (const frame of cutter.push(piece)) {
         const answer = new FrameReader(frame);
-        const bytes = answer.payload.length === 0 ? undefined : answer.bytes();
+        const bytes = answer.isEmpty ? undefined : answer.bytes();
         needs.onAnswer(answer.kind, bytes ?? NO_BYTES);
       }
     });
@@ -67,7 +69,11 @@ export class ChildProcess {
 
   send(kind: Kind, frame: FrameWriter): void {
     this.#sequence = (this.#sequence + 1) >>> 0;
-    for (const part of frame.finish(this.#sequence, kind)) this.#process.stdin.write(part);
+    const { stdin } = this.#process;
+    const parts = frame.finish(this.#sequence, kind);
+    if (parts.length > 1) stdin.cork();
+    for (const part of parts) stdin.write(part);
+    if (parts.length > 1) stdin.uncork();
   }
 
   /** Ends it now, whatever it does. */

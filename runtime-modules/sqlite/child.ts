@@ -63,11 +63,9 @@ function perform(request: FrameReader): string | undefined {
     case Kind.write:
       opened(number).write(request.statement());
       return undefined;
-    case Kind.commit: {
-      const statements = Array.from({ length: request.u32() }, () => request.statement());
-      opened(number).commit(statements);
+    case Kind.commit:
+      opened(number).commit(request.u32(), () => request.statement());
       return undefined;
-    }
     case Kind.check:
       if (parseParameters(request.bytes()) === undefined) throw new SqlFailure('parameters');
       return undefined;

@@ -1,9 +1,11 @@
 /** One open database in a child: prepares, binds, runs. Everything here is synchronous; the child's life is its only limit in time. */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
-import { mkdirSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { dirname } from 'node:path';
 import { errorCode } from '../shared/io-error.ts';
+import { makeFolder } from '../shared/make-folder.ts';
 import { Authority } from './authority.ts';
+import type { Statement } from './fields.ts';
 import { firstWord } from './keywords.ts';
 import {
   BODY_BYTES_MAX,
@@ -15,7 +17,6 @@ import {
 } from './limits.ts';
 import { parameterSlots, type Slots } from './parameter-slots.ts';
 import { parseParameters, type SqlValue } from './parameters.ts';
-import type { Statement } from './protocol.ts';
 import { RowWriter } from './rows.ts';
 
 /** A failure to tell the guest; of kind `io` the message is the system's code, such as ENOSPC. */
@@ -29,8 +30,11 @@ export class SqlFailure extends Error {
 }
 
 interface Prepared {
+  readonly sql: string;
   readonly statement: StatementSync;
   readonly slots: Slots;
+  /** No parameter has a name: they are bound as they come. */
+  readonly positional: boolean;
   readonly word: string;
   /** Undefined for statements that give no rows. */
   readonly rows: RowWriter | undefined;
@@ -38,13 +42,17 @@ interface Prepared {
 
 export class Connection {
   readonly #db: DatabaseSync;
+  readonly #path: string;
   readonly #authority = new Authority();
   /** In the order of their last use. */
   readonly #prepared = new Map<string, Prepared>();
+  /** The one used last, if it is kept: the next is the same as a rule. */
+  #last: Prepared | undefined;
 
   /** @param settings pragmas of the connection, as a guest wrote them. @throws SqlFailure */
   constructor(path: string, settings: readonly string[]) {
-    makeFolder(dirname(path));
+    makeOwnFolder(path);
+    this.#path = path;
     try {
       this.#db = new DatabaseSync(path, {
         // As the reference's build: foreign keys on, "text" in double quotes tolerated.
@@ -66,7 +74,7 @@ export class Connection {
       this.#db.setAuthorizer(this.#authority.decide);
       for (const sql of settings) this.#db.exec(sql);
     } catch (error) {
-      throw openingFailure(error);
+      throw openingFailure(error, path);
     }
   }
 
@@ -75,7 +83,7 @@ export class Connection {
     const values = valuesOf(asked);
     return this.#guarded(() => {
       const prepared = this.#prepare(asked.sql);
-      const bound = bind(prepared.slots, values);
+      const bound = bind(prepared, values);
       return this.#as(prepared.word, () => {
         let text = '';
         for (const row of iterate(prepared.statement, bound)) {
@@ -95,12 +103,15 @@ export class Connection {
     this.#guarded(() => this.#write(asked.sql, values));
   }
 
-  /** All of them, or none. @throws SqlFailure */
-  commit(statements: readonly Statement[]): void {
+  /** All of them, or none. `next` gives them one after another. @throws SqlFailure */
+  commit(count: number, next: () => Statement): void {
     this.#guarded(() => {
       this.#own(() => this.#db.exec('BEGIN'));
       try {
-        for (const each of statements) this.#write(each.sql, valuesOf(each));
+        for (let left = count; left > 0; left -= 1) {
+          const asked = next();
+          this.#write(asked.sql, valuesOf(asked));
+        }
         this.#own(() => this.#db.exec('COMMIT'));
       } catch (error) {
         // Some failures have rolled back by themselves.
@@ -116,27 +127,30 @@ export class Connection {
   }
 
   close(): void {
-    this.#prepared.clear();
+    this.#forget();
     this.#db.close();
   }
 
   #write(sql: string, values: readonly SqlValue[]): void {
-    const { statement, slots, word, rows } = this.#prepare(sql);
-    const bound = bind(slots, values);
-    if (rows !== undefined) {
+    const prepared = this.#prepare(sql);
+    const { named, rest } = bind(prepared, values);
+    if (prepared.rows !== undefined) {
       throw new SqlFailure('sql', 'Execute returned results - did you mean to call query?');
     }
-    this.#as(word, () => {
-      if (bound.named === undefined) statement.run(...bound.rest);
-      else statement.run(bound.named, ...bound.rest);
+    const { statement } = prepared;
+    this.#as(prepared.word, () => {
+      if (named === undefined) statement.run(...rest);
+      else statement.run(named, ...rest);
     });
   }
 
   #prepare(sql: string): Prepared {
+    if (this.#last?.sql === sql) return this.#last;
     const known = this.#prepared.get(sql);
     if (known !== undefined) {
       this.#prepared.delete(sql);
       this.#prepared.set(sql, known);
+      this.#last = known;
       return known;
     }
     const zero = sql.indexOf('\0');
@@ -149,21 +163,29 @@ export class Connection {
     statement.setReturnArrays(true);
     const names = statement.columns().map((column) => column.name);
     const rows = names.length === 0 ? undefined : new RowWriter(names);
-    const prepared = { statement, slots: parameterSlots(sql), word, rows };
+    const slots = parameterSlots(sql);
+    const positional = slots.every((name) => name === undefined);
+    const prepared = { sql, statement, slots, positional, word, rows };
     // Columns may change with the schema, and a pragma acts when it is prepared.
-    if (word !== 'PRAGMA') this.#remember(sql, prepared);
-    if (/^(?:ALTER|CREATE|DROP)$/.test(word)) this.#prepared.clear();
+    if (word !== 'PRAGMA') this.#remember(prepared);
+    if (/^(?:ALTER|CREATE|DROP)$/.test(word)) this.#forget();
     return prepared;
   }
 
-  #remember(sql: string, prepared: Prepared): void {
+  #forget(): void {
+    this.#prepared.clear();
+    this.#last = undefined;
+  }
+
+  #remember(prepared: Prepared): void {
     if (this.#prepared.size >= STATEMENTS_MAX) {
       for (const oldest of this.#prepared.keys()) {
         this.#prepared.delete(oldest);
         break;
       }
     }
-    this.#prepared.set(sql, prepared);
+    this.#prepared.set(prepared.sql, prepared);
+    this.#last = prepared;
   }
 
   #as<T>(word: string, work: () => T): T {
@@ -190,20 +212,21 @@ export class Connection {
     try {
       return work();
     } catch (error) {
-      throw failureOf(error, this.#authority.refused);
+      throw failureOf(error, this.#authority.refused, this.#path);
     }
   }
 }
 
-function makeFolder(path: string): void {
+function makeOwnFolder(path: string): void {
   try {
-    mkdirSync(path, { recursive: true });
+    makeFolder(dirname(path));
   } catch (error) {
     throw new SqlFailure('io', errorCode(error) ?? 'EIO', { cause: error });
   }
 }
 
 function valuesOf({ parameters }: Statement): readonly SqlValue[] {
+  if (parameters !== undefined && !(parameters instanceof Uint8Array)) return parameters;
   const values = parseParameters(parameters);
   if (values === undefined) throw new SqlFailure('parameters');
   return values;
@@ -215,14 +238,14 @@ interface Bound {
 }
 
 /** The engine binds named parameters by name only; guests give all by position. */
-function bind(slots: Slots, values: readonly SqlValue[]): Bound {
+function bind({ slots, positional }: Prepared, values: readonly SqlValue[]): Bound {
   if (values.length !== slots.length) {
     throw new SqlFailure(
       'sql',
       `Wrong number of parameters passed to query. Got ${values.length}, needed ${slots.length}`,
     );
   }
-  if (slots.every((name) => name === undefined)) return { named: undefined, rest: values };
+  if (positional) return { named: undefined, rest: values };
   const named: Record<string, SQLInputValue> = {};
   const rest: SQLInputValue[] = [];
   for (const [index, name] of slots.entries()) {
@@ -246,17 +269,41 @@ function tooLarge(): SqlFailure {
 
 /** SQLITE_CORRUPT and SQLITE_NOTADB. */
 const DAMAGED = new Set([11, 26]);
+const SQLITE_READONLY = 8;
+const SQLITE_IOERR = 10;
+const SQLITE_FULL = 13;
+const SQLITE_CANTOPEN = 14;
 
 /** Only here does damage count as such: later a guest can make the engine speak of it, with tables it keeps for its own use. */
-function openingFailure(error: unknown): SqlFailure {
-  const failure = failureOf(error, undefined);
-  const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
-  return DAMAGED.has(code) ? new SqlFailure('damaged', failure.message) : failure;
+function openingFailure(error: unknown, path: string): SqlFailure {
+  const failure = failureOf(error, undefined, path);
+  return DAMAGED.has(resultCode(error)) ? new SqlFailure('damaged', failure.message) : failure;
 }
 
-function failureOf(error: unknown, refused: string | undefined): SqlFailure {
+function failureOf(error: unknown, refused: string | undefined, path: string): SqlFailure {
   if (error instanceof SqlFailure) return error;
   const message = error instanceof Error ? error.message : String(error);
-  const text = refused === undefined ? message : `not authorized: ${refused}`;
-  return new SqlFailure('sql', text, { cause: error });
+  const options = { cause: error };
+  if (refused !== undefined) return new SqlFailure('sql', `not authorized: ${refused}`, options);
+  const system = systemFailure(resultCode(error), path);
+  if (system !== undefined) return new SqlFailure('io', system, options);
+  return new SqlFailure('sql', message, options);
+}
+
+/** The engine's primary result code. */
+function resultCode(error: unknown): number {
+  return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
+}
+
+/** The system's code, when it is the system that failed; the engine keeps to itself which of its failures it was. */
+function systemFailure(code: number, path: string): string | undefined {
+  if (code === SQLITE_FULL) return 'ENOSPC';
+  if (code === SQLITE_IOERR) return 'EIO';
+  if (code !== SQLITE_READONLY && code !== SQLITE_CANTOPEN) return undefined;
+  try {
+    accessSync(dirname(path), constants.W_OK);
+    return undefined;
+  } catch (failure) {
+    return errorCode(failure);
+  }
 }

@@ -1,12 +1,19 @@
 /** Databases by folder: made, opened, used, closed when too many are open, removed. What they are asked goes to the pool. */
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import type { PackageId } from '../../wit/types.ts';
+import type { DatabaseFolder } from '../shared/database-place.ts';
 import { Gate } from '../shared/gate.ts';
+import { type HandleBudget, HandleSlots } from '../shared/handle-slots.ts';
 import type { Handle, Job, Outcome } from './child-slot.ts';
+import { HANDLES_DEFAULT } from './limits.ts';
 import type { Pool } from './pool.ts';
 
 export interface HandlesOptions {
   readonly openMax: number;
+  readonly budget?: HandleBudget | undefined;
+  /** More could have stayed open, had fd-manager's limit been higher. */
+  readonly onLimitHit: () => void;
   /** Where a damaged database's folder goes. */
   readonly asideFor: (folder: string) => string;
   /** A fresh path for what is being deleted. */
@@ -19,9 +26,17 @@ export type Request = Omit<Job, 'handle' | 'settle'>;
 
 interface Entry {
   readonly folder: string;
+  readonly owner: PackageId;
   readonly gate: Gate;
   users: number;
   handle: Handle | undefined;
+  /** Everybody waits for the same promise, so that nobody overtakes. Undefined when closed. */
+  made: Promise<Handle> | undefined;
+}
+
+/** The database's file. */
+export function databasePath(folder: string): string {
+  return join(folder, `${basename(folder)}.db`);
 }
 
 export class Handles {
@@ -30,16 +45,29 @@ export class Handles {
   /** In the order of their last use. */
   readonly #entries = new Map<string, Entry>();
   #numbers = 0;
+  readonly #slots: HandleSlots;
 
   constructor(pool: Pool, options: HandlesOptions) {
     this.#pool = pool;
     this.#options = options;
+    this.#slots = new HandleSlots({
+      openMax: options.openMax,
+      openDefault: HANDLES_DEFAULT,
+      onLimitHit: options.onLimitHit,
+      evict: (only) => this.#evictIdle(only),
+      budget: options.budget,
+    });
+  }
+
+  /** Databases to keep open at most, if that is less than the module's own limit. */
+  setLimit(limit: number): void {
+    this.#slots.setLimit(limit);
   }
 
   /** Asks a database, making it if there is none. Requests on one are asked in the order of the calls. */
-  ask(folder: string, owner: string, request: Request): Promise<Outcome> {
-    return this.#with(folder, async (entry) => {
-      const outcome = await entry.gate.shared(() => this.#ask(entry, owner, request));
+  ask(at: DatabaseFolder, request: Request): Promise<Outcome> {
+    return this.#with(at, async (entry) => {
+      const outcome = await entry.gate.shared(() => this.#ask(entry, request));
       if (outcome.kind === 'damaged')
         await entry.gate.exclusive(() => this.#moveAside(entry, outcome.text));
       return outcome;
@@ -52,26 +80,31 @@ export class Handles {
   }
 
   /** Deletes a database's folder; the next request makes an empty one. @throws ENOENT when there is none */
-  remove(folder: string): Promise<void> {
-    return this.#with(folder, (entry) => {
+  remove(at: DatabaseFolder): Promise<void> {
+    return this.#with(at, (entry) => {
       if (entry.handle !== undefined) entry.handle.doomed = true;
       return entry.gate.exclusive(async () => {
         await this.#release(entry);
         // Renamed first: a crash on the way leaves the database or none, not half of one.
         const doomed = this.#options.partial();
         await mkdir(dirname(doomed), { recursive: true });
-        await rename(folder, doomed);
+        await rename(at.folder, doomed);
         await rm(doomed, { recursive: true, force: true });
       });
     });
   }
 
-  async #with<T>(folder: string, work: (entry: Entry) => Promise<T>): Promise<T> {
+  async #with<T>(
+    { folder, package: owner }: DatabaseFolder,
+    work: (entry: Entry) => Promise<T>,
+  ): Promise<T> {
     const entry = this.#entries.get(folder) ?? {
       folder,
+      owner,
       gate: new Gate(),
       users: 0,
       handle: undefined,
+      made: undefined,
     };
     this.#entries.delete(folder);
     this.#entries.set(folder, entry);
@@ -81,20 +114,22 @@ export class Handles {
     } finally {
       entry.users -= 1;
       if (entry.users === 0 && entry.handle === undefined) this.#entries.delete(folder);
-      this.#trim();
+      else if (entry.users === 0 && this.#slots.isShort) this.#evictIdle(undefined);
     }
   }
 
-  #ask(entry: Entry, owner: string, request: Request): Promise<Outcome> {
-    const handle = (entry.handle ??= this.#make(entry, owner));
+  async #ask(entry: Entry, request: Request): Promise<Outcome> {
+    const handle = await (entry.made ??= this.#make(entry));
     return new Promise((settle) => this.#pool.submit({ ...request, handle, settle }));
   }
 
-  #make({ folder }: Entry, owner: string): Handle {
+  async #make(entry: Entry): Promise<Handle> {
+    const { folder, owner } = entry;
+    await this.#slots.take(owner);
     this.#numbers += 1;
-    return {
+    entry.handle = {
       number: this.#numbers,
-      path: join(folder, `${basename(folder)}.db`),
+      path: databasePath(folder),
       owner,
       slot: undefined,
       opening: false,
@@ -105,27 +140,32 @@ export class Handles {
       doomed: false,
       quarantined: false,
     };
+    return entry.handle;
   }
 
-  /** Closes what was used longest ago; what is in use stays, and counts. */
-  #trim(): void {
-    let open = 0;
-    for (const { handle } of this.#entries.values()) if (handle !== undefined) open += 1;
-    for (const entry of this.#entries.values()) {
-      if (open <= this.#options.openMax) return;
-      // Being watched is worth more than a place: a quarantined database would start afresh.
-      if (entry.users > 0 || entry.handle === undefined || entry.handle.quarantined) continue;
-      open -= 1;
-      void entry.gate.exclusive(() => this.#release(entry)).catch(() => undefined);
-    }
+  /** The one used longest ago that nobody uses. Being watched is worth more than a place: a quarantined database would start afresh. */
+  #evictIdle(only: PackageId | undefined): boolean {
+    const idle = [...this.#entries.values()].filter(
+      ({ users, handle, gate, owner }) =>
+        users === 0 && handle !== undefined && gate.idle && (only ?? owner) === owner,
+    );
+    const entry = idle.find(({ handle }) => handle?.quarantined === false) ?? idle[0];
+    if (entry === undefined) return false;
+    void entry.gate.exclusive(() => this.#release(entry)).catch(() => undefined);
+    return true;
   }
 
   async #release(entry: Entry): Promise<void> {
     const { handle } = entry;
     if (handle === undefined) return;
     entry.handle = undefined;
-    await this.#pool.release(handle);
-    if (entry.users === 0) this.#entries.delete(entry.folder);
+    entry.made = undefined;
+    try {
+      await this.#pool.release(handle);
+    } finally {
+      this.#slots.free(entry.owner);
+      if (entry.users === 0) this.#entries.delete(entry.folder);
+    }
   }
 
   async #moveAside(entry: Entry, reason: string): Promise<void> {

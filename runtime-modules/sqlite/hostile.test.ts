@@ -130,6 +130,19 @@ describe('values', () => {
     expect(await db.query('SELECT 1 a')).toEqual([{ a: 1 }]);
   });
 
+  test('H24 a value of 64 MiB is kept; as rows it is too large, and told so', async () => {
+    const size = 64 * 1024 * 1024;
+    const base64 = Buffer.alloc(size, 7).toString('base64');
+    // With the usual time for a statement.
+    await using db = new SqliteBench(home);
+    await db.ask('Open');
+    expect(await db.write('INSERT INTO t VALUES(?)', `["${base64}"]`)).toBe('Ok');
+    expect(await db.query('SELECT length(a) n, substr(a, -2) s FROM t')).toEqual([
+      { n: size, s: Buffer.alloc(2, 7).toString('base64') },
+    ]);
+    expect(await db.query('SELECT a FROM t')).toEqual(sqlError('the result is larger than'));
+  });
+
   test('a value of 40 MiB goes in and out', async () => {
     await db[Symbol.asyncDispose]();
     db = new SqliteBench(home, { statementMs: 60_000 });

@@ -5,36 +5,40 @@
  */
 import { join } from 'node:path';
 import type { Answer, KernelPort, ModuleRequest, RuntimeModule } from '../../kernel/module.ts';
-import { packageOf } from '../../wit/address.ts';
+import type { MaybePromise } from '../../kernel/process-host.ts';
 import {
   sqliteRequest,
   sqliteResponse,
   type SqliteAction,
   type SqliteError,
 } from '../../wit/sqlite-api.ts';
-import type { PackageId, ProcessId, Result } from '../../wit/types.ts';
+import type { ProcessId, Result } from '../../wit/types.ts';
+import type { BackupParticipant } from '../shared/backup.ts';
 import type { Clock } from '../shared/clock.ts';
+import { databaseBackup } from '../shared/database-backup.ts';
 import {
+  FILE_NAME_BYTES_MAX,
   backupFolder,
   clearPartial,
-  type DatabasePlace,
   DatabasePlaces,
   partialPlace,
-  type DatabaseAccess,
 } from '../shared/database-place.ts';
-import type { BackupParticipant } from '../shared/backup.ts';
-import { PackageGates } from '../shared/package-gates.ts';
+import { admit, type DatabaseRequest, type DatabaseRules } from '../shared/database-request.ts';
+import { DescriptorShare } from '../shared/descriptor-share.ts';
+import type { HandleBudget } from '../shared/handle-slots.ts';
 import { ioErrorText, ioFailure } from '../shared/io-error.ts';
-import { decodeBody, refuse } from '../shared/refuse.ts';
+import { PackageGates } from '../shared/package-gates.ts';
+import { refuse } from '../shared/refuse.ts';
 import { Transactions, type TransactionRefusal } from '../shared/transactions.ts';
 import { CONNECTION_PRAGMA } from './authority.ts';
-import { replaceBackup, SqliteBackup } from './backup.ts';
+import { copyDatabase, replaceBackup } from './backup.ts';
 import type { Outcome } from './child-slot.ts';
-import { Handles, type Request } from './handles.ts';
-import { isQuery, isReadOnly, isWrite } from './keywords.ts';
+import type { Statement } from './fields.ts';
+import { databasePath, Handles, type Request } from './handles.ts';
+import { isQuery, isWrite } from './keywords.ts';
 import {
   BODY_BYTES_MAX,
-  COMMIT_MS_MAX,
+  DESCRIPTORS_PER_DATABASE,
   HANDLES_MAX,
   INLINE_PARAMETERS_BYTES_MAX,
   PARAMETERS_BYTES_MAX,
@@ -45,11 +49,15 @@ import {
 } from './limits.ts';
 import { parseParameters } from './parameters.ts';
 import { Pool } from './pool.ts';
-import { FrameWriter, Kind, type Statement } from './protocol.ts';
+import { Kind } from './protocol.ts';
+import { checkRequest, commitRequest, openRequest, statementRequest } from './requests.ts';
+import { StatementLog } from './statement-log.ts';
 
 export interface SqliteNeeds {
   readonly port: KernelPort;
   readonly clock: Clock;
+  /** Databases that packages may keep open, and do; default: without limit. */
+  readonly budget?: HandleBudget | undefined;
 }
 
 export interface SqliteOptions {
@@ -59,16 +67,19 @@ export interface SqliteOptions {
   readonly handlesMax?: number;
   /** Default `STATEMENT_MS_MAX`. */
   readonly statementMs?: number;
+  /** Of the child processes, which get nothing of the node's; default none. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
-export interface SqliteWork {
-  readonly package: PackageId;
-  readonly db: string;
-  readonly place: DatabasePlace;
-  readonly action: SqliteAction;
-  readonly parameters: Uint8Array | undefined;
-  readonly source: ProcessId;
-}
+export type SqliteWork =
+  | (DatabaseRequest<SqliteAction> & {
+      readonly kind: 'action';
+      readonly parameters: Uint8Array | undefined;
+      readonly source: ProcessId;
+    })
+  | { readonly kind: 'descriptors'; readonly limit: number };
+
+type ActionWork = Extract<SqliteWork, { kind: 'action' }>;
 
 export const sqlite =
   (options: SqliteOptions) =>
@@ -80,9 +91,8 @@ export interface SqliteModule extends RuntimeModule<SqliteWork> {
   readonly backup: BackupParticipant;
 }
 
-/** What each action needs; `owner`: the asker's package is the database's. */
-const NEEDS: Readonly<Record<SqliteAction['kind'], DatabaseAccess | 'owner'>> = {
-  Open: 'owner',
+const NEEDS: DatabaseRules<SqliteAction>['needs'] = {
+  Open: 'open',
   RemoveDb: 'owner',
   Write: 'write',
   Query: 'read',
@@ -92,42 +102,46 @@ const NEEDS: Readonly<Record<SqliteAction['kind'], DatabaseAccess | 'owner'>> = 
   Backup: 'read',
 };
 
-/** A buffered Write. Its parameters may still be on their way through a child's check. */
-interface Buffered extends Statement {
-  /** The parameters were refused, which the Write was told. */
-  refused: boolean;
-}
-
 class Sqlite implements SqliteModule {
   readonly name = 'sqlite';
   readonly public = false;
   readonly backup: BackupParticipant;
   readonly #port: KernelPort;
   readonly #root: string;
-  readonly #places: DatabasePlaces;
+  readonly #rules: DatabaseRules<SqliteAction>;
+  readonly #share: DescriptorShare;
   readonly #statementMs: number;
   readonly #pool: Pool;
   readonly #handles: Handles;
   readonly #gates = new PackageGates();
   readonly #partial: () => string;
-  readonly #transactions = new Transactions<Buffered>({
+  readonly #transactions = new Transactions<StatementLog>({
     perOwnerMax: TRANSACTIONS_PER_PROCESS_MAX,
     operationsMax: TRANSACTION_OPERATIONS_MAX,
     bytesMax: TRANSACTION_BYTES_MAX,
+    empty: () => new StatementLog(),
   });
 
-  constructor({ port, clock }: SqliteNeeds, options: SqliteOptions) {
+  constructor({ port, clock, budget }: SqliteNeeds, options: SqliteOptions) {
     const { root, handlesMax = HANDLES_MAX, statementMs = STATEMENT_MS_MAX } = options;
     this.#port = port;
     this.#root = root;
-    this.#places = new DatabasePlaces(port.our.node, 'sqlite', root, FILE_SUFFIX_BYTES);
+    this.#rules = {
+      schema: sqliteRequest,
+      bodyBytesMax: BODY_BYTES_MAX,
+      places: new DatabasePlaces(port.our.node, 'sqlite', root, fits),
+      needs: NEEDS,
+    };
+    this.#share = new DescriptorShare(port);
     this.#statementMs = statementMs;
     this.#partial = () => partialPlace(root);
     clearPartial(root);
     const report = (text: string): void => port.print(0, `sqlite: ${text}`);
-    this.#pool = new Pool({ clock, temporary: root, report });
+    this.#pool = new Pool({ clock, temporary: root, report, environment: options.environment });
     this.#handles = new Handles(this.#pool, {
       openMax: handlesMax,
+      budget,
+      onLimitHit: () => this.#share.hit(),
       partial: this.#partial,
       asideFor: (folder) =>
         join(root, '.damaged', folder.slice(root.length + 1), new Date().toISOString()),
@@ -136,7 +150,18 @@ class Sqlite implements SqliteModule {
           `${folder} is damaged (${reason}). It is kept as ${movedTo}; an empty one takes its place.`,
         ),
     });
-    this.backup = new SqliteBackup(root, this.#gates, this.#handles, this.#partial);
+    this.backup = databaseBackup({
+      folder: 'sqlite',
+      root,
+      gates: this.#gates,
+      copy: (from, db, into) =>
+        copyDatabase(
+          { handles: this.#handles, partial: this.#partial },
+          db,
+          from,
+          join(into, db, `${db}.db`),
+        ),
+    });
   }
 
   decode(request: ModuleRequest): Result<SqliteWork, Answer | undefined> {
@@ -144,25 +169,22 @@ class Sqlite implements SqliteModule {
       this.#port.print(1, `sqlite: ignored a request from node ${request.source.node}`);
       return { ok: false, error: undefined };
     }
-    const body = decodeBody(sqliteRequest, request.body, BODY_BYTES_MAX);
-    if (!body.ok) return this.#refuse({ kind: 'MalformedRequest' }, body.error);
-    const { package_id: pkg, db, action } = body.value;
-    const place = this.#places.of(pkg, db);
-    if (place === undefined) {
-      return this.#refuse({ kind: 'MalformedRequest' }, 'the name is not one part of a path');
-    }
-    const refused =
-      this.#refusalFor(request, NEEDS[action.kind], pkg, place) ?? wordRefusal(action);
+    const limit = this.#share.limitIn(request);
+    if (limit !== undefined) return { ok: true, value: { kind: 'descriptors', limit } };
+    const admitted = admit(this.#rules, request);
+    if (!admitted.ok) return this.#refuse(admitted.error.refusal, admitted.error.detail);
+    const refused = wordRefusal(admitted.value.action);
     if (refused !== undefined) return this.#refuse(refused);
     const parameters = request.blob?.bytes;
     if (parameters !== undefined && parameters.length > PARAMETERS_BYTES_MAX) {
       return this.#refuse({ kind: 'InvalidParameters' }, `${parameters.length} bytes`);
     }
-    if (action.kind === 'Open' && !request.caller.exists) {
-      return this.#refuse({ kind: 'AddCapFailed' });
-    }
     const source = request.source.process;
-    return { ok: true, value: { package: pkg, db, place, action, parameters, source } };
+    const { package: of, db, place, folder, action } = admitted.value;
+    return {
+      ok: true,
+      value: { kind: 'action', package: of, db, place, folder, action, parameters, source },
+    };
   }
 
   /** Requests overlap: each database keeps their order. */
@@ -170,16 +192,41 @@ class Sqlite implements SqliteModule {
     return undefined;
   }
 
-  async handle(work: SqliteWork, signal: AbortSignal): Promise<Answer | undefined> {
-    try {
-      // What is only buffered changes nothing that a backup could see.
-      if (isBuffered(work.action)) return await this.#perform(work, signal);
-      return await this.#gates.pass([work.package], () => this.#perform(work, signal));
-    } catch (error) {
-      if (signal.aborted) return undefined;
-      const text = ioErrorText(error);
-      if (text === undefined) throw error;
-      return this.#refuse({ kind: 'IOError', value: text }).error;
+  handle(work: SqliteWork, signal: AbortSignal): MaybePromise<Answer | undefined> {
+    if (work.kind === 'descriptors') {
+      this.#handles.setLimit(Math.floor(work.limit / DESCRIPTORS_PER_DATABASE));
+      return undefined;
+    }
+    this.#share.ask();
+    const { action, source } = work;
+    // Transactions are of this process alone: no backup could see them, and none of this waits.
+    switch (action.kind) {
+      case 'BeginTx': {
+        const id = this.#transactions.begin(source);
+        if (typeof id !== 'number') return this.#refusedTransaction(id, 0);
+        return { body: sqliteResponse.encode({ kind: 'BeginTx', value: { tx_id: id } }) };
+      }
+      case 'Abandon': {
+        const { tx_id } = action.value;
+        const taken = this.#transactions.take(tx_id, source);
+        return taken === undefined ? this.#refuse({ kind: 'NoTx', value: tx_id }).error : OK;
+      }
+      case 'Commit': {
+        // Taken now: what is sent behind it is not part of it, however long it has to wait.
+        const { tx_id } = action.value;
+        const taken = this.#transactions.take(tx_id, source);
+        if (taken === undefined) return this.#refuse({ kind: 'NoTx', value: tx_id }).error;
+        return taken.isEmpty ? OK : this.#asked(work, signal, commitRequest(taken));
+      }
+      case 'Write': {
+        const { statement: sql, tx_id } = action.value;
+        if (tx_id !== undefined) return this.#buffer(work, sql, tx_id, signal);
+        const { parameters } = work;
+        const statement = { sql, parameters };
+        return this.#asked(work, signal, this.#statement(Kind.write, statement, signal));
+      }
+      default:
+        return this.#inTurn(work, signal, () => this.#perform(work, action, signal));
     }
   }
 
@@ -191,57 +238,40 @@ class Sqlite implements SqliteModule {
     await this.#pool.close();
   }
 
-  #refusalFor(
-    { source, caller }: ModuleRequest,
-    need: DatabaseAccess | 'owner',
-    pkg: PackageId,
-    place: DatabasePlace,
-  ): SqliteError | undefined {
-    if (need === 'owner') {
-      return packageOf(source.process) === pkg ? undefined : { kind: 'MismatchingPackageId' };
+  /** Waits while a backup holds the package. Starts in the order of the requests; what follows on one database keeps it. */
+  async #inTurn(
+    { package: of }: ActionWork,
+    signal: AbortSignal,
+    perform: () => Promise<Answer>,
+  ): Promise<Answer | undefined> {
+    try {
+      return await this.#gates.pass([of], perform);
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      const text = ioErrorText(error);
+      if (text === undefined) throw error;
+      return this.#refuse({ kind: 'IOError', value: text }).error;
     }
-    if (caller.holds(place[need])) return undefined;
-    return { kind: need === 'read' ? 'NoReadCap' : 'NoWriteCap' };
   }
 
-  /** Starts in the order requests came in; what follows on one database keeps it. */
-  async #perform(work: SqliteWork, signal: AbortSignal): Promise<Answer> {
-    const { action, source } = work;
-    const { folder } = work.place;
-    if (folder === undefined) throw ioFailure('ENAMETOOLONG');
+  async #perform(
+    work: ActionWork,
+    action: Extract<SqliteAction, { kind: 'Open' | 'RemoveDb' | 'Query' | 'Backup' }>,
+    signal: AbortSignal,
+  ): Promise<Answer> {
     switch (action.kind) {
       case 'Open':
-        return this.#open(work, folder);
+        return this.#open(work);
       case 'RemoveDb':
-        await this.#handles.remove(folder);
-        return this.#answer(await this.#ask(work, folder, touch()));
+        await this.#handles.remove(work);
+        return this.#answer(await this.#ask(work, openRequest()));
       case 'Query':
-        return this.#query(work, folder, action.value, signal);
-      case 'Write': {
-        const { statement: sql, tx_id } = action.value;
-        if (tx_id !== undefined) return this.#buffer(work, folder, sql, tx_id);
-        const { parameters } = work;
-        return this.#answer(
-          await this.#ask(work, folder, this.#statement(Kind.write, { sql, parameters }, signal)),
-        );
-      }
-      case 'BeginTx': {
-        const id = this.#transactions.begin(source);
-        if (typeof id !== 'number') return this.#refusedTransaction(id, 0);
-        return { body: sqliteResponse.encode({ kind: 'BeginTx', value: { tx_id: id } }) };
-      }
-      case 'Commit':
-        return this.#commit(work, folder, action.value.tx_id);
-      case 'Abandon': {
-        const { tx_id } = action.value;
-        const taken = this.#transactions.take(tx_id, source);
-        return taken === undefined ? this.#refuse({ kind: 'NoTx', value: tx_id }).error : OK;
-      }
+        return this.#query(work, action.value, signal);
       case 'Backup':
         return this.#answer(
           await replaceBackup(
-            { handles: this.#handles, owner: work.package, partial: this.#partial },
-            folder,
+            { handles: this.#handles, partial: this.#partial },
+            work,
             `${backupFolder(this.#root, work.package, work.db)}.db`,
           ),
         );
@@ -250,80 +280,18 @@ class Sqlite implements SqliteModule {
     }
   }
 
-  async #open(work: SqliteWork, folder: string): Promise<Answer> {
-    let outcome = await this.#ask(work, folder, touch());
+  async #open(work: ActionWork): Promise<Answer> {
+    let outcome = await this.#ask(work, openRequest());
     // The damaged file has been moved aside; the second attempt makes a new one.
-    if (outcome.kind === 'damaged') outcome = await this.#ask(work, folder, touch());
+    if (outcome.kind === 'damaged') outcome = await this.#ask(work, openRequest());
     if (outcome.kind !== 'ok') return this.#answer(outcome);
     const granted = await this.#port.grant(work.source, [work.place.read, work.place.write]);
     return granted ? OK : this.#refuse({ kind: 'AddCapFailed' }).error;
   }
 
-  async #query(
-    work: SqliteWork,
-    folder: string,
-    sql: string,
-    signal: AbortSignal,
-  ): Promise<Answer> {
-    const { parameters } = work;
-    const request = this.#statement(Kind.read, { sql, parameters }, signal);
-    const outcome = await this.#ask(work, folder, request);
-    const setting = CONNECTION_PRAGMA.exec(sql)?.[1];
-    if (outcome.kind === 'rows' && setting !== undefined) {
-      this.#handles.handle(folder)?.settings.set(setting.toLowerCase(), sql);
-    }
-    return this.#answer(outcome);
-  }
-
-  /** Keywords and parameters are refused now, SQL at the Commit (M102). An unknown id begins a transaction (M101). */
-  async #buffer(
-    work: SqliteWork,
-    folder: string,
-    sql: string,
-    id: number | bigint,
-  ): Promise<Answer> {
-    const { parameters, source } = work;
-    const long = parameters !== undefined && parameters.length > INLINE_PARAMETERS_BYTES_MAX;
-    if (!long && parseParameters(parameters) === undefined) {
-      return this.#refuse({ kind: 'InvalidParameters' }).error;
-    }
-    const buffered = { sql, parameters, refused: false };
-    const bytes = sql.length + (parameters?.length ?? 0);
-    const refused =
-      this.#transactions.adopt(id, source) ?? this.#transactions.add(id, source, buffered, bytes);
-    if (refused !== undefined) return this.#refusedTransaction(refused, id);
-    if (!long) return OK;
-    const outcome = await this.#ask(work, folder, {
-      kind: Kind.check,
-      frame: (number) => new FrameWriter().u32(number).bytes(parameters),
-      sql: undefined,
-      readOnly: true,
-      limitMs: this.#statementMs,
-      signal: undefined,
-    });
-    buffered.refused = outcome.kind !== 'ok';
-    return this.#answer(outcome);
-  }
-
-  async #commit(work: SqliteWork, folder: string, id: number | bigint): Promise<Answer> {
-    const taken = this.#transactions.take(id, work.source);
-    if (taken === undefined) return this.#refuse({ kind: 'NoTx', value: id }).error;
-    if (taken.length === 0) return OK;
-    const outcome = await this.#ask(work, folder, {
-      kind: Kind.commit,
-      frame: (number) => {
-        // Sent when everything before it is answered, the checks of its own Writes among that.
-        const statements = taken.filter((each) => !each.refused);
-        const frame = new FrameWriter().u32(number).u32(statements.length);
-        for (const each of statements) frame.statement(each);
-        return frame;
-      },
-      sql: undefined,
-      readOnly: false,
-      limitMs: COMMIT_MS_MAX,
-      signal: undefined,
-    });
-    return this.#answer(outcome);
+  /** For actions that are one request to the database. */
+  #asked(work: ActionWork, signal: AbortSignal, request: Request): Promise<Answer | undefined> {
+    return this.#inTurn(work, signal, async () => this.#answer(await this.#ask(work, request)));
   }
 
   #statement(
@@ -331,18 +299,49 @@ class Sqlite implements SqliteModule {
     statement: Statement,
     signal: AbortSignal,
   ): Request {
-    return {
-      kind,
-      frame: (number) => new FrameWriter().u32(number).statement(statement),
-      sql: statement.sql,
-      readOnly: kind === Kind.read && isReadOnly(statement.sql),
-      limitMs: this.#statementMs,
-      signal,
-    };
+    return statementRequest(kind, statement, { limitMs: this.#statementMs, signal });
   }
 
-  #ask(work: SqliteWork, folder: string, request: Request): Promise<Outcome> {
-    return this.#handles.ask(folder, work.package, request);
+  async #query(work: ActionWork, sql: string, signal: AbortSignal): Promise<Answer> {
+    const { parameters } = work;
+    const request = this.#statement(Kind.read, { sql, parameters }, signal);
+    const outcome = await this.#ask(work, request);
+    const setting = CONNECTION_PRAGMA.exec(sql)?.[1];
+    if (outcome.kind === 'rows' && setting !== undefined) {
+      this.#handles.handle(work.folder)?.settings.set(setting.toLowerCase(), sql);
+    }
+    return this.#answer(outcome);
+  }
+
+  /** Keywords and parameters are refused now, SQL at the Commit (M102). An unknown id begins a transaction (M101). */
+  #buffer(
+    work: ActionWork,
+    sql: string,
+    id: number | bigint,
+    signal: AbortSignal,
+  ): MaybePromise<Answer | undefined> {
+    const { parameters: json, source } = work;
+    const isLong = json !== undefined && json.length > INLINE_PARAMETERS_BYTES_MAX;
+    const parameters = isLong ? json : parseParameters(json);
+    if (parameters === undefined) return this.#refuse({ kind: 'InvalidParameters' }).error;
+    const refused = this.#transactions.adopt(id, source);
+    if (refused !== undefined) return this.#refusedTransaction(refused, id);
+    const log = this.#transactions.add(id, source, sql.length + (json?.length ?? 0));
+    if (!log.ok) return this.#refusedTransaction(log.error, id);
+    if (!isLong) {
+      log.value.add({ sql, parameters });
+      return OK;
+    }
+    const refuse = log.value.addUnchecked({ sql, parameters });
+    return this.#inTurn(work, signal, async () => {
+      const outcome = await this.#ask(work, checkRequest(json, this.#statementMs));
+      if (outcome.kind !== 'ok') refuse();
+      return this.#answer(outcome);
+    });
+  }
+
+  #ask(work: ActionWork, request: Request): Promise<Outcome> {
+    return this.#handles.ask(work, request);
   }
 
   #answer(outcome: Outcome): Answer {
@@ -383,17 +382,15 @@ const OK: Answer = { body: sqliteResponse.encode({ kind: 'Ok' }) };
 const READ = sqliteResponse.encode({ kind: 'Read' });
 /** What the engine appends to the name of a database: `.db-journal` at the longest. */
 const FILE_SUFFIX_BYTES = 11;
+/** Longest path that the engine opens, in bytes. */
+const PATH_BYTES_MAX = 512;
 
-/** Opens, and checks nothing but that. */
-function touch(): Request {
-  return {
-    kind: Kind.check,
-    frame: (number) => new FrameWriter().u32(number).bytes(undefined),
-    sql: undefined,
-    readOnly: false,
-    limitMs: STATEMENT_MS_MAX,
-    signal: undefined,
-  };
+/** Whether the engine can have its files in the folder of a database. */
+function fits(folder: string, db: string): boolean {
+  return (
+    Buffer.byteLength(db) + FILE_SUFFIX_BYTES <= FILE_NAME_BYTES_MAX &&
+    Buffer.byteLength(databasePath(folder)) <= PATH_BYTES_MAX
+  );
 }
 
 function wordRefusal(action: SqliteAction): SqliteError | undefined {
@@ -401,8 +398,4 @@ function wordRefusal(action: SqliteAction): SqliteError | undefined {
   if (action.kind === 'Write' && !isWrite(action.value.statement))
     return { kind: 'NotAWriteKeyword' };
   return undefined;
-}
-
-function isBuffered(action: SqliteAction): boolean {
-  return action.kind === 'Write' && action.value.tx_id !== undefined;
 }

@@ -12,7 +12,16 @@ const READ_ONLY = new Set(['SELECT', 'VALUES', 'EXPLAIN']);
 
 /** What separates words is Unicode white space, as the reference has it. */
 export function firstWord(sql: string): string {
+  let end = 0;
+  while (isLetter(sql.charCodeAt(end))) end += 1;
+  // As a rule it is all that: no regular expression needed.
+  const next = sql.charCodeAt(end);
+  if (end > 0 && (next === 0x20 || next === 0x0a)) return sql.slice(0, end).toUpperCase();
   return /^\s*(\S*)/u.exec(sql)?.[1]?.toUpperCase() ?? '';
+}
+
+function isLetter(code: number): boolean {
+  return (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a);
 }
 
 export function isQuery(sql: string): boolean {

@@ -30,6 +30,10 @@ export const DETACHED_PER_PACKAGE_MAX = 1;
 export const WINDOW = 64;
 /** Databases open at once; beyond it the least recently used one that is idle is closed, and opened again when asked for. */
 export const HANDLES_MAX = 64;
+/** Databases open at once until fd-manager says otherwise (runtime-modules.md §13.2). */
+export const HANDLES_DEFAULT = 10;
+/** File descriptors that one open database counts for, in its child: the file, its write-ahead log, and shared memory. */
+export const DESCRIPTORS_PER_DATABASE = 3;
 /** Prepared statements kept by an open database. */
 export const STATEMENTS_MAX = 128;
 /** Memory an open database uses to cache pages, in KiB. */

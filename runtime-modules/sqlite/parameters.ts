@@ -1,5 +1,5 @@
 /** Parameters from JSON (runtime-modules.md §4, §16). Runs on both sides of the pipe. */
-import { JsonFloat, parseJson, type JsonValue } from '../../wit/json.ts';
+import { JsonFloat, JsonReader, Malformed } from '../../wit/json-reader.ts';
 
 /** Integers as bigint, REALs as number: how node:sqlite tells them apart. */
 export type SqlValue = null | bigint | number | string | Uint8Array;
@@ -8,39 +8,62 @@ const I64_MAX = 2n ** 63n - 1n;
 /** Standard alphabet with its padding; what is left to check is the bits that no byte uses. */
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
 /** Undefined: not a JSON array of scalars. No blob at all means none. */
 export function parseParameters(bytes: Uint8Array | undefined): readonly SqlValue[] | undefined {
   if (bytes === undefined) return [];
-  const parsed = parseJson(bytes);
-  if (!isList(parsed)) return undefined;
+  const text = textOf(bytes);
+  if (text === undefined) return undefined;
+  try {
+    return read(new JsonReader(text));
+  } catch (error) {
+    if (error instanceof Malformed) return undefined;
+    throw error;
+  }
+}
+
+function textOf(bytes: Uint8Array): string | undefined {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+function read(json: JsonReader): readonly SqlValue[] | undefined {
+  if (json.kind !== 'array') return undefined;
   const values: SqlValue[] = [];
-  for (const item of parsed) {
-    const value = sqlValue(item);
+  for (let more = json.enter(); more; more = json.nextItem()) {
+    const value = scalar(json);
     if (value === undefined) return undefined;
     values.push(value);
   }
+  json.end();
   return values;
 }
 
-/** `Array.isArray` does not narrow to read-only arrays. */
-function isList(value: JsonValue | undefined): value is readonly JsonValue[] {
-  return Array.isArray(value);
+function scalar(json: JsonReader): SqlValue | undefined {
+  switch (json.kind) {
+    case 'string': {
+      const text = json.string();
+      return bytesOfBase64(text) ?? text;
+    }
+    case 'number':
+      return sqlNumber(json.number());
+    case 'word': {
+      const word = json.word();
+      return word === null ? null : BigInt(word);
+    }
+    default:
+      return undefined;
+  }
 }
 
-function sqlValue(value: JsonValue): SqlValue | undefined {
-  switch (typeof value) {
-    case 'number':
-      return BigInt(value);
-    case 'bigint':
-      return value > I64_MAX ? Number(value) : value;
-    case 'string':
-      return bytesOfBase64(value) ?? value;
-    case 'boolean':
-      return value ? 1n : 0n;
-    default:
-      if (value === null) return null;
-      return value instanceof JsonFloat ? value.value : undefined;
-  }
+function sqlNumber(value: number | bigint | JsonFloat): bigint | number {
+  if (value instanceof JsonFloat) return value.value;
+  if (typeof value === 'number') return BigInt(value);
+  return value > I64_MAX ? Number(value) : value;
 }
 
 /** A string that is padded canonical base64 means its bytes (M94), "Dave" and the empty string included. */

@@ -25,6 +25,8 @@ import { FrameWriter, Kind, Status } from './protocol.ts';
 export interface PoolNeeds {
   readonly clock: Clock;
   readonly temporary: string;
+  /** More of the children's environment; default none. */
+  readonly environment?: Readonly<Record<string, string>> | undefined;
   /** A child ended by itself. */
   readonly report: (text: string) => void;
 }
@@ -137,6 +139,7 @@ export class Pool {
   #start(only?: Handle): Slot {
     const child = new ChildProcess({
       temporary: this.#needs.temporary,
+      environment: this.#needs.environment,
       onAnswer: (status, bytes) => this.#answered(slot, outcomeOf(status, bytes)),
       onEnd: (reason) => this.#ended(slot, reason),
     });

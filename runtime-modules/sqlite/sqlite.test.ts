@@ -3,6 +3,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { processId } from '../../wit/address.ts';
+import type { Capability } from '../../wit/types.ts';
 import { err, FOREIGN, ME, P, SIBLING, SqliteBench } from './testing.ts';
 
 let home: string;
@@ -65,6 +67,56 @@ describe('opening and capabilities', () => {
     expect(await db.ask('Open', { db: 'ü'.repeat(300) })).toEqual(
       err({ IOError: 'File name too long (os error 36)' }),
     );
+  });
+
+  test('M105 a capability of another package, database, node, module or kind opens nothing', async () => {
+    await db.ask('Open');
+    await db.write('CREATE TABLE t(a)');
+    const mine = db.capability('read');
+    const named = (params: unknown): Capability => ({ ...mine, params: JSON.stringify(params) });
+    const key = [P, 'm'];
+    const forged: Capability[] = [
+      db.capability('read', 'm', { package_name: 'c', publisher_node: 'd.os' }),
+      db.capability('read', 'other'),
+      db.capability('write'),
+      { ...mine, issuer: { ...mine.issuer, node: 'evil.os' } },
+      { ...mine, issuer: { ...mine.issuer, process: processId('kv:distro:sys') } },
+      named({ kind: 'read', db_key: key, more: 1 }),
+      named({ kind: ['read'], db_key: key }),
+      named({ kind: 'read', db_key: ['a:b.os', 'm'] }),
+      named({ root: true }),
+      { ...mine, params: 'read' },
+    ];
+    for (const capability of forged) {
+      const answer = await db.query('SELECT a FROM t', undefined, {
+        from: FOREIGN,
+        capabilities: [capability],
+      });
+      expect(answer, capability.params).toEqual(err('NoReadCap'));
+    }
+    const right = { from: FOREIGN, capabilities: [mine] };
+    expect(await db.query('SELECT a FROM t', undefined, right)).toEqual([]);
+    expect(await db.write('INSERT INTO t VALUES(1)', undefined, right)).toEqual(err('NoWriteCap'));
+  });
+
+  test('M108 names: 300 characters are an IOError, NUL and separators malformed, any other text is one', async () => {
+    const TOO_LONG = err({ IOError: 'File name too long (os error 36)' });
+    for (const long of [
+      'x'.repeat(300),
+      'ü'.repeat(300),
+      '漢'.repeat(300),
+      '🐘'.repeat(150),
+      '漢'.repeat(81),
+    ])
+      expect(await db.ask('Open', { db: long }), long.slice(0, 2)).toEqual(TOO_LONG);
+    for (const bad of ['a\0b', 'a/b', 'a\\b', '..', '.', '', '\0'])
+      expect(await db.ask('Open', { db: bad }), bad).toEqual(err('MalformedRequest'));
+    for (const odd of ['漢'.repeat(60), 'a b', '-wal', "'; DROP TABLE t; --", '%2e%2e', 'ＡＢ…']) {
+      expect(await db.ask('Open', { db: odd }), odd).toBe('Ok');
+      expect(await db.write('CREATE TABLE t(a)', undefined, { db: odd }), odd).toBe('Ok');
+    }
+    expect((await readdir(home)).toSorted()).toEqual(['sqlite']);
+    expect(await readdir(join(home, 'sqlite'))).toEqual(['a:b.os']);
   });
 
   test('two processes racing to create one database both succeed, and share it', async () => {

@@ -7,22 +7,20 @@ import type { LazyLoadBlob } from '../../wit/types.ts';
 import { dirEntry, vfsResponse, type VfsAction, type VfsResponse } from '../../wit/vfs-api.ts';
 import type { Book } from '../shared/accounts.ts';
 import { bytesOf } from '../shared/bytes-of.ts';
-import { earlyEof, ioFailure, notUtf8 } from '../shared/io-error.ts';
+import { ioFailure, notUtf8 } from '../shared/io-error.ts';
 import { KeyedLock } from '../shared/keyed-lock.ts';
 import { needOf } from './access.ts';
+import { addZip } from './add-zip.ts';
+import { bytesLeft, readOn, seekTarget } from './cursor.ts';
 import { INLINE_BYTES_MAX, TEXT_BYTES_MAX } from './limits.ts';
 import { OffThread } from './off-thread.ts';
 import { OpenFiles, type OpenFile } from './open-files.ts';
 import type { VfsPath } from './path.ts';
-import { pathOf } from './path.ts';
 import { Places } from './place.ts';
 import { openFile, readRange, sizeOf, type Opened } from './read.ts';
 import * as tree from './tree.ts';
+import { readWhole } from './whole-file.ts';
 import { replaceFile, sync, writeAt, writeNew } from './write.ts';
-import { membersOf, type Member } from './zip.ts';
-
-/** Largest offset a file can have. */
-const OFFSET_MAX = 2n ** 63n - 1n;
 
 export class Disk {
   readonly places: Places;
@@ -122,7 +120,7 @@ export class Disk {
         );
         return OK;
       case 'Read':
-        return this.#readWhole(path, signal);
+        return data(await readWhole(places, segments, signal));
       case 'ReadToEnd':
         return this.#use(path, 0, async (file) => data(await readOn(file, undefined, signal)));
       case 'ReadExact': {
@@ -135,7 +133,7 @@ export class Disk {
         return { body: await this.#listing(segments, signal) };
       case 'Seek':
         return this.#use(path, 0, async (file) => {
-          file.cursor = await target(file, action.value);
+          file.cursor = await seekTarget(file, action.value);
           return answer({ kind: 'SeekFrom', value: { new_offset: narrow(file.cursor) } });
         });
       case 'RemoveFile':
@@ -198,6 +196,12 @@ export class Disk {
     }
   }
 
+  async #addZip(path: VfsPath, archive: Uint8Array, signal: AbortSignal): Promise<Answer> {
+    const { places, files } = this;
+    await addZip({ places, files, locks: this.#locks, book: this.#book }, path, archive, signal);
+    return OK;
+  }
+
   /** Runs `work` on the open file; `create` are the flags to open it with beside reading and writing. */
   #use<T>(path: VfsPath, create: number, work: (file: OpenFile) => Promise<T>): Promise<T> {
     const open = async (): Promise<FileHandle> => {
@@ -251,21 +255,12 @@ export class Disk {
   async #open(disk: string, flags: number, path: VfsPath): Promise<Opened> {
     const opened = await openFile(disk, flags);
     try {
-      this.places.assertOpened(opened.handle, path.segments);
+      this.places.assertOpened(opened.handle.fd, path.segments);
       return opened;
     } catch (error) {
       await opened.handle.close();
       throw error;
     }
-  }
-
-  /** The whole file, whatever the cursor. */
-  async #readWhole(path: VfsPath, signal: AbortSignal): Promise<Answer> {
-    const disk = await this.places.findExisting(path.segments);
-    const { handle, size } = await this.#open(disk, constants.O_RDONLY, path);
-    await using _closed = handle;
-    // Awaited here: the handle closes when this function is left.
-    return data(await readRange(handle, 0n, size, signal));
   }
 
   async #rename(from: VfsPath, to: VfsPath): Promise<Answer> {
@@ -338,33 +333,6 @@ export class Disk {
     parts.push(Buffer.from(']}'));
     return Buffer.concat(parts);
   }
-
-  async #addZip(base: VfsPath, archive: Uint8Array, signal: AbortSignal): Promise<Answer> {
-    const members = await membersOf(archive);
-    await tree.createDirAll(await this.places.find(base.segments));
-    for (const member of members) {
-      signal.throwIfAborted();
-      const path = pathOf([...base.segments, ...member.segments]);
-      if (path !== undefined) await this.#addMember(path, member, signal);
-    }
-    return OK;
-  }
-
-  #addMember(path: VfsPath, member: Member, signal: AbortSignal): Promise<void> {
-    return this.#locks.run([path.text], async () => {
-      if (member.isDirectory) return tree.createDirAll(await this.places.find(path.segments));
-      let place = await this.places.find(path.segments);
-      if (place.missing > 1) {
-        await tree.createDirAll(await this.places.find(path.segments.slice(0, -1)));
-        place = await this.places.findWritable(path.segments);
-      }
-      const replacement = { place, package: path.package, bytes: member.bytes };
-      await replaceFile({ places: this.places, book: this.#book }, replacement, (partial, mode) =>
-        member.writeTo(partial, mode, signal),
-      );
-      this.files.replaced(path.text);
-    });
-  }
 }
 
 const noWork = (): Promise<void> => Promise.resolve();
@@ -379,44 +347,6 @@ const READ = answer({ kind: 'Read' });
 function data(bytes: Uint8Array): Answer {
   const blob: LazyLoadBlob = { mime: 'application/octet-stream', bytes };
   return { ...READ, blob };
-}
-
-async function bytesLeft(file: OpenFile): Promise<number> {
-  const left = BigInt(await sizeOf(file.handle)) - file.cursor;
-  return left > 0n ? Number(left) : 0;
-}
-
-/** From the cursor: exactly `exact` bytes, or all there are. */
-async function readOn(
-  file: OpenFile,
-  exact: bigint | undefined,
-  signal: AbortSignal,
-): Promise<Uint8Array> {
-  const left = await bytesLeft(file);
-  // Compared with what is there before any memory is taken: `exact` may be 2^60 (M61).
-  if (exact !== undefined && exact > BigInt(left)) {
-    file.cursor += BigInt(left);
-    throw earlyEof();
-  }
-  const length = exact === undefined ? left : Number(exact);
-  const bytes = await readRange(file.handle, file.cursor, length, signal);
-  file.cursor += BigInt(bytes.length);
-  return bytes;
-}
-
-async function target(
-  file: OpenFile,
-  seek: Extract<VfsAction, { kind: 'Seek' }>['value'],
-): Promise<bigint> {
-  const start =
-    seek.kind === 'Start'
-      ? 0n
-      : seek.kind === 'Current'
-        ? file.cursor
-        : BigInt(await sizeOf(file.handle));
-  const offset = start + BigInt(seek.value);
-  if (offset < 0n || offset > OFFSET_MAX) throw ioFailure('EINVAL');
-  return offset;
 }
 
 function narrow(value: bigint): number | bigint {

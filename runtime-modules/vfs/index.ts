@@ -4,9 +4,6 @@
  * are used by one request at a time; nothing holds the kernel's thread.
  */
 import type { Answer, KernelPort, ModuleRequest, RuntimeModule } from '../../kernel/module.ts';
-import { FD_MANAGER } from '../../wit/address.ts';
-import { fdManagerRequest } from '../../wit/fd-manager-api.ts';
-import { plainRequest } from '../../wit/message.ts';
 import type { Address, PackageId, Result } from '../../wit/types.ts';
 import {
   vfsRequest,
@@ -18,6 +15,7 @@ import {
 import { Accounts, type Book, OverQuota } from '../shared/accounts.ts';
 import { bytesOf } from '../shared/bytes-of.ts';
 import type { BackupParticipant } from '../shared/backup.ts';
+import { DescriptorShare } from '../shared/descriptor-share.ts';
 import { driveCapability } from '../shared/drive-capability.ts';
 import { ioErrorText } from '../shared/io-error.ts';
 import { PackageGates } from '../shared/package-gates.ts';
@@ -83,16 +81,17 @@ class Vfs implements VfsModule {
   readonly #book: Book;
   readonly #gates = new PackageGates();
   readonly #order = new PathOrder();
-  #limitAsked = false;
+  readonly #share: DescriptorShare;
 
   constructor({ port, accounts }: VfsNeeds, options: VfsOptions) {
     this.#port = port;
+    this.#share = new DescriptorShare(port);
     const { root } = options;
     this.#book = (accounts ?? new Accounts(UNLIMITED)).book((pkg) =>
       bytesOf(packageFolder(root, pkg)),
     );
     this.backup = new VfsBackup(root, this.#gates);
-    this.#disk = Disk.open(root, this.#book, () => this.#onLimitHit());
+    this.#disk = Disk.open(root, this.#book, () => this.#share.hit());
     // Whoever asks first hears of a failure; nobody asking is no reason to end the node.
     this.#disk.catch((error: unknown) => port.print(0, `vfs: ${root}: ${String(error)}`));
   }
@@ -102,11 +101,8 @@ class Vfs implements VfsModule {
       this.#port.print(1, `vfs: ignored a request from node ${request.source.node}`);
       return { ok: false, error: undefined };
     }
-    if (request.source.process === FD_MANAGER) {
-      const limit = decodeBody(fdManagerRequest, request.body, BODY_BYTES_MAX);
-      if (limit.ok && limit.value.kind === 'FdsLimit')
-        return { ok: true, value: { kind: 'handle-limit', limit: Number(limit.value.value) } };
-    }
+    const limit = this.#share.limitIn(request);
+    if (limit !== undefined) return { ok: true, value: { kind: 'handle-limit', limit } };
     const body = decodeBody(vfsRequest, request.body, BODY_BYTES_MAX);
     return body.ok ? this.#decide(request, body.value) : refusal({ kind: 'MalformedRequest' });
   }
@@ -188,7 +184,7 @@ class Vfs implements VfsModule {
       const body = await disk.listRoot(work.segments, signal);
       return { body, send: 'always-to-source', echoMetadata: true };
     }
-    this.#askForLimit();
+    this.#share.ask();
     if (work.action.kind === 'CreateDrive') return this.#createDrive(disk, work, signal);
     return disk.perform(work.action, work.path, work.other, work.bytes, signal);
   }
@@ -207,29 +203,6 @@ class Vfs implements VfsModule {
       driveCapability(node, 'write', drive.drive),
     ]);
     return granted || work.byKernel ? answer : refusal({ kind: 'AddCapFailed' }).error;
-  }
-
-  /** With the first file work, when fd-manager is surely there: modules have no other moment of their own. */
-  #askForLimit(): void {
-    if (this.#limitAsked) return;
-    this.#limitAsked = true;
-    this.#tellFdManager('RequestFdsLimit');
-  }
-
-  #onLimitHit(): void {
-    this.#tellFdManager('FdsLimitHit');
-  }
-
-  #tellFdManager(kind: 'RequestFdsLimit' | 'FdsLimitHit'): void {
-    this.#port.send({
-      target: { node: this.#port.our.node, process: FD_MANAGER },
-      rsvp: undefined,
-      message: {
-        kind: 'request',
-        request: plainRequest(fdManagerRequest.encode({ kind })),
-      },
-      blob: undefined,
-    });
   }
 }
 

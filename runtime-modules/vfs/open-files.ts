@@ -4,6 +4,7 @@
  */
 import type { FileHandle } from 'node:fs/promises';
 import type { PackageId } from '../../wit/types.ts';
+import type { HandleBudget } from '../shared/handle-slots.ts';
 import { CURSORS_MAX, HANDLES_DEFAULT, HANDLES_MAX } from './limits.ts';
 
 /** An open file during one operation. */
@@ -16,13 +17,6 @@ export interface OpenFile {
 interface Entry extends OpenFile {
   users: number;
   dropped: boolean;
-}
-
-/** What each package may keep open, and has open. */
-export interface HandleBudget {
-  quota(pkg: PackageId): { readonly handles: number };
-  handles(pkg: PackageId): number;
-  addHandles(pkg: PackageId, count: number): void;
 }
 
 export class OpenFiles {
@@ -48,7 +42,8 @@ export class OpenFiles {
   /** Handles to keep at most. When more are open, the surplus closes and counts as a hit. */
   setLimit(limit: number): void {
     this.#limit = Math.min(HANDLES_MAX, Math.max(1, limit));
-    if (this.#entries.size < this.#limit) return;
+    // Not when just as many are open: two modules would take each other's descriptors for ever.
+    if (this.#entries.size <= this.#limit) return;
     this.#onLimitHit();
     this.#evict(this.#entries.size - this.#limit);
   }

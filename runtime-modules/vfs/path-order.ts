@@ -5,7 +5,9 @@
 
 interface Turn {
   readonly paths: readonly string[];
-  readonly done: Promise<void>;
+  /** Made by the first that waits for it. */
+  done: PromiseWithResolvers<void> | undefined;
+  over: boolean;
 }
 
 export class PathOrder {
@@ -13,22 +15,27 @@ export class PathOrder {
 
   /** Runs `work` after all earlier work of `owner` that its paths touch. Normalised paths without a slash at either end; `''`: all. */
   async run<T>(owner: string, paths: readonly string[], work: () => Promise<T>): Promise<T> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const turn: Turn = { paths, done: promise };
+    const turn: Turn = { paths, done: undefined, over: false };
     let turns = this.#turns.get(owner);
     if (turns === undefined) {
       turns = new Set();
       this.#turns.set(owner, turns);
     }
-    const before = [...turns].filter((each) => touch(each.paths, paths));
+    const before: Turn[] = [];
+    for (const each of turns) if (touch(each.paths, paths)) before.push(each);
     turns.add(turn);
     try {
-      for (const each of before) await each.done;
+      for (const each of before) {
+        if (each.over) continue;
+        each.done ??= Promise.withResolvers();
+        await each.done.promise;
+      }
       return await work();
     } finally {
       turns.delete(turn);
       if (turns.size === 0 && this.#turns.get(owner) === turns) this.#turns.delete(owner);
-      resolve();
+      turn.over = true;
+      turn.done?.resolve();
     }
   }
 }

@@ -2,8 +2,8 @@
  * Where a path is on disk. Links that the host's owner made are followed, but only inside the same drive: a path whose capability
  * was checked for one drive must not reach another, nor leave the vfs root (findings: path safety).
  */
-import { readlinkSync } from 'node:fs';
-import { lstat, mkdir, realpath, rm, writeFile, type FileHandle } from 'node:fs/promises';
+import { readlinkSync, type Stats } from 'node:fs';
+import { lstat, mkdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { errorCode, ioFailure } from '../shared/io-error.ts';
 
@@ -12,6 +12,8 @@ export interface Place {
   readonly disk: string;
   /** How many of the last segments do not exist; 0: the place exists, 1: only its parent does. */
   readonly missing: number;
+  /** Of what is there, if that is no link and was looked at. */
+  readonly stats?: Stats;
 }
 
 /** Longest path on disk, in bytes without the final zero. */
@@ -62,9 +64,7 @@ export class Places {
 
   /** The place of a path, links followed. @throws as the file system does; EACCES when a link leads out of the drive */
   async find(segments: readonly string[]): Promise<Place> {
-    const path = join(this.#root, ...segments.map(onDisk));
-    // Asked of the whole first: the host would only notice at the first part that does not exist.
-    if (Buffer.byteLength(path) > PATH_BYTES_MAX) throw ioFailure('ENAMETOOLONG');
+    this.#assertFits(segments);
     let existing = segments.length;
     let real = await this.#real(segments);
     if (real === undefined) ({ existing, real } = await this.#deepest(segments));
@@ -76,13 +76,26 @@ export class Places {
   }
 
   /**
+   * Where a path is if no part of it is a link, to be opened without looking first; `isAt` tells then whether that was right. Undefined
+   * where the host cannot tell.
+   */
+  unlinked(segments: readonly string[]): string | undefined {
+    if (process.platform !== 'linux' || segments.length < BOUNDARY_SEGMENTS) return undefined;
+    this.#assertFits(segments);
+    return this.#path(segments);
+  }
+
+  /** Whether an open descriptor is the file at exactly this path, no link on the way. On Linux only. */
+  isAt(descriptor: number, path: string): boolean {
+    return openedPath(descriptor) === path;
+  }
+
+  /**
    * Checks what was opened, in case a link took the place of a folder after `find` looked. Where the host cannot tell what is behind
    * a descriptor, that moment stays; only the host's owner can make links.
    */
-  assertOpened(handle: FileHandle, segments: readonly string[]): void {
-    if (process.platform !== 'linux') return;
-    // Answered from memory, in 3 us; a trip to the pool of threads takes ten times that, and a place in it.
-    this.#assertInside(readlinkSync(`/proc/self/fd/${handle.fd}`), segments);
+  assertOpened(descriptor: number, segments: readonly string[]): void {
+    if (process.platform === 'linux') this.#assertInside(openedPath(descriptor), segments);
   }
 
   /** The place of the entry itself: only its parents' links are followed. */
@@ -100,8 +113,21 @@ export class Places {
     return place.disk;
   }
 
-  /** `find`, refusing a place whose parent does not exist. */
+  /**
+   * `find`, refusing a place whose parent does not exist. Looks at the parent first, as most of what is written is new; what is there
+   * already is told about.
+   */
   async findWritable(segments: readonly string[]): Promise<Place> {
+    this.#assertFits(segments);
+    const above = segments.slice(0, -1);
+    const name = segments.at(-1);
+    const parent = name === undefined ? undefined : await this.#real(above);
+    if (name === undefined || parent === undefined) throw ioFailure('ENOENT');
+    this.#assertInside(parent, above);
+    const disk = parent + sep + onDisk(name);
+    const stats = await statsOf(disk);
+    if (stats === undefined) return { disk, missing: 1 };
+    if (!stats.isSymbolicLink()) return { disk, missing: 0, stats };
     const place = await this.find(segments);
     if (place.missing > 1) throw ioFailure('ENOENT');
     return place;
@@ -123,15 +149,27 @@ export class Places {
 
   async #real(segments: readonly string[]): Promise<string | undefined> {
     try {
-      return await realpath(join(this.#root, ...segments.map(onDisk)));
+      return await realpath(this.#path(segments));
     } catch (error) {
       if (errorCode(error) === 'ENOENT' && segments.length > 0) return undefined;
       throw error;
     }
   }
 
+  /** Segments are normalised: nothing is left for `join` to do, whose work costs as much as opening the file. */
+  #path(segments: readonly string[]): string {
+    if (segments.length === 0) return this.#root;
+    if (process.platform === 'win32') return join(this.#root, ...segments.map(onDisk));
+    return `${this.#root}/${segments.join('/')}`;
+  }
+
+  /** Asked of the whole: the host would only notice at the first part that does not exist. */
+  #assertFits(segments: readonly string[]): void {
+    if (Buffer.byteLength(this.#path(segments)) > PATH_BYTES_MAX) throw ioFailure('ENAMETOOLONG');
+  }
+
   #assertInside(real: string, segments: readonly string[]): void {
-    const boundary = join(this.#root, ...segments.slice(0, BOUNDARY_SEGMENTS).map(onDisk));
+    const boundary = this.#path(segments.slice(0, BOUNDARY_SEGMENTS));
     const isInside =
       segments.length < BOUNDARY_SEGMENTS ? real === boundary : isWithin(real, boundary);
     if (isInside) return;
@@ -150,12 +188,21 @@ function isWithin(path: string, folder: string): boolean {
   return path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
 }
 
+/** Answered from memory, in 3 us; a trip to the pool of threads takes ten times that, and a place in it. */
+function openedPath(descriptor: number): string {
+  return readlinkSync(`/proc/self/fd/${descriptor}`);
+}
+
 async function isThere(path: string): Promise<boolean> {
+  return (await statsOf(path)) !== undefined;
+}
+
+/** Of the entry itself; undefined when there is none. */
+async function statsOf(path: string): Promise<Stats | undefined> {
   try {
-    await lstat(path);
-    return true;
+    return await lstat(path);
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return false;
+    if (errorCode(error) === 'ENOENT') return undefined;
     throw error;
   }
 }

@@ -5,7 +5,7 @@ import { ioFailure } from '../shared/io-error.ts';
 import { READ_BYTES_MAX, SLICE_BYTES } from './limits.ts';
 
 /** Links are resolved before; one that appears in between is not followed. A pipe must not block the pool. */
-const SAFE_FLAGS = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+export const SAFE_FLAGS = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 export interface Opened {
   readonly handle: FileHandle;

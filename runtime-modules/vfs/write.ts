@@ -44,7 +44,7 @@ export async function replaceFile(
   { place, package: pkg, bytes }: Replacement,
   fill: (partial: string, mode: number) => Promise<void>,
 ): Promise<void> {
-  const old = place.missing === 0 ? await writableStats(place.disk) : undefined;
+  const old = place.missing === 0 ? await writableStats(place) : undefined;
   const mode = old === undefined ? places.fileMode : old.mode & MODE_BITS;
   const growth = bytes - (old?.size ?? 0);
   if (growth > 0) await book.reserve(pkg, growth);
@@ -88,8 +88,8 @@ async function syncData(disk: string): Promise<void> {
   await handle.datasync();
 }
 
-async function writableStats(disk: string): Promise<Stats> {
-  const stats = await stat(disk);
+async function writableStats({ disk, stats: known }: Place): Promise<Stats> {
+  const stats = known ?? (await stat(disk));
   if (stats.isDirectory()) throw ioFailure('EISDIR');
   if (!stats.isFile()) throw ioFailure('EINVAL');
   // Moving a file over this one would not ask.

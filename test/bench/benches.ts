@@ -1,6 +1,7 @@
 /** Every bench there is, in the order of the table. */
 import { boots } from './boot.ts';
 import { chains } from './chain.ts';
+import { decoding } from './chain-decode.ts';
 import { densities } from './density.ts';
 import { fuels } from './fuel.ts';
 import { harts } from './harts.ts';
@@ -24,6 +25,7 @@ export const benches: readonly Bench[] = [
   ...storage,
   ...vfsFiles,
   ...chains,
+  ...decoding,
   ...webSockets,
   ...https,
 ];

@@ -1,5 +1,5 @@
 /** The homepage on a real node, in a real browser: what its owner does with it. */
-import type { Browser } from 'playwright-core';
+import type { Browser, Response } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import {
   BrowsedNode,
@@ -15,6 +15,8 @@ import {
 /** All that a first visit to every page fetches, compressed. */
 const PAGE_BYTES_MAX = 100_000;
 
+const APPS: readonly string[] = ['First', 'Second', 'Third'];
+
 let node: BrowsedNode;
 let browser: Browser | undefined;
 let visitor: Visitor;
@@ -23,7 +25,7 @@ beforeAll(async () => {
   browser = await startChromium();
   if (browser === undefined) return;
   node = await BrowsedNode.start();
-  for (const label of ['First', 'Second', 'Third']) await addApp(label);
+  for (const label of APPS) await addApp(label);
 });
 afterAll(async () => {
   await browser?.close();
@@ -47,7 +49,11 @@ async function addApp(label: string, widget?: string): Promise<void> {
   throw new Error(`${label} is not listed`);
 }
 
-const labels = (): Promise<string[]> => visitor.page.locator('.tile-label').allTextContents();
+/** Of the apps of this file, in the order in which they stand. */
+async function labels(): Promise<string[]> {
+  const all = await visitor.page.locator('.tile-label').allTextContents();
+  return all.filter((label) => APPS.includes(label));
+}
 
 test('P47 without a password one learns who the node is, and sees the login page', async () => {
   const { request } = visitor.context;
@@ -70,20 +76,20 @@ test('after the password the apps are there, moved by keys and remembered', asyn
   await page.locator('.tile-link').first().waitFor();
   expect(await labels()).toEqual(['First', 'Second', 'Third']);
   expect(await page.title()).toBe('Home · test.dev');
-  await page.keyboard.press('/');
-  await page.keyboard.press('ArrowDown');
+  const focused = page.locator(':focus .tile-label');
+  await page.locator('.tile-link', { hasText: 'Second' }).focus();
   await page.keyboard.press('ArrowRight');
-  await page.keyboard.press('ArrowRight');
+  expect(await focused.textContent()).toBe('Third');
   const saved = page.waitForResponse(/\/favorite$/);
   await page.keyboard.press('f');
   await saved;
   expect(await labels()).toEqual(['Third', 'First', 'Second']);
   const ordered = page.waitForResponse(/\/order$/);
-  await page.keyboard.press('ArrowRight');
+  await page.locator('.tile-link', { hasText: 'First' }).focus();
   await page.keyboard.press('Shift+ArrowRight');
   await ordered;
   expect(await labels()).toEqual(['Third', 'Second', 'First']);
-  await expect(page.locator(':focus .tile-label').textContent()).resolves.toBe('First');
+  expect(await focused.textContent()).toBe('First');
   await page.reload();
   await page.locator('.tile-link').first().waitFor();
   expect(await labels()).toEqual(['Third', 'Second', 'First']);
@@ -117,7 +123,8 @@ test('processes are seen living, found, restarted and killed, each after a quest
   await panel.getByText('the node does not know it any more').waitFor();
   await page.keyboard.press('Escape');
   await page.getByText('No process is found by “chat”').waitFor();
-  await node.type('ps', /^(?![^]*chat:chat:sys)[^]*4? processes/);
+  const [printed] = await node.type('ps', /[^]* processes;/);
+  expect(printed).not.toContain('chat:chat:sys');
   expect(complaints).toEqual([]);
 });
 
@@ -142,23 +149,6 @@ test('what is printed is shown as it is printed, by level, process and text', as
   expect(complaints).toEqual([]);
 });
 
-test('a widget runs its own scripts, in its own colours, and reaches nothing of the node', async () => {
-  const { page, complaints } = visitor;
-  await addApp(
-    'Curious',
-    '<b id=out>waiting</b><script>fetch("/apps").then(() => "in", () => "kept out").then((said) => { out.textContent = said; })</script>',
-  );
-  await signIn(page, node);
-  const frame = page.frameLocator('iframe[title="Widget: Curious"]');
-  await frame.getByText('kept out').waitFor();
-  await page
-    .frameLocator('iframe[title="Widget: Clock"]')
-    .getByText(/\d:\d\d/)
-    .waitFor();
-  // The widget's own breach of its policy is what was asked for.
-  expect(complaints.filter((text) => !text.includes('/apps'))).toEqual([]);
-});
-
 test('F21 another site cannot kill, however it asks', async () => {
   const { page, context } = visitor;
   await signIn(page, node);
@@ -180,16 +170,9 @@ test('F21 another site cannot kill, however it asks', async () => {
 test('all pages together weigh less than a photograph, on a phone and on a desk', async () => {
   const { page, complaints } = visitor;
   await signIn(page, node);
-  let bytes = 0;
-  page.on('response', (response) => {
-    if (new URL(response.url()).pathname === '/apps') return;
-    void response
-      .request()
-      .sizes()
-      .then((sizes) => {
-        bytes += sizes.responseBodySize;
-      });
-  });
+  const answers: Response[] = [];
+  const collect = (response: Response): unknown => answers.push(response);
+  page.on('response', collect);
   await page.reload();
   await page.locator('.tile-link').first().waitFor();
   for (const path of ['/processes?id=terminal:terminal:sys', '/logs', '/']) {
@@ -203,9 +186,36 @@ test('all pages together weigh less than a photograph, on a phone and on a desk'
       expect(await overflow(page), `${path} at ${width}`).toBeLessThanOrEqual(0);
     }
   }
+  page.off('response', collect);
+  const sizes = new Map<string, number>();
+  for (const answer of answers) {
+    const { pathname } = new URL(answer.url());
+    // Apps are as large as they like, and so are their icons and widgets.
+    if (/^\/(apps$|widget$|[^/]+:)/.test(pathname)) continue;
+    const { responseBodySize } = await answer.request().sizes();
+    sizes.set(pathname, Math.max(sizes.get(pathname) ?? 0, responseBodySize));
+  }
+  const bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0);
   expect(bytes).toBeGreaterThan(10_000);
   expect(bytes).toBeLessThan(PAGE_BYTES_MAX);
   expect(complaints).toEqual([]);
+});
+
+test('a widget runs its own scripts, in its own colours, and reaches nothing of the node', async () => {
+  const { page, complaints } = visitor;
+  await addApp(
+    'Curious',
+    '<b id=out>waiting</b><script>fetch("/apps").then(() => "in", () => "kept out").then((said) => { out.textContent = said; })</script>',
+  );
+  await signIn(page, node);
+  const frame = page.frameLocator('iframe[title="Widget: Curious"]');
+  await frame.getByText('kept out').waitFor();
+  await page
+    .frameLocator('iframe[title="Widget: Clock"]')
+    .getByText(/\d:\d\d/)
+    .waitFor();
+  // The widget's own breach of its policy is what was asked for.
+  expect(complaints.filter((text) => !text.includes('/apps'))).toEqual([]);
 });
 
 test('when the node is gone the page says so, and goes on by itself when it is back', async () => {

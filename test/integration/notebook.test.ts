@@ -86,11 +86,16 @@ class Session implements AsyncDisposable {
     return this.#text();
   }
 
+  /** Types a line and waits for what it should print. */
+  async type(line: string, pattern: RegExp): Promise<void> {
+    const from = this.text.length;
+    this.node.enter(line);
+    await expect.poll(() => this.text.slice(from), { timeout: 20_000 }).toMatch(pattern);
+  }
+
   /** Runs the notebook's script and waits for what it should print. */
   async note(line: string, pattern: RegExp): Promise<void> {
-    const from = this.text.length;
-    this.node.enter(`note:notebook:demo ${line}`);
-    await expect.poll(() => this.text.slice(from), { timeout: 20_000 }).toMatch(pattern);
+    await this.type(`note:notebook:demo ${line}`, pattern);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -125,6 +130,30 @@ test('notes, tags, attachments, settings and reminders work from the terminal an
   await session.note('show 1', /there is no note 1/);
   await session.note('list kitchen', /2 milk/);
   expect(await readdir(join(home, 'vfs', 'notebook:demo', 'attachments'))).toEqual([]);
+});
+
+test("M251 what a package keeps and has open is in top, in ps and in the kernel's Usage", async () => {
+  await using session = await Session.boot();
+  await session.install(notebook);
+  await session.note('add milk 2024', /note 1$/m);
+  const id = processOf(notebook.metadata, notebook.manifest[0]!);
+  await session.type(`top ${id}`, /open files and databases +[1-9]/);
+  // What is on disk is counted in the background, from the first time that somebody asks.
+  const disk = /disk of its package +[1-9].* of 64\.0 GiB/;
+  await expect
+    .poll(
+      () => {
+        session.node.enter(`top ${id}`);
+        return session.text;
+      },
+      { timeout: 20_000, interval: 200 },
+    )
+    .toMatch(disk);
+  await session.type('ps', new RegExp(`${id} +running .* [1-9][\\d.]* [KM]iB `));
+  await session.type(
+    `m our@kernel:distro:sys '{"Debug":"Usage"}' -a 5`,
+    /"package":\{"disk_bytes":[1-9]\d*,"disk_bytes_max":68719476736,"open_handles":[1-9]/,
+  );
 });
 
 test('a notebook that was killed and installed again has what it had', async () => {

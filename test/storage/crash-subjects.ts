@@ -30,6 +30,8 @@ export interface World {
   readonly synced?: boolean;
   /** With sqlite, which starts processes of its own. */
   readonly sql?: boolean;
+  /** The environment of those processes. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export function subjects(world: World): Subjects {
@@ -47,7 +49,7 @@ export function subjects(world: World): Subjects {
   const synced = world.synced ?? false;
   const port = new TestPort('kv');
   const keys = new Bench(kv({ root: join(world.home, 'kv') })({ port }), port);
-  const tables = world.sql === true ? new Tables(world.home) : undefined;
+  const tables = world.sql === true ? new Tables(world.home, world.environment ?? {}) : undefined;
   const all = [
     new States(world.store),
     new Pairs(keys),
@@ -150,8 +152,8 @@ class Tables implements Subject, AsyncDisposable {
   readonly name = 'tables';
   readonly #db: SqliteBench;
 
-  constructor(home: string) {
-    this.#db = new SqliteBench(home);
+  constructor(home: string, environment: Readonly<Record<string, string>>) {
+    this.#db = new SqliteBench(home, { environment });
   }
 
   async begin(_next: number): Promise<void> {

@@ -17,13 +17,22 @@ export interface Orders {
   readonly sql?: boolean;
 }
 
+/** What sqlite's processes need to be recorded as this one is, if it is (recorder.c). */
+function recorderOf(ours: NodeJS.ProcessEnv): Record<string, string> {
+  const names = ['LD_PRELOAD', 'HYPERLOOM_RECORD_LOG', 'HYPERLOOM_RECORD_ROOT'];
+  return Object.fromEntries(
+    names.flatMap((name) => (ours[name] === undefined ? [] : [[name, ours[name]]])),
+  );
+}
+
 // Never reached at the end of a process that is killed: later writers start in half the time.
 flushCompileCache();
 writeSync(1, 'ready\n');
 for await (const line of createInterface({ input: process.stdin })) {
   const { home, next, synced = false, sql = false } = JSON.parse(line) as Orders;
   const { store } = await openLevelStore(join(home, 'kernel'), { onDamage: 'refuse' });
-  for (const subject of subjects({ home, store, synced, sql }).all) {
+  const environment = recorderOf(process.env);
+  for (const subject of subjects({ home, store, synced, sql, environment }).all) {
     void (async () => {
       await subject.begin(next[subject.name] ?? 0);
       for (let count = next[subject.name] ?? 0; ; count += 1) {

@@ -4,7 +4,9 @@
  *
  *   HYPERLOOM_RECORD_LOG   the log, made by the test
  *   HYPERLOOM_RECORD_ROOT  the folder; other paths are not recorded
+ *   HYPERLOOM_RECORD_SAYS  if set: what this process writes to its standard output is recorded, too
  *
+ * Several processes may write to one log: a record is one call that appends, and a descriptor carries its process.
  * A record: kind (1 byte), descriptor (i32), number (i64: offset or length), two byte strings, each after its length (u32).
  */
 #define _GNU_SOURCE
@@ -26,6 +28,7 @@
 #define FDS 4096
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int log_fd = -1;
+static int says;
 static char root[PATH_MAX];
 static size_t root_length;
 /* 1: a descriptor of a file below the root. */
@@ -46,6 +49,7 @@ __attribute__((constructor)) static void start(void) {
   if (log_fd < 0) log_fd = fd;
   snprintf(root, sizeof root, "%s", folder);
   root_length = strlen(root);
+  says = getenv("HYPERLOOM_RECORD_SAYS") != 0;
 }
 
 static int below(const char *path) {
@@ -59,7 +63,7 @@ static int mine(int fd) { return log_fd >= 0 && fd >= 0 && fd < FDS && ours[fd];
 static void record(char kind, int fd, int64_t number, const void *a, uint32_t a_length, const void *b, uint32_t b_length) {
   static ssize_t (*real)(int, const struct iovec *, int);
   if (!real) real = (ssize_t (*)(int, const struct iovec *, int))dlsym(RTLD_NEXT, "writev");
-  struct { int32_t fd; } small = {fd};
+  struct { int32_t fd; } small = {fd < 0 ? fd : (getpid() % (INT32_MAX / FDS)) * FDS + fd};
   struct iovec parts[7] = {{&kind, 1}, {&small.fd, 4}, {&number, 8}, {&a_length, 4}, {(void *)a, a_length}, {&b_length, 4}, {(void *)b, b_length}};
   if (real(log_fd, parts, 7) < 0) abort();
 }
@@ -146,9 +150,20 @@ int close(int fd) {
   return result;
 }
 
+/* libc closes a stream's descriptor by itself, and a pipe may be the next to have it. */
+int fclose(FILE *file) {
+  REAL(int, "fclose", FILE *);
+  LOCK;
+  int fd = fileno(file);
+  if (fd >= 0 && fd < FDS) ours[fd] = 0;
+  int result = real(file);
+  UNLOCK;
+  return result;
+}
+
 ssize_t write(int fd, const void *bytes, size_t count) {
   REAL(ssize_t, "write", int, const void *, size_t);
-  if (fd == 1 && log_fd >= 0) {
+  if (fd == 1 && log_fd >= 0 && says) {
     /* What the process says: what was acknowledged when. */
     LOCK;
     record('A', fd, 0, bytes, count, 0, 0);

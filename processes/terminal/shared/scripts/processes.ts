@@ -18,7 +18,7 @@ export function top(guest: Guest, args: string): string {
     const found = debug(guest, { Process: process }, 'Process');
     if (found === undefined) return NO_ANSWER;
     return isObject(found)
-      ? describe(process, found, showCapabilities)
+      ? describe(process, found, showCapabilities, packageUse(guest, process))
       : `process ${process} not running`;
   }
   const map = debug(guest, 'ProcessMap', 'ProcessMap');
@@ -43,7 +43,12 @@ function summary(id: string, value: unknown): string[] {
   ];
 }
 
-function describe(id: string, value: unknown, showCapabilities: boolean): string {
+function describe(
+  id: string,
+  value: unknown,
+  showCapabilities: boolean,
+  more: readonly string[][] = [],
+): string {
   const process = isObject(value) ? value : {};
   const held = capabilitiesOf(process);
   const rows = [
@@ -52,9 +57,25 @@ function describe(id: string, value: unknown, showCapabilities: boolean): string
     ['  on exit', onExitOf(process)],
     ['  public', process['public'] === true ? 'yes' : 'no'],
     ['  capabilities', String(held.length)],
+    ...more,
   ];
   const list = showCapabilities ? `\n${table(held.map((cap) => ['   ', ...cap]))}` : '';
   return `${id}\n${table(rows)}${held.length === 0 ? '' : list}`;
+}
+
+/** What its package takes of the node's storage; nothing when the kernel does not say. */
+function packageUse(guest: Guest, id: string): string[][] {
+  const all = debug(guest, 'Usage', 'Usage');
+  const used = isObject(all) ? all[id] : undefined;
+  const own = isObject(used) ? used['package'] : undefined;
+  if (!isObject(used) || !isObject(own)) return [];
+  const max = own['disk_bytes_max'];
+  const quota = typeof max === 'number' ? ` of ${bytes(max)}` : '';
+  return [
+    ['  disk of its package', `${diskOf(own)}${quota}`],
+    ['  open files and databases', String(own['open_handles'])],
+    ['  queued operations', String(used['queued_operations'])],
+  ];
 }
 
 function handleOf(process: Readonly<Record<string, unknown>>): string {

@@ -1,0 +1,69 @@
+/** The process library's clients of chains and names, in a guest and on the embedded chain. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Chain, startChain } from '../../contracts/chain/chain.ts';
+import { personas } from '../../contracts/chain/personas.ts';
+import { buildComponent } from '../../kit/build/component.ts';
+import { systemClock } from '../../kernel/clock.ts';
+import { urlProvider } from '../../runtime-modules/eth/config-file.ts';
+import { eth } from '../../runtime-modules/eth/index.ts';
+import { testNode, type TestNode } from '../support/node.ts';
+
+const GUEST = fileURLToPath(new URL('../guests/names.ts', import.meta.url));
+const NAMES = 'names:test:sys';
+const { alice } = personas;
+
+let chain: Chain;
+let node: TestNode;
+let home: string;
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), 'hyperloom-names-'));
+  chain = await startChain();
+  node = await testNode();
+  const provider = urlProvider(31_337, { url: chain.webSocketUrl, auth: undefined });
+  const module = await eth({ home, defaults: [provider] })({
+    port: node.kernel.port('eth'),
+    clock: systemClock,
+  });
+  // Public, so that the guest needs no manifest.
+  node.kernel.registerModule(Object.assign(module, { public: true }));
+  await node.start(NAMES, await buildComponent(GUEST));
+}, 120_000);
+afterAll(async () => {
+  await node[Symbol.asyncDispose]();
+  await chain.close();
+  await rm(home, { recursive: true, force: true });
+});
+
+async function ask(...request: readonly string[]): Promise<unknown> {
+  return JSON.parse((await node.ask(NAMES, JSON.stringify(request))).text) as unknown;
+}
+
+interface Call {
+  readonly to: string;
+  readonly data: string;
+}
+
+test('a name is minted, written under and watched by calls that a guest has made', async () => {
+  const [mint, early] = (await ask('calls', 'alice.os', alice.address)) as [Call, string];
+  expect(early).toBe('NoSuchName: alice.os is not minted');
+  await chain.rpc.send({ from: alice.address, ...mint });
+  expect(await ask('get', 'alice.os')).toMatchObject({ owner: alice.address.toLowerCase() });
+  expect(await ask('watch', 'alice.os')).toBe('watching');
+  const [, note, fact] = (await ask('calls', 'alice.os', alice.address)) as [Call, Call, Call];
+  await chain.rpc.send({ from: alice.address, ...note });
+  await chain.rpc.send({ from: alice.address, ...fact });
+  expect(await ask('get', '~ip.alice.os')).toMatchObject({ data: '0x7f000001' });
+  await expect
+    .poll(() => ask('seen'), { timeout: 10_000 })
+    .toEqual(['~ip=0x7f000001', '!born=0x2025']);
+});
+
+test('HM1 a guest hashes a name of two labels in a few milliseconds', async () => {
+  const { msEach } = (await ask('hashes', 'os')) as { msEach: number };
+  // No duration is promised; this is to see that hashing is not done by a bignum library again: that took forty times as long.
+  expect(msEach).toBeLessThan(100);
+});
