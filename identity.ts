@@ -14,7 +14,7 @@ import {
   providersOf,
   shownProviders,
 } from './chain-reads.ts';
-import { Sessions } from './runtime-modules/http-server/session.ts';
+import { Sessions } from './runtime-modules/http-server/login/session.ts';
 import { serveSetup } from './runtime-modules/http-server/setup/server.ts';
 import {
   developmentIdentity,

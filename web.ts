@@ -4,8 +4,12 @@
  */
 import { readFile } from 'node:fs/promises';
 import type { KernelPort } from './kernel/module.ts';
-import { accessTo, type BoundPath, type Visitor } from './runtime-modules/http-server/access.ts';
-import { Channels, channelsNeeds } from './runtime-modules/http-server/channels.ts';
+import {
+  accessTo,
+  type BoundPath,
+  type Visitor,
+} from './runtime-modules/http-server/login/access.ts';
+import { Channels, channelsNeeds } from './runtime-modules/http-server/channels/channels.ts';
 import {
   type Figure,
   httpServer,
@@ -14,9 +18,9 @@ import {
   type Tls,
 } from './runtime-modules/http-server/index.ts';
 import { ANSWER_S_DEFAULT, ANSWER_S_DEVELOPMENT } from './runtime-modules/http-server/limits.ts';
-import { Login } from './runtime-modules/http-server/login.ts';
-import { SecureLabels } from './runtime-modules/http-server/secure-labels.ts';
-import { Sessions } from './runtime-modules/http-server/session.ts';
+import { Login } from './runtime-modules/http-server/login/login.ts';
+import { SecureLabels } from './runtime-modules/http-server/bindings/secure-labels.ts';
+import { Sessions } from './runtime-modules/http-server/login/session.ts';
 import type { LoginIdentity } from './runtime-modules/identity/login-identity.ts';
 import type { Clock } from './runtime-modules/shared/clock.ts';
 import type { ProcessUsage } from './wit/kernel-api.ts';

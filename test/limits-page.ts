@@ -41,7 +41,7 @@ const SECTIONS: Readonly<Record<string, Readonly<Record<string, readonly string[
   },
   'Web server': {
     'runtime-modules/http-server/limits.ts': [],
-    'runtime-modules/http-server/ws-limits.ts': [],
+    'runtime-modules/http-server/channels/limits.ts': [],
   },
   'http-client': {
     'runtime-modules/http-client/limits.ts': [],
@@ -77,15 +77,15 @@ const SECTIONS: Readonly<Record<string, Readonly<Record<string, readonly string[
     'runtime-modules/fd-manager/budget.ts': ['ULIMIT_MIN'],
   },
   'Login and sessions': {
-    'runtime-modules/http-server/login-attempts.ts': [],
-    'runtime-modules/http-server/login-request.ts': ['LOGIN_BYTES_MAX'],
-    'runtime-modules/http-server/session.ts': [
+    'runtime-modules/http-server/login/login-attempts.ts': [],
+    'runtime-modules/http-server/login/login-request.ts': ['LOGIN_BYTES_MAX'],
+    'runtime-modules/http-server/login/session.ts': [
       'SESSION_S',
       'SESSIONS_CACHED_MAX',
       'TOKENS_TRIED_MAX',
       'COOKIES_DELETED_MAX',
     ],
-    'runtime-modules/http-server/host-label.ts': ['LABEL_CHARS_MAX'],
+    'runtime-modules/http-server/bindings/host-label.ts': ['LABEL_CHARS_MAX'],
     'runtime-modules/identity/jwt.ts': ['TOKEN_CHARS_MAX'],
     'runtime-modules/identity/keyfile-format.ts': ['KEYFILE_BYTES_MAX'],
     'runtime-modules/identity/password.ts': ['DISK_KEY_MS_MAX'],

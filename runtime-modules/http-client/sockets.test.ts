@@ -190,7 +190,7 @@ test('M214 M215 what arrives becomes events under the id of the open, none befor
   expect(pongs).toEqual(['ping']);
 });
 
-test('M214 pushes reach the peer in order; M218 their errors', async () => {
+test('M214 M218 pushes reach the peer in order, and what is wrong with one is told', async () => {
   const seen: string[] = [];
   await using server = await socketServer((socket) => {
     socket.on('message', (data: Buffer, isBinary) =>

@@ -3,11 +3,11 @@ import type { ModuleRequest } from '../../kernel/module.ts';
 import { packageOf } from '../../wit/address.ts';
 import type { HttpServerAction, HttpServerError } from '../../wit/http-server-api.ts';
 import type { LazyLoadBlob, ProcessId } from '../../wit/types.ts';
-import { type Bindings, boundPath, type HttpBinding, type WsBinding } from './bindings.ts';
-import { secureLabel } from './host-label.ts';
-import type { Compressor } from './compressor.ts';
+import { type Bindings, boundPath, type HttpBinding, type WsBinding } from './bindings/bindings.ts';
+import { secureLabel } from './bindings/host-label.ts';
+import type { Compressor } from './static/compressor.ts';
 import type { Channels } from './parts.ts';
-import { StaticContent } from './static.ts';
+import { StaticContent } from './static/static.ts';
 
 export interface ActionParts {
   readonly bindings: Bindings;

@@ -1,8 +1,8 @@
 /** Who may ask for what (runtime-modules.md §6.5, §6.8, §6.10; findings F21, F22), and the local RPC endpoint. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { bytesOf, textOf } from '../../kernel/testing.ts';
-import { ANSWER_S_DEFAULT } from './limits.ts';
-import { type Access, type BoundPath, SANDBOX, type Visitor } from './access.ts';
+import { ANSWER_S_DEFAULT, STARTING_MS } from './limits.ts';
+import { type Access, type BoundPath, SANDBOX, type Visitor } from './login/access.ts';
 import type { Login } from './parts.ts';
 import { answer, bind, bindStatic, echo, WebNode } from './testing.ts';
 
@@ -52,6 +52,24 @@ describe('local only', () => {
       '',
       'application/octet-stream',
     ]);
+  });
+
+  test('M128 M143 a browser is shown a sentence in the place of nothing, and asks again while the node starts', async () => {
+    web = await WebNode.start();
+    await web.app(APP, [bind('/', { local_only: true })], echo);
+    const browse = async (path: string): Promise<unknown[]> => {
+      const headers = { Accept: 'text/html,application/xhtml+xml' };
+      const { status, text, headers: got } = await web.get(path, { headers });
+      expect(got['content-type']).toBe('text/plain; charset=utf-8');
+      // Programs get what they always got.
+      expect((await web.get(path)).text).toBe('');
+      return [status, text.split('.')[0], got['refresh']];
+    };
+    const local = [403, 'This is for programs on the machine of the node, if its owner lets them'];
+    expect(await browse(AT)).toEqual([...local, undefined]);
+    expect(await browse('/')).toEqual([404, 'There is nothing at this address yet', '1']);
+    await web.node.clock.advance(STARTING_MS);
+    expect(await browse('/')).toEqual([404, 'There is nothing at this address', undefined]);
   });
 
   test('M143 F21 with it, for this machine and nobody behind it', async () => {
@@ -145,7 +163,7 @@ describe('access', () => {
           secFetchMode: 'cors',
           cookie: 'a=b',
           proto: 'https',
-          path: `${AT}/s`,
+          path: `${AT}/s/`,
           query: 'a=1&b',
         },
         expect.objectContaining({

@@ -6,17 +6,18 @@ import { type IncomingMessage } from 'node:http';
 import { BlockList, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { NodeId } from '../../wit/types.ts';
-import { type Bindings, type HttpBinding, HOMEPAGE } from './bindings.ts';
-import { hasBody, NO_BYTES, takeBody, type BodyLimits } from './body.ts';
-import { forward, type ForwardParts } from './forward.ts';
+import { frameAncestors } from './bindings/host-label.ts';
+import { type Bindings, type HttpBinding, HOMEPAGE } from './bindings/bindings.ts';
+import { hasBody, NO_BYTES, takeBody, type BodyLimits } from './requests/body.ts';
+import { forward, type ForwardParts } from './requests/forward.ts';
 import { REQUESTS_PER_CONNECTION_MAX, RPC_BYTES_MAX } from './limits.ts';
-import { answeredLogin } from './login-paths.ts';
-import { firstSegment, type Found } from './match.ts';
-import { type Access, type BoundPath, FOREIGN_TEXT, SANDBOX } from './access.ts';
+import { answeredLogin } from './login/login-paths.ts';
+import { firstSegment, type Found } from './bindings/match.ts';
+import { type Access, type BoundPath, FOREIGN_TEXT, SANDBOX } from './login/access.ts';
 import type { AccessTo, Channels, Login, Opening } from './parts.ts';
-import { Peer } from './peer.ts';
-import { Reply } from './reply.ts';
-import { rpc, RPC_PATH } from './rpc.ts';
+import { Peer } from './requests/peer.ts';
+import { type RawHeaders, Reply } from './requests/reply.ts';
+import { rpc, RPC_PATH } from './requests/rpc.ts';
 import {
   claimedProto,
   forwardedFor,
@@ -25,8 +26,8 @@ import {
   one,
   type Visit,
   visitOf,
-} from './visit.ts';
-import type { WaitingTable } from './waiting.ts';
+} from './requests/visit.ts';
+import type { WaitingTable } from './requests/waiting.ts';
 
 export interface HandlerOptions {
   readonly our: NodeId;
@@ -54,6 +55,10 @@ export interface HandlerParts {
 
 const DEVELOPMENT_ONLY =
   'This is a development node. It answers only under localhost or 127.0.0.1, so that no page of another site can reach it by a name of its own.';
+/** For the moment between the node's start and the apps' (M128). */
+const NOT_YET =
+  'There is nothing at this address yet. The node has just started; this page asks again by itself.';
+const ASK_AGAIN = ['Refresh', '1'];
 const NO_LOGIN = 'this page needs a login, and this node has none';
 const OPEN: Access = { kind: 'open', sandbox: false };
 /** What Node would not take for a header would end the node. */
@@ -76,6 +81,8 @@ export class Handler {
   readonly #connected = new Set<Peer>();
   readonly #openings = new WeakMap<IncomingMessage, Opening>();
   readonly #forwarding: ForwardParts;
+  /** Processes may still be about to bind their paths. */
+  starting = true;
   #draining = false;
 
   constructor(options: HandlerOptions, parts: HandlerParts) {
@@ -131,8 +138,14 @@ export class Handler {
    */
   malformed(error: NodeJS.ErrnoException, socket: Duplex): void {
     const peer = this.#peers.get(socket);
-    if (!socket.writable || peer === undefined || peer.ended || othersWait(peer)) {
+    if (!socket.writable || peer === undefined || othersWait(peer)) {
       socket.destroy();
+      return;
+    }
+    if (peer.ended || isAnswered(peer)) {
+      // What was answered still goes out, and nothing else.
+      peer.ended = true;
+      socket.end(() => socket.destroy());
       return;
     }
     peer.ended = true;
@@ -177,6 +190,7 @@ export class Handler {
     reply.peer = peer;
     reply.counters = this.#parts.bodies.counters;
     if (peer.ended) return undefined;
+    peer.latest = hasBody(request) ? reply : undefined;
     if (this.#draining) reply.last = true;
     const visit = visitOf(request, peer);
     if (typeof visit === 'string') {
@@ -201,6 +215,7 @@ export class Handler {
     const found = this.#find(visit.path);
     if (found === undefined || !found.binding.live) {
       this.#parts.print(2, `http-server: no route found for ${visit.path}`);
+      if (this.starting) return reply.answerEmpty(404, NOT_YET, ASK_AGAIN);
       return reply.answerEmpty(404);
     }
     const { binding } = found;
@@ -263,6 +278,7 @@ export class Handler {
     switch (access?.kind) {
       case 'open':
         if (access.sandbox) reply.beside = SANDBOXED;
+        else if (binding.secureSubdomain !== undefined) reply.beside = this.#framedBy(visit);
         return true;
       case 'redirect':
         if (LOCATION.test(access.location)) reply.answer(307, ['Location', access.location]);
@@ -277,6 +293,12 @@ export class Handler {
     }
   }
 
+  /** No page of another package may lay itself over one that has a subdomain of its own. */
+  #framedBy({ host }: Visit): RawHeaders {
+    const { labels } = this.#parts.bindings;
+    return ['Content-Security-Policy', frameAncestors(host.authority, labels.has)];
+  }
+
   /** In place of what was asked for: without a type, so that it is sniffed as HTML (§6.5), and never kept. */
   #showLogin({ host }: Visit, reply: Reply): void {
     const { login } = this.#parts;
@@ -287,7 +309,7 @@ export class Handler {
 
   /** Undefined: nobody can decide. */
   #access(
-    { host, headers, method, peer, path, query }: Visit,
+    { host, headers, method, peer, path, slash, query }: Visit,
     binding: BoundPath,
   ): Access | undefined {
     const { accessTo, bindings } = this.#parts;
@@ -302,7 +324,8 @@ export class Handler {
         secFetchMode: one(headers['sec-fetch-mode']),
         cookie: headers.cookie,
         proto: peer.encrypted ? 'https' : claimedProto(headers),
-        path: path === '' ? '/' : path,
+        // Where it leads, relative addresses in a page must still mean the same.
+        path: slash ? `${path}/` : path,
         query,
       },
       binding,
@@ -344,6 +367,11 @@ export class Handler {
 function othersWait({ held }: Peer): boolean {
   const [first] = held;
   return held.size > 1 || first?.req.complete === true;
+}
+
+/** Whether the request whose body is being read has its answer already, as static content and the login page give it at once. */
+function isAnswered({ latest, held }: Peer): boolean {
+  return latest !== undefined && !latest.req.complete && !held.has(latest);
 }
 
 function withoutProcess(path: string): string {

@@ -91,6 +91,34 @@ describe('shapes that two readers would read differently', () => {
   });
 
   test.each([
+    [
+      'an unknown coding',
+      400,
+      `POST /nope HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
+    ],
+    [
+      'a bad chunk size',
+      404,
+      `POST /nope HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n${SMUGGLED}`,
+    ],
+    [
+      'a bad chunk size for static content',
+      200,
+      `GET ${AT} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n${SMUGGLED}`,
+    ],
+  ])('what is answered before its body is read is answered once: %s', async (_, status, text) => {
+    web = await WebNode.start();
+    const seen: string[] = [];
+    await web.app(APP, [bindStatic('/', 'x'), bind('/smuggled')], ({ bound_path: path }) => {
+      seen.push(path);
+      return answer(200);
+    });
+    const got = await web.raw(text);
+    expect(got.match(/HTTP\/1\.1 \d+/g)).toEqual([`HTTP/1.1 ${status}`]);
+    expect(seen).toEqual([]);
+  });
+
+  test.each([
     ['none', `GET ${AT} HTTP/1.1\r\n\r\n`],
     ['two', `GET ${AT} HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n`],
     ['two alike', `GET ${AT} HTTP/1.1\r\nHost: a\r\nhost: a\r\nConnection: close\r\n\r\n`],

@@ -22,9 +22,9 @@ import type { KernelMessage, ProcessId, Result, SendError, U64 } from '../../wit
 import type { Clock } from '../shared/clock.ts';
 import { decodeBody, refuse } from '../shared/refuse.ts';
 import { Actions } from './actions.ts';
-import { Bindings } from './bindings.ts';
-import { decodePush } from './channel-bodies.ts';
-import { Compressor } from './compressor.ts';
+import { Bindings } from './bindings/bindings.ts';
+import { decodePush } from './channels/channel-bodies.ts';
+import { Compressor } from './static/compressor.ts';
 import { Counters } from './counters.ts';
 import { Handler } from './handler.ts';
 import {
@@ -35,13 +35,14 @@ import {
   REQUEST_CHECK_MS,
   REQUESTS_BYTES_MAX,
   STALLED_CLIENT_MS_MAX,
+  STARTING_MS,
 } from './limits.ts';
 import { listen, webServer, type Tls, type WebServer } from './listen.ts';
 import { type Figure, type MetricsServer, serveMetrics } from './metrics.ts';
 import type { AccessTo, Channels, Login } from './parts.ts';
-import { proxyList } from './peer.ts';
-import { SecureLabels } from './secure-labels.ts';
-import { WaitingTable } from './waiting.ts';
+import { proxyList } from './requests/peer.ts';
+import { SecureLabels } from './bindings/secure-labels.ts';
+import { WaitingTable } from './requests/waiting.ts';
 
 export { ListenError, type Tls } from './listen.ts';
 export type { Figure } from './metrics.ts';
@@ -142,6 +143,7 @@ class HttpServer implements HttpServerModule {
   #metrics: MetricsServer | undefined;
   #drained: Promise<void> | undefined;
   #watching: object | undefined;
+  #starting: object | undefined;
 
   constructor(needs: HttpServerNeeds, options: HttpServerOptions) {
     this.#needs = needs;
@@ -213,6 +215,7 @@ class HttpServer implements HttpServerModule {
     // What goes wrong with one connection later, such as no file descriptor to accept it with, is no reason to stop.
     server.on('error', (error) => this.#needs.port.print(0, `http-server: ${error.message}`));
     this.#watch();
+    this.#starting = this.#needs.clock.schedule(() => (handler.starting = false), STARTING_MS);
     if (metrics !== undefined) this.#metrics = await this.#serveMetrics(server, metrics);
     const at = this.#metrics?.address;
     return {
@@ -302,7 +305,8 @@ class HttpServer implements HttpServerModule {
     const server = this.#server;
     const { channels, clock } = this.#needs;
     this.#handler.drain();
-    if (this.#watching !== undefined) clock.cancel(this.#watching);
+    for (const timer of [this.#watching, this.#starting])
+      if (timer !== undefined) clock.cancel(timer);
     if (server?.listening === true) {
       const closed = once(server, 'close');
       server.close();

@@ -22,6 +22,8 @@ export const CONNECTIONS_MAX = 10_000;
 export const REQUESTS_PER_CONNECTION_MAX = 64;
 /** How long a shutdown lets requests under way finish, in milliseconds. */
 export const DRAIN_MS_MAX = 3_000;
+/** How long after the start a browser that finds nothing is told to ask again, in milliseconds: apps bind their paths by then. */
+export const STARTING_MS = 30_000;
 /** How long an answer may take unless the request's header says otherwise, in seconds (M141). */
 export const ANSWER_S_DEFAULT = 15;
 /** The same on a development node, where the answer may come from somebody's debugger. */

@@ -13,7 +13,7 @@ import { settle } from '../../kernel/testing.ts';
 import { listen, ListenError, webServer } from './listen.ts';
 import { DRAIN_MS_MAX, PORT_FIRST, PORT_LAST } from './limits.ts';
 import type { Channels, Opening } from './parts.ts';
-import { proxyList } from './peer.ts';
+import { proxyList } from './requests/peer.ts';
 import { answer, bind, bindStatic, echo, readAll, readUntil, WebNode } from './testing.ts';
 
 const APP = 'app:pkg:me.os';

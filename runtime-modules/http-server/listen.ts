@@ -13,7 +13,7 @@ import {
   REQUEST_CHECK_MS,
   REQUEST_MS_MAX,
 } from './limits.ts';
-import { Reply } from './reply.ts';
+import { Reply } from './requests/reply.ts';
 
 /** A certificate chain and its key, both PEM. */
 export interface Tls {

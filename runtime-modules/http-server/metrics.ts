@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 import { type Counters, ANSWER_S_BOUNDS } from './counters.ts';
 import { ListenError } from './listen.ts';
-import { parseHost } from './visit.ts';
+import { parseHost } from './requests/visit.ts';
 
 /** One figure that the node adds, such as the number of processes. */
 export interface Figure {

@@ -7,8 +7,8 @@ import type { Duplex } from 'node:stream';
 import type { ModuleRequest, ProcessEnding } from '../../kernel/module.ts';
 import type { HttpServerError, MessageType, WsMessageType } from '../../wit/http-server-api.ts';
 import type { ProcessId } from '../../wit/types.ts';
-import type { Access, BoundPath, Visitor } from './access.ts';
-import type { LoginAnswer, LoginRequest, LogoutRequest } from './login.ts';
+import type { Access, BoundPath, Visitor } from './login/access.ts';
+import type { LoginAnswer, LoginRequest, LogoutRequest } from './login/login.ts';
 
 /** Synchronous and pure (`access.ts`). */
 export type AccessTo = (
@@ -33,11 +33,13 @@ export interface Login {
   logout(request: LogoutRequest): LoginAnswer;
 }
 
-/** What a channel knows of its opening. */
+/** What is known of an upgrade that may become a channel. */
 export interface Opening {
+  /** Who bound the path. */
   readonly process: ProcessId;
   /** Without the segment of the process id; at least `/`. */
   readonly path: string;
+  /** Whether its frames may answer requests (§8.3). */
   readonly extension: boolean;
   readonly sourceSocketAddr: string | undefined;
   readonly forwardedFor: string | undefined;

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { Semaphore } from '../shared/semaphore.ts';
 
-/** Argon2id, version 0x13. Browsers do the same in `http-server/login/page.js`; a test compares the two. */
+/** Argon2id, version 0x13. Browsers do the same in `http-server/login/page/page.js`; a test compares the two. */
 export const ARGON2_PARAMETERS = { memory: 19_456, passes: 2, parallelism: 1, tagLength: 32 };
 /** Characters of the shortest node name that is its own salt. */
 const SALT_CHARS_MIN = 8;

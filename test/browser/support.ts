@@ -1,10 +1,13 @@
 /** A node in a process of its own and a Chromium in front of it, for tests of pages. */
 import { mkdtemp, rm } from 'node:fs/promises';
+import { get } from 'node:http';
+import { get as getTls } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
-import { expect, type TestContext } from 'vitest';
+import { expect, type TestContext, vi } from 'vitest';
 import { startChromium } from '../support/chromium.ts';
+import { install, type TestPackage } from '../support/installed.ts';
 import { RunningNode } from '../support/running-node.ts';
 import { missing } from '../support/tools.ts';
 
@@ -13,23 +16,43 @@ export const PAGE_TIMEOUT_MS = 20_000;
 /** A development node takes any. */
 const PASSWORD = 'any password';
 
+export interface BrowsedNodeOptions {
+  /** Flags besides the home, its name and the port. */
+  readonly args?: readonly string[];
+  /** Installed before it starts. */
+  readonly packages?: readonly TestPackage[];
+}
+
 /** A node that serves pages, started again at the same port if need be. */
 export class BrowsedNode implements AsyncDisposable {
   readonly home: string;
   readonly url: string;
+  #args: readonly string[];
   #node: RunningNode;
 
-  private constructor(home: string, url: string, node: RunningNode) {
+  private constructor(home: string, url: string, args: readonly string[], node: RunningNode) {
     this.home = home;
     this.url = url;
+    this.#args = args;
     this.#node = node;
   }
 
-  static async start(): Promise<BrowsedNode> {
+  static async start({ args = [], packages = [] }: BrowsedNodeOptions = {}): Promise<BrowsedNode> {
     const home = await mkdtemp(join(tmpdir(), 'hyperloom-browsed-'));
-    const node = RunningNode.spawn([home, '--fake-node-name', 'test.dev', '--port', '0']);
-    const [, url = ''] = await node.until(/ is up after .* at (http:\S+)\. /);
-    return new BrowsedNode(home, url, node);
+    if (packages.length > 0) await install(home, packages);
+    const node = spawned(home, '0', args);
+    const [, url = ''] = await node.until(/ is up after .* at (https?:\S+)\. /);
+    return new BrowsedNode(home, url, args, node);
+  }
+
+  /** Everything the node has shown since it was started last. */
+  get output(): string {
+    return this.#node.output;
+  }
+
+  /** Waits for output after what earlier calls matched. */
+  until(pattern: RegExp): Promise<RegExpExecArray> {
+    return this.#node.until(pattern);
   }
 
   /** Types a line into the node's console and waits for what it should print. */
@@ -47,10 +70,15 @@ export class BrowsedNode implements AsyncDisposable {
     await this.#node.end('SIGKILL');
   }
 
-  /** Starts it again where it was. */
-  async again(): Promise<void> {
-    const { port } = new URL(this.url);
-    this.#node = RunningNode.spawn([this.home, '--fake-node-name', 'test.dev', '--port', port]);
+  /** Ends it as Ctrl-C does; resolves with the exit code. */
+  async end(): Promise<number | null> {
+    return (await this.#node.end('SIGTERM')).code;
+  }
+
+  /** Starts it again where it was, with the same flags or others. */
+  async again(args: readonly string[] = this.#args): Promise<void> {
+    this.#args = args;
+    this.#node = spawned(this.home, new URL(this.url).port, args);
     await this.#node.until(/ is up after /);
   }
 
@@ -58,6 +86,10 @@ export class BrowsedNode implements AsyncDisposable {
     await this.#node[Symbol.asyncDispose]();
     await rm(this.home, { recursive: true, force: true });
   }
+}
+
+function spawned(home: string, port: string, args: readonly string[]): RunningNode {
+  return RunningNode.spawn([home, '--fake-node-name', 'test.dev', '--port', port, ...args]);
 }
 
 /** Ends the test as skipped, or as failed where Chromium is required, when there is none. */
@@ -91,6 +123,22 @@ export async function visit(
     if (message.type() === 'error' && !failed) complaints.push(message.text());
   });
   return { page, context, complaints, [Symbol.asyncDispose]: () => context.close() };
+}
+
+/** Waits until the process at `url`, of guests/site.ts, has bound all its paths: until then they are those of its root. */
+export async function allBound(url: string): Promise<void> {
+  const ask = url.startsWith('https') ? getTls : get;
+  const status = (path: string): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      ask(`${url}${path}`, { rejectUnauthorized: false }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      }).on('error', reject);
+    });
+  const bound = async (): Promise<void> => {
+    for (const path of ['/plain', '/open']) expect(await status(path)).toBe(200);
+  };
+  await vi.waitFor(bound, { timeout: PAGE_TIMEOUT_MS });
 }
 
 /** Goes to a path as its owner: past the login page, by typing a password. */

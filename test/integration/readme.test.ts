@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { RunningNode } from '../support/running-node.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -61,8 +61,15 @@ test('the tour of the README works as printed', async () => {
       await shell(command.replace('.hyperloom/dev', home));
       expect((await node?.exited)?.signal).toBe('SIGKILL');
     } else {
-      const output = await shell(command);
-      for (const line of expected) expect(output).toMatch(line);
+      // The port that the page shows is the usual one.
+      const [, port = '8080'] = /localhost:(\d+)/.exec(node?.output ?? '') ?? [];
+      const works = async (): Promise<void> => {
+        const output = await shell(command.replace('localhost:8080', `localhost:${port}`));
+        for (const line of expected) expect(output).toMatch(line);
+      };
+      // Apps bind their paths a moment after the node is up.
+      if (command.startsWith('curl ')) await vi.waitFor(works, { timeout: 20_000, interval: 100 });
+      else await works();
     }
   };
   try {

@@ -57,12 +57,8 @@ test('M132 M135 M141 a component answers; one that spins is 408, one that traps 
   ];
   for (const name of ['a:web:sys', 'b:web:sys'])
     await node.start(name, component, { capabilities });
-  await expect
-    .poll(async () => (await ask(port, '/b:web:sys')).status, { timeout: 30_000 })
-    .toBe(200);
-  await expect
-    .poll(async () => (await ask(port, '/a:web:sys')).status, { timeout: 30_000 })
-    .toBe(200);
+  for (const path of ['/a:web:sys', '/b:web:sys'])
+    await expect.poll(async () => (await ask(port, path)).status, { timeout: 20_000 }).toBe(200);
   const note = await ask(port, '/a:web:sys/note/7?x=1', { method: 'POST', body: 'text' });
   expect([note.status, JSON.parse(note.text)]).toEqual([
     200,

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../kernel/clock.ts';
-import { Channels, channelsNeeds } from '../../runtime-modules/http-server/channels.ts';
+import { Channels, channelsNeeds } from '../../runtime-modules/http-server/channels/channels.ts';
 import { httpServer } from '../../runtime-modules/http-server/index.ts';
 import { timer } from '../../runtime-modules/timer/index.ts';
 import { vfs } from '../../runtime-modules/vfs/index.ts';

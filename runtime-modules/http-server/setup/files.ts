@@ -1,6 +1,6 @@
 /** The files of the setup pages, from an allow-list; what they share with the login page comes from there. */
 import { readFile } from 'node:fs/promises';
-import { type LoginFile, readLoginFiles } from '../login-files.ts';
+import { type LoginFile, readLoginFiles } from '../login/login-files.ts';
 
 const JAVASCRIPT = 'text/javascript; charset=utf-8';
 const PAGE = 'page.html';

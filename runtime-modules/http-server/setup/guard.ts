@@ -4,8 +4,8 @@
  * and the next one gets another.
  */
 import { randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
-import { isLoopbackHost } from '../host-label.ts';
-import { isCrossOrigin } from '../site.ts';
+import { isLoopbackHost } from '../bindings/host-label.ts';
+import { isCrossOrigin } from '../login/site.ts';
 
 const COOKIE = 'hyperloom-setup';
 /** Letters and digits of a code: 40 bits, and one guess a second at most. */

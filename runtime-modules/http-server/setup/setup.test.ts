@@ -10,7 +10,7 @@ import { encodeKeyfile } from '../../identity/keyfile-format.ts';
 import { Namespace } from '../../identity/registration/namespace.ts';
 import { Registration } from '../../identity/registration/registration.ts';
 import { BASE, FakeChain, signedBoot } from '../../identity/registration/testing.ts';
-import { FAILURES_FREE } from '../login-attempts.ts';
+import { FAILURES_FREE } from '../login/login-attempts.ts';
 import { serveSetup, type SetupServer } from './server.ts';
 
 const HASH = `0x${'5a'.repeat(32)}`;

@@ -4,7 +4,7 @@ import { WebSocket, type ClientOptions } from 'ws';
 import { bytesOf, settle, TestNode, textOf, type GuestApi } from '../../../kernel/testing.ts';
 import { processId } from '../../../wit/address.ts';
 import type { OnExit, Request } from '../../../wit/types.ts';
-import type { ChannelsOptions } from '../channels.ts';
+import type { ChannelsOptions } from '../channels/channels.ts';
 import { WsModule } from './ws-module.ts';
 
 export const SERVER = 'fake.os@http-server:distro:sys';

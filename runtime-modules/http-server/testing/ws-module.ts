@@ -1,5 +1,5 @@
 /**
- * Channels in a module of their own, with the bindings and the listener of `node:http` that they need: for tests and benches of
+ * Channels in a module of their own, with the bindings and the listener of `node:http` that they need: for tests of
  * channels without the rest of the HTTP server. It checks no sessions.
  */
 import { createServer, type Server } from 'node:http';
@@ -18,8 +18,9 @@ import {
 } from '../../../wit/http-server-api.ts';
 import type { ProcessId, Result } from '../../../wit/types.ts';
 import type { Clock } from '../../shared/clock.ts';
-import { decodePush } from '../channel-bodies.ts';
-import { Channels, channelsNeeds, forwardedFor, type ChannelsOptions } from '../channels.ts';
+import { forwardedFor } from '../requests/visit.ts';
+import { decodePush } from '../channels/channel-bodies.ts';
+import { Channels, channelsNeeds, type ChannelsOptions } from '../channels/channels.ts';
 
 interface Work {
   readonly action: HttpServerAction;
@@ -55,7 +56,7 @@ export class WsModule implements RuntimeModule<Work> {
           ...bound,
           path: url.slice(segment.length + 1) || '/',
           sourceSocketAddr: `${request.socket.remoteAddress}:${request.socket.remotePort}`,
-          forwardedFor: forwardedFor(request.headers),
+          forwardedFor: forwardedFor(request),
         });
       if (!accepted) stream.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
     });

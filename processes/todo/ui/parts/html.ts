@@ -12,6 +12,12 @@ export const html = (htm as unknown as { bind(create: typeof h): Template }).bin
 /** What the store shows now; the component is drawn again when that changes. */
 export function useSnapshot(store: Store): Snapshot {
   const [snapshot, setSnapshot] = useState(store.snapshot);
-  useEffect(() => store.subscribe(() => setSnapshot(store.snapshot)), [store]);
+  useEffect(() => {
+    const show = (): void => setSnapshot(store.snapshot);
+    const unsubscribe = store.subscribe(show);
+    // Effects run a frame after the drawing: what came between would never be shown.
+    show();
+    return unsubscribe;
+  }, [store]);
   return snapshot;
 }

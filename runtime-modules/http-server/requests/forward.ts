@@ -1,0 +1,60 @@
+/** An HTTP request to its process and the answer back (runtime-modules.md §6.6). */
+import type { IncomingMessage } from 'node:http';
+import type { KernelMessage, LazyLoadBlob, NodeId } from '../../../wit/types.ts';
+import { answerHead } from './answer-head.ts';
+import type { HttpBinding } from '../bindings/bindings.ts';
+import { NO_BYTES } from './body.ts';
+import { ANSWER_S_MAX } from '../limits.ts';
+import type { Found } from '../bindings/match.ts';
+import type { Reply } from './reply.ts';
+import { askedSeconds, requestJson } from './request-json.ts';
+import type { Visit } from './visit.ts';
+import { Waiting, type WaitingTable } from './waiting.ts';
+
+/** A request without a body has an empty blob, not none. */
+const EMPTY_BLOB: LazyLoadBlob = { mime: undefined, bytes: NO_BYTES };
+
+class HttpWaiting extends Waiting {
+  override answered({ message, blob }: KernelMessage): void {
+    const { reply } = this;
+    const head = message.kind === 'response' ? answerHead(message.response.body) : undefined;
+    if (head === undefined) return reply.answerEmpty(500);
+    const bytes = blob?.bytes ?? NO_BYTES;
+    const { headers, length } = head.lines;
+    if (length !== undefined && bytes.length === 0 && reply.req.method === 'HEAD') {
+      reply.answerReady(head.status, [...headers, 'Content-Length', length], undefined);
+    } else {
+      reply.answer(head.status, headers, bytes);
+    }
+  }
+}
+
+export interface ForwardParts {
+  readonly our: NodeId;
+  readonly waiting: WaitingTable;
+  /** Seconds an answer may take when the request does not say. */
+  readonly answerS: number;
+  readonly print: (verbosity: number, text: string) => void;
+}
+
+/** Sends the request on; the reply is given when the answer comes. */
+export function forward(
+  { our, waiting, answerS }: ForwardParts,
+  request: IncomingMessage,
+  { visit, found, reply, body }: Forwarded,
+): void {
+  const seconds = Math.min(askedSeconds(visit.headers) ?? answerS, ANSWER_S_MAX);
+  waiting.send(new HttpWaiting(reply, { node: our, process: found.binding.process }), {
+    body: requestJson(request, visit, found),
+    blob: body.length === 0 ? EMPTY_BLOB : { mime: undefined, bytes: body },
+    asked: seconds,
+    seconds,
+  });
+}
+
+export interface Forwarded {
+  readonly visit: Visit;
+  readonly found: Found<HttpBinding>;
+  readonly reply: Reply;
+  readonly body: Uint8Array;
+}
