@@ -96,21 +96,31 @@ function readReached(about: string): Record<string, number> {
   return counts;
 }
 
+test('the Solidity is formatted', async () => {
+  const folders = ['contracts/src', 'contracts/test'];
+  expect(await forge('fmt', '--check', ...folders), 'run forge fmt').toBe('');
+});
+
 async function runForge(): Promise<Readonly<Record<string, Suite>>> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const output = await forge('test', '--json', '--fuzz-seed', SEED);
+  if (!output.startsWith('{')) throw new Error(output);
+  return JSON.parse(output) as Readonly<Record<string, Suite>>;
+}
+
+/** What it prints, or what it complains about where it prints nothing. A test that fails makes forge fail too, with the same output. */
+async function forge(command: string, ...args: string[]): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
   execFile(
     forgeBinary(),
-    ['test', '--root', ROOT, '--json', '--fuzz-seed', SEED],
+    [command, '--root', ROOT, ...args],
     {
       cwd: ROOT,
       env: { ...process.env, FOUNDRY_CONFIG: join(ROOT, 'contracts/foundry.toml') },
       maxBuffer: 256 * 1024 * 1024,
     },
-    // A test that fails makes forge fail too, with the same output.
-    (error, stdout, stderr) =>
-      stdout.startsWith('{') ? resolve(stdout) : reject(new Error(stderr || error?.message)),
+    (error, stdout, stderr) => resolve(stdout || stderr || (error?.message ?? '')),
   );
-  return JSON.parse(await promise) as Readonly<Record<string, Suite>>;
+  return promise;
 }
 
 /** The binary itself, as for anvil: npm's wrapper would be one process more. */
