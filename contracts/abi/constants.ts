@@ -4,7 +4,7 @@
 export const PROXY_INIT_HASH = '0xe94c23aaf87287a4fd1b94b619cb89183fd8c60dd8156079152b3348241a2f95';
 
 /** Changes whenever the code of any contract does. */
-export const CONTRACTS_HASH = '0xc5330032eda40cb91199f366759b6aa8dfffba090ada62c0a065b41139fbf409';
+export const CONTRACTS_HASH = '0x4a1c87fc25d3a3c46181d10d7019384f48f352a0ddc4a0617643d6066be39846';
 
 /** The token of the embedded chain: made with salt zero by the CREATE2 deployer, all of it for the owner. */
 export const HYPR = '0x85f498B2a979645FA7C50c05C07f6757fFa59859';
