@@ -64,8 +64,9 @@ contract ComputeEscrow is EscrowFunding {
         require(acceptance.attempt == job.attempt, WrongAttempt(job.attempt));
         require(acceptance.price <= job.amount, AmountTooHigh());
         bytes32 structHash = ComputeHash.hash(acceptance);
-        if (job.pinned) require(acceptance.nodeId == job.nodeId, WrongNode());
-        else if (msg.sender != job.client && msg.sender != job.platform) {
+        if (job.pinned) {
+            require(acceptance.nodeId == job.nodeId, WrongNode());
+        } else if (msg.sender != job.client && msg.sender != job.platform) {
             _requireSigned(job.platform, structHash, pickSignature);
         }
         job.state = State.Assigned;
@@ -99,7 +100,7 @@ contract ComputeEscrow is EscrowFunding {
             BadVerdict()
         );
         require(verdict.payout <= job.price && verdict.payout <= receipt.claimed, AmountTooHigh());
-        verifiers.check(_hashTypedDataV4(ComputeHash.hash(verdict)), signatures, false);
+        verifiers.check(_digest(ComputeHash.hash(verdict)), signatures, false);
 
         uint64 end = uint64(block.timestamp) + job.challengeWindow;
         job.state = State.Proposed;
@@ -118,7 +119,7 @@ contract ComputeEscrow is EscrowFunding {
         // What vouchers paid was paid for this attempt: there is no other one.
         bool retry = verdict.outcome == RETRY;
         require((retry && job.payout == 0) || verdict.outcome == REFUND, BadVerdict());
-        verifiers.check(_hashTypedDataV4(ComputeHash.hash(verdict)), signatures, false);
+        verifiers.check(_digest(ComputeHash.hash(verdict)), signatures, false);
         if (!retry || _passed(job.deadline)) {
             _refund(verdict.jobId, job, REASON_REJECTED);
             return;
@@ -149,7 +150,7 @@ contract ComputeEscrow is EscrowFunding {
                 && resolution.payout == 0 && resolution.slash != 0,
             BadVerdict()
         );
-        verifiers.check(_hashTypedDataV4(ComputeHash.hash(resolution)), signatures, true);
+        verifiers.check(_digest(ComputeHash.hash(resolution)), signatures, true);
         (bytes32 nodeId, uint32 attempt) = (job.nodeId, job.attempt);
         uint256 exposure = _exposure(job.token, job.payout);
         job.receiptHash = receiptHash;
@@ -179,7 +180,7 @@ contract ComputeEscrow is EscrowFunding {
         require(resolution.receiptHash == job.receiptHash, BadVerdict());
         require(resolution.payout <= job.payout, AmountTooHigh());
         require(resolution.upheld || (resolution.payout == job.payout && resolution.slash == 0), BadVerdict());
-        verifiers.check(_hashTypedDataV4(ComputeHash.hash(resolution)), signatures, true);
+        verifiers.check(_digest(ComputeHash.hash(resolution)), signatures, true);
 
         (uint256 bond, address disputer) = (job.bond, job.disputer);
         (bytes32 nodeId, uint32 attempt) = (job.nodeId, job.attempt);
@@ -232,9 +233,7 @@ contract ComputeEscrow is EscrowFunding {
 
         job.payout = uint128(voucher.cumulative);
         uint256 increase = voucher.cumulative - paid;
-        emit SessionClaimed(
-            jobId, voucher.attempt, voucher.cumulative, increase, voucher.tokensIn, voucher.tokensOut
-        );
+        emit SessionClaimed(jobId, voucher.attempt, voucher.cumulative, increase, voucher.tokensIn, voucher.tokensOut);
         _share(job, paid, voucher.cumulative);
     }
 
@@ -283,34 +282,9 @@ contract ComputeEscrow is EscrowFunding {
         _refund(jobId, job, REASON_EXPIRED);
     }
 
-    /// @notice The digest that the executor signs of an acceptance.
-    function acceptanceHashOf(Acceptance calldata acceptance) external view returns (bytes32) {
-        return _hashTypedDataV4(ComputeHash.hash(acceptance));
-    }
-
     /// @notice The digest of a receipt: what the executor signs, and what verdicts name.
     function receiptHashOf(Receipt calldata receipt) external view returns (bytes32) {
-        return _hashTypedDataV4(ComputeHash.hash(receipt));
-    }
-
-    /// @notice The digest that verifiers sign of a verdict.
-    function verdictHashOf(Verdict calldata verdict) external view returns (bytes32) {
-        return _hashTypedDataV4(ComputeHash.hash(verdict));
-    }
-
-    /// @notice The digest that verifiers sign of a resolution.
-    function resolutionHashOf(Resolution calldata resolution) external view returns (bytes32) {
-        return _hashTypedDataV4(ComputeHash.hash(resolution));
-    }
-
-    /// @notice The digest that the client or the session key signs of a voucher.
-    function voucherHashOf(Voucher calldata voucher) external view returns (bytes32) {
-        return _hashTypedDataV4(ComputeHash.hash(voucher));
-    }
-
-    /// @notice The digest that the executor signs to give a job back.
-    function releaseHashOf(bytes32 jobId, uint32 attempt) external view returns (bytes32) {
-        return _hashTypedDataV4(ComputeHash.release(jobId, attempt));
+        return _digest(ComputeHash.hash(receipt));
     }
 
     /// @dev That a receipt is of this attempt at this job, by its executor.
@@ -326,7 +300,7 @@ contract ComputeEscrow is EscrowFunding {
         bytes32 structHash = ComputeHash.hash(receipt);
         address executor = registry.executorFor(receipt.jobId, receipt.attempt, receipt.nodeId);
         _requireSigned(executor, structHash, signature);
-        return _hashTypedDataV4(structHash);
+        return _digest(structHash);
     }
 
     function _dispute(bytes32 jobId, bytes32 evidenceHash) private {

@@ -22,37 +22,70 @@ library ComputeHash {
     bytes32 internal constant RESOLUTION_TYPEHASH = keccak256(
         "Resolution(bytes32 jobId,bytes32 receiptHash,bool upheld,uint256 payout,uint256 slash,bytes32 evidenceHash,uint64 issuedAt)"
     );
-    bytes32 internal constant VOUCHER_TYPEHASH = keccak256(
-        "Voucher(bytes32 jobId,uint32 attempt,uint256 cumulative,uint64 tokensIn,uint64 tokensOut)"
-    );
+    bytes32 internal constant VOUCHER_TYPEHASH =
+        keccak256("Voucher(bytes32 jobId,uint32 attempt,uint256 cumulative,uint64 tokensIn,uint64 tokensOut)");
     bytes32 internal constant RELEASE_TYPEHASH = keccak256("Release(bytes32 jobId,uint32 attempt)");
 
     function hash(IComputeEscrow.Terms calldata terms) internal pure returns (bytes32) {
-        // All members are words, so that the encoding of the struct is that of EIP-712.
-        return keccak256(abi.encode(TERMS_TYPEHASH, terms));
+        uint256 at;
+        assembly {
+            at := terms
+        }
+        return _hash(TERMS_TYPEHASH, at, 12);
     }
 
     function hash(IComputeEscrow.Acceptance calldata acceptance) internal pure returns (bytes32) {
-        return keccak256(abi.encode(ACCEPTANCE_TYPEHASH, acceptance));
+        uint256 at;
+        assembly {
+            at := acceptance
+        }
+        return _hash(ACCEPTANCE_TYPEHASH, at, 6);
     }
 
     function hash(IComputeEscrow.Receipt calldata receipt) internal pure returns (bytes32) {
-        return keccak256(abi.encode(RECEIPT_TYPEHASH, receipt));
+        uint256 at;
+        assembly {
+            at := receipt
+        }
+        return _hash(RECEIPT_TYPEHASH, at, 15);
     }
 
     function hash(IComputeEscrow.Verdict calldata verdict) internal pure returns (bytes32) {
-        return keccak256(abi.encode(VERDICT_TYPEHASH, verdict));
+        uint256 at;
+        assembly {
+            at := verdict
+        }
+        return _hash(VERDICT_TYPEHASH, at, 8);
     }
 
     function hash(IComputeEscrow.Resolution calldata resolution) internal pure returns (bytes32) {
-        return keccak256(abi.encode(RESOLUTION_TYPEHASH, resolution));
+        uint256 at;
+        assembly {
+            at := resolution
+        }
+        return _hash(RESOLUTION_TYPEHASH, at, 7);
     }
 
     function hash(IComputeEscrow.Voucher calldata voucher) internal pure returns (bytes32) {
-        return keccak256(abi.encode(VOUCHER_TYPEHASH, voucher));
+        uint256 at;
+        assembly {
+            at := voucher
+        }
+        return _hash(VOUCHER_TYPEHASH, at, 5);
     }
 
     function release(bytes32 jobId, uint32 attempt) internal pure returns (bytes32) {
         return keccak256(abi.encode(RELEASE_TYPEHASH, jobId, attempt));
+    }
+
+    /// @dev All members are words, and in calldata they stand as EIP-712 encodes them. Where one has bits that its type has not, it is not
+    /// what anybody signed, and reading it reverts.
+    function _hash(bytes32 typeHash, uint256 at, uint256 words) private pure returns (bytes32 digest) {
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(free, typeHash)
+            calldatacopy(add(free, 0x20), at, mul(words, 0x20))
+            digest := keccak256(free, mul(add(words, 1), 0x20))
+        }
     }
 }

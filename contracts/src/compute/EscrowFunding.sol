@@ -31,6 +31,10 @@ abstract contract EscrowFunding is EscrowLedger {
     /// @notice Permit2.
     IPermit2 public immutable permit2;
 
+    /// @notice keccak256 of the creation code of vaults.
+    // forge-lint: disable-next-line(screaming-snake-case-immutable)
+    bytes32 public immutable VAULT_INIT_HASH = keccak256(type(IntentVault).creationCode);
+
     string private constant WITNESS_TYPE = string.concat(
         "ComputeTerms witness)",
         "ComputeTerms(address client,address token,uint256 amount,bytes32 specHash,bytes32 nodeId,address platform,address voucherSigner,uint64 fundBy,uint64 deadline,uint32 challengeWindow,uint8 mode,bytes32 salt)",
@@ -70,9 +74,8 @@ abstract contract EscrowFunding is EscrowLedger {
         bytes32 s
     ) external nonReentrant whenNotPaused returns (bytes32 jobId) {
         jobId = _openSigned(terms, clientSignature);
-        try IERC20Permit(terms.token).permit(
-            terms.client, address(this), terms.amount, permitDeadline, v, r, s
-        ) {} catch {}
+        try IERC20Permit(terms.token).permit(terms.client, address(this), terms.amount, permitDeadline, v, r, s) {}
+            catch {}
         _pull(terms.token, terms.client, terms.amount);
     }
 
@@ -88,9 +91,10 @@ abstract contract EscrowFunding is EscrowLedger {
         _checkVoucherSigner(terms, false);
         jobId = _open(terms);
         uint256 before = _balance(terms.token);
-        IERC3009(terms.token).receiveWithAuthorization(
-            terms.client, address(this), terms.amount, validAfter, validBefore, jobId, signature
-        );
+        IERC3009(terms.token)
+            .receiveWithAuthorization(
+                terms.client, address(this), terms.amount, validAfter, validBefore, jobId, signature
+            );
         _received(terms.token, before, terms.amount);
     }
 
@@ -104,9 +108,7 @@ abstract contract EscrowFunding is EscrowLedger {
         jobId = _open(terms);
         uint256 before = _balance(terms.token);
         permit2.permitWitnessTransferFrom(
-            IPermit2.PermitTransferFrom(
-                IPermit2.TokenPermissions(terms.token, terms.amount), nonce, permitDeadline
-            ),
+            IPermit2.PermitTransferFrom(IPermit2.TokenPermissions(terms.token, terms.amount), nonce, permitDeadline),
             IPermit2.SignatureTransferDetails(address(this), terms.amount),
             terms.client,
             ComputeHash.hash(terms),
@@ -141,13 +143,12 @@ abstract contract EscrowFunding is EscrowLedger {
 
     /// @notice The id of the job with these terms: their EIP-712 digest.
     function jobIdOf(Terms calldata terms) public view returns (bytes32) {
-        return _hashTypedDataV4(ComputeHash.hash(terms));
+        return _digest(ComputeHash.hash(terms));
     }
 
     /// @notice Where a plain transfer pays for the job.
     function vaultOf(bytes32 jobId) public view returns (address) {
-        bytes32 initHash = keccak256(type(IntentVault).creationCode);
-        return address(uint160(uint256(keccak256(abi.encodePacked(hex"ff", address(this), jobId, initHash)))));
+        return address(uint160(uint256(keccak256(abi.encodePacked(hex"ff", address(this), jobId, VAULT_INIT_HASH)))));
     }
 
     function _openSigned(Terms calldata terms, bytes calldata clientSignature) private returns (bytes32) {

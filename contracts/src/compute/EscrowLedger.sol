@@ -4,16 +4,15 @@ pragma solidity 0.8.37;
 import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {Guard} from "./Guard.sol";
 import {IComputeEscrow} from "./IComputeEscrow.sol";
 import {INodeRegistry} from "./INodeRegistry.sol";
+import {TypedData} from "./TypedData.sol";
 
 /// @title The escrow's jobs, credits, fees and settings
 /// @notice Nothing is ever sent to anybody who did not ask: what a party has coming is a credit, and a credit is withdrawn. So a receiver
 /// that cannot be paid keeps nobody else from their money. Source: compute-market, sections 6.2 and 6.6.
-abstract contract EscrowLedger is IComputeEscrow, EIP712, Ownable2Step, Guard {
+abstract contract EscrowLedger is IComputeEscrow, TypedData, Ownable2Step, Guard {
     using SafeERC20 for IERC20;
 
     /// @notice The whole, in basis points.
@@ -51,7 +50,7 @@ abstract contract EscrowLedger is IComputeEscrow, EIP712, Ownable2Step, Guard {
     }
 
     constructor(INodeRegistry registry_, address admin, address treasury_, address pauser_)
-        EIP712("HypernodeEscrow", "1")
+        TypedData("HypernodeEscrow")
         Ownable(admin)
     {
         registry = registry_;
@@ -227,9 +226,7 @@ abstract contract EscrowLedger is IComputeEscrow, EIP712, Ownable2Step, Guard {
     }
 
     function _requireSigned(address signer, bytes32 structHash, bytes calldata signature) internal view {
-        bytes32 digest = _hashTypedDataV4(structHash);
-        bool signed = SignatureChecker.isValidSignatureNowCalldata(signer, digest, signature);
-        require(signed && signer != address(0), BadSignature());
+        require(_signed(signer, _digest(structHash), signature), BadSignature());
     }
 
     // forge-lint: disable-next-item(block-timestamp)

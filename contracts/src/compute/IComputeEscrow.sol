@@ -139,23 +139,16 @@ interface IComputeEscrow {
     event ResultProposed(bytes32 indexed jobId, bytes32 receiptHash, uint256 payout, uint64 finalizableAt);
     event Disputed(bytes32 indexed jobId, address indexed by, bytes32 evidenceHash, uint256 bond);
     event Resolved(bytes32 indexed jobId, bool upheld, uint256 payout, uint256 slash);
-    event Convicted(bytes32 indexed jobId, bytes32 indexed nodeId, bytes32 receiptHash, bytes32 evidenceHash, uint256 slash);
+    event Convicted(
+        bytes32 indexed jobId, bytes32 indexed nodeId, bytes32 receiptHash, bytes32 evidenceHash, uint256 slash
+    );
     event Requeued(bytes32 indexed jobId, uint32 attempt);
     event SessionClaimed(
-        bytes32 indexed jobId,
-        uint32 attempt,
-        uint256 cumulative,
-        uint256 increase,
-        uint64 tokensIn,
-        uint64 tokensOut
+        bytes32 indexed jobId, uint32 attempt, uint256 cumulative, uint256 increase, uint64 tokensIn, uint64 tokensOut
     );
     event CloseRequested(bytes32 indexed jobId, uint64 deadline);
     event Settled(
-        bytes32 indexed jobId,
-        uint256 providerAmount,
-        uint256 protocolFee,
-        uint256 platformFee,
-        uint256 clientRefund
+        bytes32 indexed jobId, uint256 providerAmount, uint256 protocolFee, uint256 platformFee, uint256 clientRefund
     );
     /// @notice `reason`: 1 expired, 2 rejected, 3 cancelled, 4 convicted.
     event Refunded(bytes32 indexed jobId, uint256 amount, uint8 reason);

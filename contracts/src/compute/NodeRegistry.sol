@@ -57,9 +57,8 @@ contract NodeRegistry is RegistrySlashing {
         ++stakeNonceOf[nodeId];
         _addStake(nodeId, from, amount);
         uint256 before = token.balanceOf(address(this));
-        IERC3009(address(token)).receiveWithAuthorization(
-            from, address(this), amount, validAfter, validBefore, nonce, signature
-        );
+        IERC3009(address(token))
+            .receiveWithAuthorization(from, address(this), amount, validAfter, validBefore, nonce, signature);
         require(token.balanceOf(address(this)) - before == amount, TransferMismatch());
     }
 

@@ -59,9 +59,8 @@ contract Permit2 is IPermit2 {
         bytes calldata signature
     ) external {
         bytes32 typeHash = keccak256(abi.encodePacked(WITNESS_TYPE_START, witnessTypeString));
-        bytes32 structHash = keccak256(
-            abi.encode(typeHash, _permissions(permit), msg.sender, permit.nonce, permit.deadline, witness)
-        );
+        bytes32 structHash =
+            keccak256(abi.encode(typeHash, _permissions(permit), msg.sender, permit.nonce, permit.deadline, witness));
         _move(permit, transferDetails, owner, structHash, signature);
     }
 

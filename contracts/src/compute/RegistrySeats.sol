@@ -4,17 +4,16 @@ pragma solidity 0.8.37;
 import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {IHypermap} from "../namespace/IHypermap.sol";
 import {Guard} from "./Guard.sol";
 import {INodeRegistry} from "./INodeRegistry.sol";
+import {TypedData} from "./TypedData.sol";
 
 /// @title Who provides: names, keys and life signs of nodes
 /// @notice A node id is the hash of a name, and whoever owns the name has the id: registers it, and claims it back from whoever had it
 /// before. A claim begins a new seat; the old one keeps its stake and its jobs until they end. An executor signs that it wants to be one,
 /// so nobody squats on another's key (findings F39). Source: compute-market, section 4.3.
-abstract contract RegistrySeats is INodeRegistry, EIP712, Ownable2Step, Guard {
+abstract contract RegistrySeats is INodeRegistry, TypedData, Ownable2Step, Guard {
     using SafeERC20 for IERC20;
 
     /// @notice Seconds between two heartbeats on the chain, at least.
@@ -39,7 +38,7 @@ abstract contract RegistrySeats is INodeRegistry, EIP712, Ownable2Step, Guard {
 
     mapping(bytes32 nodeId => mapping(uint16 generation => Seat)) internal _seats;
 
-    constructor(IERC20 token_, IHypermap hypermap_, address admin) EIP712("HypernodeRegistry", "1") Ownable(admin) {
+    constructor(IERC20 token_, IHypermap hypermap_, address admin) TypedData("HypernodeRegistry") Ownable(admin) {
         token = token_;
         hypermap = hypermap_;
     }
@@ -62,13 +61,10 @@ abstract contract RegistrySeats is INodeRegistry, EIP712, Ownable2Step, Guard {
     }
 
     /// @notice Takes a node id from whoever registered it, as the owner of its name. Stake and jobs stay with the one before.
-    function claim(
-        bytes32 nodeId,
-        address executor,
-        address payTo,
-        bytes32 metaHash,
-        bytes calldata executorSignature
-    ) external nonReentrant {
+    function claim(bytes32 nodeId, address executor, address payTo, bytes32 metaHash, bytes calldata executorSignature)
+        external
+        nonReentrant
+    {
         uint16 generation = generationOf[nodeId];
         require(generation != 0, NodeNotActive());
         require(address(hypermap) != address(0) && _controlsName(nodeId, msg.sender), NotNameOwner());
@@ -80,13 +76,10 @@ abstract contract RegistrySeats is INodeRegistry, EIP712, Ownable2Step, Guard {
 
     /// @notice Changes keys and description. The executor before stays good for attempts that it accepted, until they close.
     /// @param executorSignature  may be empty where the executor stays
-    function update(
-        bytes32 nodeId,
-        address executor,
-        address payTo,
-        bytes32 metaHash,
-        bytes calldata executorSignature
-    ) external nonReentrant {
+    function update(bytes32 nodeId, address executor, address payTo, bytes32 metaHash, bytes calldata executorSignature)
+        external
+        nonReentrant
+    {
         Seat storage seat = _operated(nodeId);
         if (executor != seat.executor) _enlist(nodeId, executor, executorSignature);
         _describe(nodeId, seat, executor, payTo, metaHash);
@@ -168,7 +161,7 @@ abstract contract RegistrySeats is INodeRegistry, EIP712, Ownable2Step, Guard {
 
     /// @notice What an executor signs to be one.
     function registrationHashOf(bytes32 nodeId, address operator, address executor) public view returns (bytes32) {
-        return _hashTypedDataV4(keccak256(abi.encode(REGISTRATION_TYPEHASH, nodeId, operator, executor)));
+        return _digest(keccak256(abi.encode(REGISTRATION_TYPEHASH, nodeId, operator, executor)));
     }
 
     function seatOfNode(bytes32 nodeId) internal view returns (Seat storage) {
@@ -186,13 +179,9 @@ abstract contract RegistrySeats is INodeRegistry, EIP712, Ownable2Step, Guard {
         emit Credited(account, amount);
     }
 
-    function _sit(
-        bytes32 nodeId,
-        address executor,
-        address payTo,
-        bytes32 metaHash,
-        bytes calldata executorSignature
-    ) private {
+    function _sit(bytes32 nodeId, address executor, address payTo, bytes32 metaHash, bytes calldata executorSignature)
+        private
+    {
         uint16 generation = generationOf[nodeId] + 1;
         generationOf[nodeId] = generation;
         Seat storage seat = _seats[nodeId][generation];
@@ -214,9 +203,7 @@ abstract contract RegistrySeats is INodeRegistry, EIP712, Ownable2Step, Guard {
         bytes32 before = nodeOfExecutor[executor];
         require(executor != address(0) && (before == 0 || before == nodeId) && !revoked[executor], BadExecutor());
         nodeOfExecutor[executor] = nodeId;
-        bytes32 digest = registrationHashOf(nodeId, msg.sender, executor);
-        bool signed = SignatureChecker.isValidSignatureNowCalldata(executor, digest, signature);
-        require(signed, BadSignature());
+        require(_signed(executor, registrationHashOf(nodeId, msg.sender, executor), signature), BadSignature());
     }
 
     function _controlsName(bytes32 nodeId, address who) private view returns (bool) {

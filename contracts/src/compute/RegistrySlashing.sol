@@ -4,7 +4,6 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
-import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {ComputeEscrow} from "./ComputeEscrow.sol";
 import {IBurnable} from "./IBurnable.sol";
 import {IComputeEscrow} from "./IComputeEscrow.sol";
@@ -96,7 +95,7 @@ abstract contract RegistrySlashing is RegistrySeats {
         seat.active = uint32(active + 1);
         seat.reserved = uint64(reserved + share);
         (lease.executor, lease.reserved, lease.generation, lease.state) =
-            (executor, uint64(share), generation, HOLDS_SLOT);
+        (executor, uint64(share), generation, HOLDS_SLOT);
         emit Reserved(nodeId, jobId, attempt, share);
     }
 
@@ -151,12 +150,7 @@ abstract contract RegistrySlashing is RegistrySeats {
             NotEquivocation()
         );
         Lease memory lease = _lease(jobId, attempt, nodeId);
-        require(
-            lease.executor != address(0)
-                && SignatureChecker.isValidSignatureNowCalldata(lease.executor, a, signatureA)
-                && SignatureChecker.isValidSignatureNowCalldata(lease.executor, b, signatureB),
-            BadSignature()
-        );
+        require(_signed(lease.executor, a, signatureA) && _signed(lease.executor, b, signatureB), BadSignature());
         uint256 taken = _takeReservation(jobId, attempt, nodeId);
         require(taken != 0, SlashDone());
         Slash memory slash = _slashOf(nodeId, lease.generation, taken);
@@ -268,7 +262,7 @@ abstract contract RegistrySlashing is RegistrySeats {
 
     /// @notice What verifiers sign to give a slash back.
     function slashCancelHashOf(uint256 slashId) public view returns (bytes32) {
-        return _hashTypedDataV4(keccak256(abi.encode(CANCEL_TYPEHASH, slashId)));
+        return _digest(keccak256(abi.encode(CANCEL_TYPEHASH, slashId)));
     }
 
     /// @notice What verifiers sign to say that a node abandons its jobs.
@@ -277,7 +271,7 @@ abstract contract RegistrySlashing is RegistrySeats {
         view
         returns (bytes32)
     {
-        return _hashTypedDataV4(keccak256(abi.encode(ABANDONMENT_TYPEHASH, nodeId, generation, evidenceHash, issuedAt)));
+        return _digest(keccak256(abi.encode(ABANDONMENT_TYPEHASH, nodeId, generation, evidenceHash, issuedAt)));
     }
 
     function _close(bytes32 jobId, uint32 attempt, bytes32 nodeId) private returns (uint64 reserved) {
