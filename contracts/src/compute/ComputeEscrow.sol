@@ -142,22 +142,17 @@ contract ComputeEscrow is EscrowFunding {
         Resolution calldata resolution,
         IVerifierSet.Signed[] calldata signatures
     ) external nonReentrant {
-        bytes32 jobId = receipt.jobId;
-        Job storage job = _jobs[jobId];
+        Job storage job = _jobs[receipt.jobId];
         bytes32 receiptHash = _checkReceipt(job, receipt, executorSignature);
         require(
-            resolution.jobId == jobId && resolution.receiptHash == receiptHash && resolution.upheld
+            resolution.jobId == receipt.jobId && resolution.receiptHash == receiptHash && resolution.upheld
                 && resolution.payout == 0 && resolution.slash != 0,
             BadVerdict()
         );
         verifiers.check(_digest(ComputeHash.hash(resolution)), signatures, true);
-        (bytes32 nodeId, uint32 attempt) = (job.nodeId, job.attempt);
-        uint256 exposure = _exposure(job.token, job.payout);
         job.receiptHash = receiptHash;
-        uint256 taken =
-            registry.convict(jobId, attempt, nodeId, job.client, exposure, address(0), resolution.evidenceHash);
-        emit Convicted(jobId, nodeId, receiptHash, resolution.evidenceHash, taken);
-        _refund(jobId, job, REASON_CONVICTED);
+        _convict(job, resolution, job.payout, address(0));
+        _refund(receipt.jobId, job, REASON_CONVICTED);
     }
 
     /// @notice Stops a proposal until it is resolved, for a bond that the caller approved. For the client and for verifiers.
@@ -183,20 +178,14 @@ contract ComputeEscrow is EscrowFunding {
         verifiers.check(_digest(ComputeHash.hash(resolution)), signatures, true);
 
         (uint256 bond, address disputer) = (job.bond, job.disputer);
-        (bytes32 nodeId, uint32 attempt) = (job.nodeId, job.attempt);
         job.bond = 0;
-        uint256 taken = 0;
         if (resolution.upheld) {
             _credit(disputer, job.token, bond);
         } else {
             _credit(treasury, job.token, bond / 2);
             _credit(job.payTo, job.token, bond - bond / 2);
         }
-        if (resolution.slash != 0) {
-            uint256 exposure = _exposure(job.token, resolution.payout);
-            taken = registry.convict(jobId, attempt, nodeId, job.client, exposure, disputer, resolution.evidenceHash);
-            emit Convicted(jobId, nodeId, resolution.receiptHash, resolution.evidenceHash, taken);
-        }
+        uint256 taken = resolution.slash == 0 ? 0 : _convict(job, resolution, resolution.payout, disputer);
         emit Resolved(jobId, resolution.upheld, resolution.payout, taken);
         _settle(jobId, job, 0, resolution.payout);
     }
@@ -317,6 +306,25 @@ contract ComputeEscrow is EscrowFunding {
         emit Disputed(jobId, msg.sender, evidenceHash, bond);
         registry.onDispute(jobId, job.attempt, job.nodeId);
         if (bond != 0) _pull(job.token, msg.sender, bond);
+    }
+
+    /// @dev Takes what the node has reserved for the job. The caller ends the job.
+    /// @param paid  what the client has paid and does not get back
+    function _convict(Job storage job, Resolution calldata resolution, uint256 paid, address challenger)
+        private
+        returns (uint256 taken)
+    {
+        bytes32 nodeId = job.nodeId;
+        taken = registry.convict(
+            resolution.jobId,
+            job.attempt,
+            nodeId,
+            job.client,
+            _exposure(job.token, paid),
+            challenger,
+            resolution.evidenceHash
+        );
+        emit Convicted(resolution.jobId, nodeId, resolution.receiptHash, resolution.evidenceHash, taken);
     }
 
     /// @dev The stake that stands for an amount of a token, rounded up.
