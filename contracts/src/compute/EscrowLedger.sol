@@ -175,7 +175,7 @@ abstract contract EscrowLedger is IComputeEscrow, TypedData, Ownable2Step, Guard
     }
 
     /// @dev Shares out what a job's payout grows by, from `paid` to `payout`: as if it had been paid at once, so that many small payments
-    /// round no other way than one.
+    /// round no other way than one. A payment of one unit may have to wait for the next.
     function _share(Job storage job, uint256 paid, uint256 payout)
         internal
         returns (uint256 provider, uint256 protocolFee, uint256 platformFee)
@@ -190,6 +190,8 @@ abstract contract EscrowLedger is IComputeEscrow, TypedData, Ownable2Step, Guard
             _credit(platform, token, platformFee);
         } else {
             (uint256 a, uint256 b, uint256 c) = splitOf(paid, job.protocolBps, platformShare);
+            // A single unit may not cover what both fees grow by.
+            require(provider >= a, NothingToClaim());
             _credit(payTo, token, provider - a);
             _credit(treasury, token, protocolFee - b);
             _credit(platform, token, platformFee - c);
