@@ -207,10 +207,7 @@ contract FundingTest is ComputeFixture {
         bytes32 jobId = digestOf(terms);
         address vault = escrow.vaultOf(jobId);
         bytes32 initHash = keccak256(creationOf("IntentVault"));
-        eq(
-            vault,
-            address(uint160(uint256(keccak256(abi.encodePacked(hex"ff", address(escrow), jobId, initHash)))))
-        );
+        eq(vault, address(uint160(uint256(keccak256(abi.encodePacked(hex"ff", address(escrow), jobId, initHash))))));
         vm.prank(client);
         token.transfer(vault, terms.amount - 1);
         vm.expectRevert(IComputeEscrow.UnderFunded.selector);

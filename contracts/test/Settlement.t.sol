@@ -302,9 +302,8 @@ contract SettlementTest is ComputeFixture {
         vm.startPrank(client);
         vm.expectRevert(IComputeEscrow.BadSignature.selector);
         escrow.cancel(jobId, "");
-        bytes32 release = digest(
-            keccak256(abi.encode(keccak256("Release(bytes32 jobId,uint32 attempt)"), jobId, uint32(0)))
-        );
+        bytes32 release =
+            digest(keccak256(abi.encode(keccak256("Release(bytes32 jobId,uint32 attempt)"), jobId, uint32(0))));
         escrow.cancel(jobId, sign(EXECUTOR_KEY, release));
         vm.stopPrank();
         eq(creditOf(client), 100 * HYPER);

@@ -45,6 +45,31 @@ const REACHED_MIN: Readonly<Record<string, Readonly<Record<string, number>>>> = 
     waited: 200,
     'withdrawals refused': 200,
   },
+  compute: {
+    Settled: 1_000,
+    Disputed: 200,
+    Refunded: 200,
+    resolved: 200,
+    convicted: 40,
+    requeued: 40,
+    'vouchers claimed': 100,
+    'paid from vaults': 200,
+    'paid by signature': 200,
+    withdrawn: 100,
+    'replays refused': 200,
+    'trespasses refused': 200,
+    'windows held': 1_000,
+    'refused for the token or the node': 40,
+    'refused while paused': 100,
+    equivocations: 20,
+  },
+};
+
+/** Which checklist items and findings the invariants are for. */
+const INVARIANT_IDS: Readonly<Record<string, string>> = {
+  namespace: 'HM11',
+  token: 'HM30',
+  compute: 'F44 CM29',
 };
 
 await writeCodeFiles();
@@ -65,7 +90,7 @@ describe(`on the EVM, with seed ${SEED}`, () => {
   }
 
   for (const [about, least] of Object.entries(REACHED_MIN)) {
-    test(`HM11 HM30 invariants of ${about} were tried on states worth trying`, ({ annotate }) => {
+    test(`${INVARIANT_IDS[about] ?? ''} invariants of ${about} were tried on states worth trying`, ({ annotate }) => {
       const reached = readReached(about);
       void annotate(JSON.stringify(reached));
       process.stdout.write(`${about}: ${JSON.stringify(reached)} (seed ${SEED})\n`);
