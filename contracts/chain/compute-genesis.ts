@@ -1,5 +1,11 @@
 /** Puts the compute market onto the embedded chain: its contracts, HYPER for everybody, and what its owner sets. */
-import { COMPUTE_ESCROW, HYPER, NODE_REGISTRY, RECEIPT_ANCHOR, VERIFIER_SET } from '../abi/constants.ts';
+import {
+  COMPUTE_ESCROW,
+  HYPER,
+  NODE_REGISTRY,
+  RECEIPT_ANCHOR,
+  VERIFIER_SET,
+} from '../abi/constants.ts';
 import { computeEscrowCode } from '../abi/compute-escrow.ts';
 import { hyperTokenCode } from '../abi/hyper-token.ts';
 import { nodeRegistryCode } from '../abi/node-registry.ts';

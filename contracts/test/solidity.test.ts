@@ -90,7 +90,9 @@ describe(`on the EVM, with seed ${SEED}`, () => {
   }
 
   for (const [about, least] of Object.entries(REACHED_MIN)) {
-    test(`${INVARIANT_IDS[about] ?? ''} invariants of ${about} were tried on states worth trying`, ({ annotate }) => {
+    test(`${INVARIANT_IDS[about] ?? ''} invariants of ${about} were tried on states worth trying`, ({
+      annotate,
+    }) => {
       const reached = readReached(about);
       void annotate(JSON.stringify(reached));
       process.stdout.write(`${about}: ${JSON.stringify(reached)} (seed ${SEED})\n`);
