@@ -229,7 +229,8 @@ contract ComputeHandler is ComputeFixture {
             bool other = dice % 5 == 0;
             if (other) acceptance.nodeId = otherNode;
             bytes memory signature = sign(other ? OTHER_KEY : EXECUTOR_KEY, digestOf(acceptance));
-            if (call(platform, abi.encodeCall(escrow.assign, (acceptance, signature, "")))) return;
+            address by = job.platform == address(0) ? client : platform;
+            if (call(by, abi.encodeCall(escrow.assign, (acceptance, signature, "")))) return;
             if (!escrow.paused()) hit(Reached.FullNodes);
         }
     }
@@ -295,7 +296,7 @@ contract ComputeHandler is ComputeFixture {
             IComputeEscrow.Voucher memory voucher = IComputeEscrow.Voucher(jobId, job.attempt, owed, 1, 1);
             uint256 before = total(job.token);
             must(bob, abi.encodeCall(escrow.claimSession, (voucher, sign(CLIENT_KEY, digestOf(voucher)))));
-            require(total(job.token) - before == owed - job.payout, "not the increase");
+            require(total(job.token) - before == paidOf(job, owed) - paidOf(job, job.payout), "not the increase");
             hit(Reached.Claimed);
         } else if (dice < 60) {
             must(client, abi.encodeCall(escrow.requestClose, (jobId)));
@@ -349,7 +350,7 @@ contract ComputeHandler is ComputeFixture {
         uint256 before = total(job.token);
         uint256 clients = escrow.creditOf(job.client, job.token);
         must(by, data);
-        uint256 paid = job.mode == 2 ? job.payout : 0;
+        uint256 paid = job.mode == 2 ? paidOf(job, job.payout) : 0;
         require(total(job.token) - before == job.amount - paid + job.bond, "not what was locked");
         IComputeEscrow.Job memory ended = escrow.getJob(jobId);
         if (ended.state == IComputeEscrow.State.Settled) {
@@ -400,6 +401,12 @@ contract ComputeHandler is ComputeFixture {
         }
     }
 
+    /// @dev What the provider has of a payout.
+    function paidOf(IComputeEscrow.Job memory job, uint256 payout) public view returns (uint256 provider) {
+        uint16 platformShare = job.platform == address(0) ? 0 : job.platformBps;
+        (provider,,) = escrow.splitOf(payout, job.protocolBps, platformShare);
+    }
+
     function keyOf(IComputeEscrow.Job memory job) private view returns (uint256) {
         return job.nodeId == node ? EXECUTOR_KEY : OTHER_KEY;
     }
@@ -409,7 +416,7 @@ contract ComputeHandler is ComputeFixture {
         terms.amount = 1 + (seed >> 8) % (seed % 3 == 0 ? 30 : 300 * HYPER);
         terms.mode = uint8((seed >> 40) % 8 == 0 ? 2 : (seed >> 40) % 2);
         if ((seed >> 48) % 4 == 0) terms.token = address(hostile);
-        if ((seed >> 56) % 8 == 0) terms.platform = platform;
+        if ((seed >> 56) % 8 == 0) terms.platform = address(0);
         terms.deadline = terms.fundBy + uint64((seed >> 64) % 8 == 0 ? 3600 : 25 days);
     }
 

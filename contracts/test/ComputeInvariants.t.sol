@@ -72,7 +72,8 @@ contract ComputeInvariantsTest is Fixture {
                 eq(job.bond, 0);
                 continue;
             }
-            locked[job.token == address(token) ? 0 : 1] += job.amount - (job.mode == 2 ? job.payout : 0) + job.bond;
+            uint256 paid = job.mode == 2 ? handler.paidOf(job, job.payout) : 0;
+            locked[job.token == address(token) ? 0 : 1] += job.amount - paid + job.bond;
             if (job.state == IComputeEscrow.State.Funded) continue;
             uint256 at = job.nodeId == nodes[0] ? 0 : 1;
             reserved[at] += registry.leaseOf(jobId, job.attempt, job.nodeId).reserved;

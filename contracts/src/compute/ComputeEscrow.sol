@@ -206,7 +206,8 @@ contract ComputeEscrow is EscrowFunding {
         _settle(jobId, job, 0, job.payout);
     }
 
-    /// @notice Pays what a session's voucher says more than was paid already. The session goes on.
+    /// @notice Pays the provider its share of what a session's voucher says more than was paid already. The session goes on; its fees are
+    /// credited when it ends, and many small payments round no other way than one.
     function claimSession(Voucher calldata voucher, bytes calldata signature) external nonReentrant {
         bytes32 jobId = voucher.jobId;
         Job storage job = _jobs[jobId];
@@ -223,7 +224,11 @@ contract ComputeEscrow is EscrowFunding {
         job.payout = uint128(voucher.cumulative);
         uint256 increase = voucher.cumulative - paid;
         emit SessionClaimed(jobId, voucher.attempt, voucher.cumulative, increase, voucher.tokensIn, voucher.tokensOut);
-        _share(job, paid, voucher.cumulative);
+        (uint256 owed,,) = _split(job, voucher.cumulative);
+        (uint256 had,,) = _split(job, paid);
+        // A single unit may not cover what both fees grow by: it waits for the next.
+        require(owed >= had, NothingToClaim());
+        _credit(job.payTo, job.token, owed - had);
     }
 
     /// @notice The client wants its session to end: the deadline is in an hour at the latest. Vouchers are paid for a day after it.

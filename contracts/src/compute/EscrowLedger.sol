@@ -174,37 +174,27 @@ abstract contract EscrowLedger is IComputeEscrow, TypedData, Ownable2Step, Guard
         return IERC20(token).balanceOf(address(this));
     }
 
-    /// @dev Shares out what a job's payout grows by, from `paid` to `payout`: as if it had been paid at once, so that many small payments
-    /// round no other way than one. A payment of one unit may have to wait for the next.
-    function _share(Job storage job, uint256 paid, uint256 payout)
+    /// @dev How a job's payout is shared.
+    function _split(Job storage job, uint256 payout)
         internal
+        view
         returns (uint256 provider, uint256 protocolFee, uint256 platformFee)
     {
-        address platform = job.platform;
-        uint16 platformShare = platform == address(0) ? 0 : job.platformBps;
-        (provider, protocolFee, platformFee) = splitOf(payout, job.protocolBps, platformShare);
-        (address token, address payTo) = (job.token, job.payTo);
-        if (paid == 0) {
-            _credit(payTo, token, provider);
-            _credit(treasury, token, protocolFee);
-            _credit(platform, token, platformFee);
-        } else {
-            (uint256 a, uint256 b, uint256 c) = splitOf(paid, job.protocolBps, platformShare);
-            // A single unit may not cover what both fees grow by.
-            require(provider >= a, NothingToClaim());
-            _credit(payTo, token, provider - a);
-            _credit(treasury, token, protocolFee - b);
-            _credit(platform, token, platformFee - c);
-        }
+        return splitOf(payout, job.protocolBps, job.platform == address(0) ? 0 : job.platformBps);
     }
 
-    /// @dev The end of a job that pays `payout` in all, of which `paid` was paid before. Callers have written nothing after this.
+    /// @dev The end of a job that pays `payout` in all, of which vouchers paid `paid`: nothing, or all of it.
     function _settle(bytes32 jobId, Job storage job, uint256 paid, uint256 payout) internal {
         job.state = State.Settled;
         job.payout = uint128(payout);
-        (uint256 provider, uint256 protocolFee, uint256 platformFee) = _share(job, paid, payout);
+        (uint256 provider, uint256 protocolFee, uint256 platformFee) = _split(job, payout);
         uint256 rest = job.amount - payout;
-        _credit(job.client, job.token, rest);
+        address token = job.token;
+        // A session's provider was paid as it went, its fees were not.
+        if (paid == 0) _credit(job.payTo, token, provider);
+        _credit(treasury, token, protocolFee);
+        _credit(job.platform, token, platformFee);
+        _credit(job.client, token, rest);
         emit Settled(jobId, provider, protocolFee, platformFee, rest);
         registry.onClose(jobId, job.attempt, job.nodeId);
     }
