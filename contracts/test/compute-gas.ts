@@ -9,7 +9,6 @@ import {
   NODE,
   UNITS,
   acceptanceOf,
-  chainNow,
   client,
   domain,
   executor,
@@ -26,6 +25,11 @@ import {
   wait,
 } from './compute-market.ts';
 
+/** Seconds since 1970 at which the market opens; after today, as a chain's clock does not go back. */
+const START_S = 4_000_000_000n;
+
+type At = (intent: string, part?: Partial<ComputeTerms>) => ComputeTerms;
+
 /** Sends, and adds a row. */
 export type Spend = (what: string, from: string, to: string, data: string) => Promise<number>;
 
@@ -39,13 +43,14 @@ export interface ComputeGas {
 
 /** Plays a market on a chain of profile `fake` that nobody used before. */
 export async function spendOnCompute(rpc: Rpc, spend: Spend): Promise<ComputeGas> {
+  // Fixed times: what is signed, and so how many bytes of calldata are zero, is the same at every run.
+  await rpc.batch([['evm_setNextBlockTimestamp', Number(START_S)], ['evm_mine']]);
   await openMarket(rpc);
   const by = (who: { address: string }, what: string, data: string): Promise<number> =>
     spend(what, who.address, COMPUTE_ESCROW, data);
-  const at = (intent: string, part?: Partial<ComputeTerms>): Promise<ComputeTerms> =>
-    chainNow(rpc).then((now) => termsAt(now, intent, part));
+  const at: At = (intent, part) => termsAt(START_S, intent, part);
 
-  const first = await at('first');
+  const first = at('first');
   let wholeJob = await by(client, 'fund a job, the first of an escrow', calls.encodeFund(first));
   wholeJob += await by(platform, 'assign', assign(first));
   wholeJob += await by(platform, 'propose, verdict by 2 of 3', propose(first, 90n));
@@ -55,21 +60,21 @@ export async function spendOnCompute(rpc: Rpc, spend: Spend): Promise<ComputeGas
   wholeJob += await by(payTo, 'withdraw', calls.encodeWithdraw(HYPER, payTo.address));
   wholeJob += await by(client, 'withdraw, to one who has some', withdrawFor(client.address));
 
-  const second = await at('second', { challengeWindow: 0 });
+  const second = at('second', { challengeWindow: 0 });
   const signature = sign(client, 'ComputeTerms', second);
   await by(platform, 'fund by signed terms', calls.encodeFundFor(second, signature));
   const both = [assign(second), propose(second, 100n)];
   await by(platform, 'assign, propose and settle in one batch', calls.encodeBatch(both, true));
   await by(platform, 'assign, propose and settle 8 jobs in one batch', await manyJobs(rpc, at));
 
-  const plain = await at('vault');
+  const plain = at('vault');
   const vault = vaultOf(COMPUTE_ESCROW, jobIdOf(domain, plain), VAULT_INIT_HASH);
   const transfer = encodeCall('a9059cbb', [BigInt(vault), plain.amount]);
   await rpc.send({ from: client.address, to: HYPER, data: transfer });
   await by(platform, 'fund from a vault', calls.encodeFundFromVault(plain));
   await by(client, 'cancel', calls.encodeCancel(jobIdOf(domain, plain)));
 
-  const disputed = await at('disputed');
+  const disputed = at('disputed');
   const disputedId = jobIdOf(domain, disputed);
   await send(rpc, client.address, calls.encodeFund(disputed));
   await send(rpc, platform.address, assign(disputed));
@@ -89,12 +94,12 @@ export async function spendOnCompute(rpc: Rpc, spend: Spend): Promise<ComputeGas
 async function spendOnSession(
   rpc: Rpc,
   by: (who: { address: string }, what: string, data: string) => Promise<number>,
-  at: (intent: string, part?: Partial<ComputeTerms>) => Promise<ComputeTerms>,
+  at: At,
 ): Promise<number> {
   // Nobody has a credit: each is the account's first.
   for (const account of [payTo.address, platform.address, TREASURY, client.address])
     await send(rpc, OWNER, calls.encodeBatch([withdrawFor(account)], false));
-  const session = await at('session', { mode: 2 });
+  const session = at('session', { mode: 2 });
   const jobId = jobIdOf(domain, session);
   await send(rpc, client.address, calls.encodeFund(session));
   await send(rpc, platform.address, assign(session));
@@ -110,13 +115,10 @@ async function spendOnSession(
   return Math.max(first, later);
 }
 
-async function manyJobs(
-  rpc: Rpc,
-  at: (intent: string, part: Partial<ComputeTerms>) => Promise<ComputeTerms>,
-): Promise<string> {
+async function manyJobs(rpc: Rpc, at: At): Promise<string> {
   const batch: string[] = [];
   for (let i = 0; i < 8; i++) {
-    const terms = await at(`many-${i}`, { challengeWindow: 0 });
+    const terms = at(`many-${i}`, { challengeWindow: 0 });
     const signature = sign(client, 'ComputeTerms', terms);
     await send(rpc, platform.address, calls.encodeFundFor(terms, signature));
     batch.push(assign(terms), propose(terms, 100n));
