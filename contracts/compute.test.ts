@@ -11,7 +11,9 @@ import { VAULT_INIT_HASH } from './abi/constants.ts';
 import { intentVaultCode } from './abi/intent-vault.ts';
 import {
   STRUCTS,
+  bondOf,
   capacityOf,
+  deadlineOf,
   digestOf,
   domainSeparator,
   escrowDomain,
@@ -246,6 +248,18 @@ test('CM30 the fee table', () => {
   ] as const;
   for (const [payout, provider, protocolFee, platformFee] of table)
     expect(splitOf(payout)).toEqual({ provider, protocolFee, platformFee });
+});
+
+test('F43 a deadline has time for every attempt and two audits, to the full minute', () => {
+  // 3 (300 + 900 + 135) + 2 (300 + 900) + 600 + 900
+  expect(deadlineOf(15n, 3, 300)).toBe(7_920n);
+  expect(deadlineOf(16n, 3, 300)).toBe(7_980n);
+});
+
+test('CM27 what a dispute costs', () => {
+  expect(bondOf(100_000_000n, 1_000_000n)).toBe(5_000_000n);
+  expect(bondOf(1_000n, 1_000_000n)).toBe(1_000_000n);
+  expect(bondOf(39n, 0n)).toBe(1n);
 });
 
 test('F38 slots, and what one job may cost', () => {

@@ -269,6 +269,33 @@ export function splitOf(
   return { provider: payout - protocolFee - platformFee, protocolFee, platformFee };
 }
 
+/** Seconds that an image may take to be pulled. */
+export const PULL_S_MAX = 900;
+/** Seconds for a node to accept, and for a job to start after its inputs are there. */
+export const START_S_MAX = 15 + 120;
+/** Seconds for the verdict. */
+export const VERDICT_S_MAX = 600;
+/** Seconds between the last verdict and the deadline. */
+export const DEADLINE_MARGIN_S = 900;
+
+/**
+ * The deadline of a job (section 3.6, findings F43): time for every attempt, and for two re-executions of the last one, to the full minute.
+ * @param attempts  that may be made
+ * @param timeoutS  of one run
+ */
+export function deadlineOf(fundBy: bigint, attempts: number, timeoutS: number): bigint {
+  const runs = attempts * (timeoutS + PULL_S_MAX + START_S_MAX);
+  const audits = 2 * (timeoutS + PULL_S_MAX);
+  const end = fundBy + BigInt(runs + audits + VERDICT_S_MAX + DEADLINE_MARGIN_S);
+  return ((end + 59n) / 60n) * 60n;
+}
+
+/** What a dispute costs: 5 % of the proposed payout, or the token's least. */
+export function bondOf(payout: bigint, least: bigint): bigint {
+  const bond = (payout * 500n) / 10_000n;
+  return bond > least ? bond : least;
+}
+
 /** Slots by stake, in millionths of HYPER: from the highest tier down. */
 const TIERS = [
   [100_000_000_000n, 100n],

@@ -134,6 +134,8 @@ abstract contract RegistrySlashing is RegistrySeats {
     }
 
     /// @notice Takes the reservation of a job for which the executor signed two different receipts. The caller gets the challenger's share.
+    /// Only while the job runs: so a stolen key is worth what its open jobs have reserved and no more. Revoking it does not undo what it
+    /// signed.
     function slashEquivocation(
         ComputeEscrow escrow,
         IComputeEscrow.Receipt calldata receiptA,
