@@ -89,6 +89,25 @@ contract NodeRegistryTest is ComputeFixture {
         }
     }
 
+    function test_F38_F43_what_a_disputed_job_holds_is_not_reserved_twice() external {
+        setStake(100 * HYPER);
+        bytes32 jobId = proposed(1, 100 * HYPER);
+        disputeBy(client, jobId);
+        // The slot is free, the stake is not.
+        eq(registry.nodes(node).active, 0);
+        bytes32 second = fund(termsOf(2));
+        refusedAssignment(second, INodeRegistry.CapacityExceeded.selector);
+        vm.prank(operator);
+        registry.stake(node, 100 * HYPER - 1);
+        refusedAssignment(second, INodeRegistry.CapacityExceeded.selector);
+        vm.prank(operator);
+        vm.expectRevert(INodeRegistry.NodeBusy.selector);
+        registry.requestUnstake(node, 100 * HYPER);
+        resolve(resolutionOf(jobId, true, 0, 1));
+        eq(registry.nodes(node).stake, 100 * HYPER - 1);
+        eq(registry.nodes(node).reserved, 0);
+    }
+
     function test_F38_a_token_of_more_worth_needs_more_stake() external {
         vm.prank(owner);
         escrow.setTokenRule(address(token), 20_000_000, 0);
