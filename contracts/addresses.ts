@@ -24,3 +24,10 @@ export const OWNER = '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266';
 export const REFERENCE_OS_TBA = '0x9b3853358ede717fc7D4806cF75d7A4d4517A9C9';
 /** Where the reference's fake chain has the account of the root; a forwarder stands there (F36). */
 export const REFERENCE_ROOT_TBA = '0x809A598d9883f2Fb6B77382eBfC9473Fd6A857c9';
+
+/** Permit2, as on every chain. */
+export const PERMIT2 = '0x000000000022D473030F116dDEE9F6B43aC78BA3';
+/** The one verifier that a new embedded chain has: account 3, as in the reference's vectors. */
+export const VERIFIER = '0x90F79bf6EB2c4f870365E785982E1f101E93b906';
+/** Gets the protocol's share of what jobs pay on the embedded chain: account 9. */
+export const TREASURY = '0xa0Ee7A142d267C1f36714E4a8F75612F20a79720';

@@ -91,15 +91,8 @@ export function encodeExecute({ to, value = 0n, data, operation }: ExecuteCall):
 
 /** Multicall3's `aggregate`: all calls or none. Delegate-called by an account, they come from the account. */
 export function encodeAggregate(calls: readonly { to: string; data: string }[]): Hex {
-  const items = calls.map(({ to, data }) => tuple([address(to), dynamic(data)]));
-  const heads: string[] = [];
-  let at = 32 * items.length;
-  for (const item of items) {
-    heads.push(plain(BigInt(at)));
-    at += item.length / 2;
-  }
   return encode(SELECTORS.aggregate, [
-    { tail: plain(BigInt(items.length)) + heads.join('') + items.join('') },
+    list(calls.map(({ to, data }) => tuple([address(to), dynamic(data)]))),
   ]);
 }
 
@@ -187,43 +180,81 @@ export function addressAt(text: string, index: number): Hex | undefined {
   return `0x${text.slice(at + 24, at + WORD_DIGITS).toLowerCase()}`;
 }
 
-/** An argument: a word in place, or a tail with its offset in place. Digits without `0x`. */
-type Argument = { readonly head: string } | { readonly tail: string };
+/** An argument: words in place, or a tail with its offset in place. Digits without `0x`. */
+export type Argument = { readonly head: string } | { readonly tail: string };
 
-function encode(selector: string, parts: readonly Argument[]): Hex {
+/** Calldata: a selector without `0x`, and its arguments. */
+export function encode(selector: string, parts: readonly Argument[]): Hex {
   return `0x${selector}${tuple(parts)}`;
 }
 
-function tuple(parts: readonly Argument[]): string {
+/** Arguments or members one after another; tails follow all heads. */
+export function tuple(parts: readonly Argument[]): string {
   let heads = '';
   let tails = '';
+  let at = parts.reduce((sum, part) => sum + ('head' in part ? part.head.length / 2 : 32), 0);
   for (const part of parts) {
     if ('head' in part) {
       heads += part.head;
     } else {
-      heads += plain(BigInt(32 * parts.length + tails.length / 2));
+      heads += plain(BigInt(at));
       tails += part.tail;
+      at += part.tail.length / 2;
     }
   }
   return heads + tails;
 }
 
-function dynamic(data: string): Argument {
+/** A list of tuples of which each has a tail. */
+export function list(items: readonly string[]): Argument {
+  const heads: string[] = [];
+  let at = 32 * items.length;
+  for (const item of items) {
+    heads.push(plain(BigInt(at)));
+    at += item.length / 2;
+  }
+  return { tail: plain(BigInt(items.length)) + heads.join('') + items.join('') };
+}
+
+/** Bytes of any length. */
+export function dynamic(data: string): { readonly tail: string } {
   const digits = digitsOf(data);
   const padding = (WORD_DIGITS - (digits.length % WORD_DIGITS)) % WORD_DIGITS;
   return { tail: plain(BigInt(digits.length / 2)) + digits + '0'.repeat(padding) };
 }
 
-function address(text: string): Argument {
+/** @throws RangeError when it is not 20 bytes of hex */
+export function addressWord(text: string): string {
   const digits = digitsOf(text);
   if (digits.length !== 40) throw new RangeError(`"${text}" is not an address`);
-  return { head: ZEROS_24 + digits };
+  return ZEROS_24 + digits;
+}
+
+/** @throws RangeError when it is not 32 bytes of hex */
+export function bytes32Word(text: string): string {
+  const digits = digitsOf(text);
+  if (digits.length !== WORD_DIGITS) throw new RangeError(`"${text}" is not 32 bytes`);
+  return digits;
+}
+
+/**
+ * @param type  `uint64`, `int32` and the like
+ * @throws RangeError when the number is not of the type
+ */
+export function numberWord(value: bigint, type: string): string {
+  const signed = type.startsWith('int');
+  const bits = Number(type.slice(signed ? 3 : 4));
+  const wrapped = signed ? BigInt.asIntN(bits, value) : BigInt.asUintN(bits, value);
+  if (wrapped !== value) throw new RangeError(`${value} is not ${type}`);
+  return plain(BigInt.asUintN(256, value));
+}
+
+function address(text: string): Argument {
+  return { head: addressWord(text) };
 }
 
 function word(text: string): Argument {
-  const digits = digitsOf(text);
-  if (digits.length !== WORD_DIGITS) throw new RangeError(`"${text}" is not 32 bytes`);
-  return { head: digits };
+  return { head: bytes32Word(text) };
 }
 
 function number(value: bigint): Argument {

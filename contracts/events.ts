@@ -1,6 +1,6 @@
 /**
- * Events of the namespace out of raw logs, by hand: fifty times as fast as an ABI library (F30). Nothing is trusted: a log that
- * another contract, or no contract at all, could have made is undefined. `events.test.ts` compares with ethers.
+ * Events of the namespace out of raw logs, by hand: hundreds of times as fast as an ABI library (F30, bench `chain.decode`). Nothing in
+ * a log is trusted but that the caller asked for logs of the namespace's address. `events.test.ts` compares with ethers.
  */
 import { addressAt, bytesAt } from './calls.ts';
 import { byteAt, type Hex } from './hex.ts';

@@ -79,8 +79,8 @@ const DIRECTION: readonly { from: RegExp; may: RegExp }[] = [
   { from: /^wit\//, may: /^wit\// },
   // What guests use of the namespace.
   {
-    from: /^contracts\/(hypermap|calls|events|notes|ranking|hex|addresses)\.ts$/,
-    may: /^wit\/|^contracts\/(hypermap|calls|events|hex)\.ts$/,
+    from: /^contracts\/(hypermap|calls|events|notes|ranking|hex|addresses|compute(?:-[a-z]+)?)\.ts$/,
+    may: /^wit\/|^contracts\/(hypermap|calls|events|hex|compute(?:-[a-z]+)?)\.ts$/,
   },
   { from: /^contracts\/build\//, may: /^contracts\/|^node:|^(ethers|solc)$/ },
   { from: /^contracts\//, may: /^(wit|contracts)\/|^node:|^ethers$/ },
@@ -91,7 +91,7 @@ const DIRECTION: readonly { from: RegExp; may: RegExp }[] = [
   },
   {
     from: /^processes\/lib\//,
-    may: /^(wit|processes\/lib)\/|^contracts\/(hypermap|calls|events|notes|ranking|hex|addresses)\.ts$|^(hyperware|wasi):/,
+    may: /^(wit|processes\/lib)\/|^contracts\/(hypermap|calls|events|notes|ranking|hex|addresses|compute(?:-[a-z]+)?)\.ts$|^(hyperware|wasi):/,
   },
   {
     from: /^processes\/bundled\.ts$/,

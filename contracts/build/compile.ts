@@ -33,13 +33,20 @@ const SETTINGS = {
   // Code that changes when a comment does could not be compared.
   metadata: { appendCBOR: false, bytecodeHash: 'none' },
   remappings: ['@openzeppelin/=node_modules/@openzeppelin/'],
-  outputSelection: {
-    '*': {
-      '*': ['abi', 'evm.bytecode.object', 'evm.deployedBytecode'],
-      '': ['ast'],
-    },
-  },
 } as const;
+
+/** Code of our own contracts only; the syntax trees of all sources name the immutables. */
+function selectionFor(sources: readonly string[]): object {
+  const ours = ['abi', 'evm.bytecode.object', 'evm.deployedBytecode'];
+  return {
+    '*': { '': ['ast'] },
+    ...Object.fromEntries(
+      sources
+        .filter((source) => source.startsWith(`${SOURCES}/`))
+        .map((source) => [source, { '*': ours }]),
+    ),
+  };
+}
 
 /** What a node of the syntax tree may have that we look at. */
 interface SyntaxNode {
@@ -73,9 +80,9 @@ interface OutputContract {
  * @throws Error with the compiler's text when a source does not compile
  */
 export async function compileContracts(): Promise<Compiled[]> {
-  const output = await runCompiler(
-    JSON.stringify({ language: 'Solidity', sources: readSources(), settings: SETTINGS }),
-  );
+  const sources = readSources();
+  const settings = { ...SETTINGS, outputSelection: selectionFor(Object.keys(sources)) };
+  const output = await runCompiler(JSON.stringify({ language: 'Solidity', sources, settings }));
   const failures = (output.errors ?? []).filter(({ severity }) => severity === 'error');
   if (failures.length > 0)
     throw new Error(failures.map((failure) => failure.formattedMessage).join('\n'));

@@ -1,6 +1,7 @@
 /** All generated modules, from sources. Shared by the command that writes them and the test that compares. */
 import { concat, getBytes, getCreate2Address, keccak256, ZeroHash, zeroPadValue } from 'ethers';
 import { CREATE2_DEPLOYER, HYPERMAP, OWNER } from '../addresses.ts';
+import { COMPUTE_CONSTRUCTORS, initCodeOf } from '../chain/compute-constructors.ts';
 import { compileContracts, type Compiled } from './compile.ts';
 import { fileNameOf, renderModule } from './render.ts';
 
@@ -15,12 +16,22 @@ export async function renderAll(): Promise<Map<string, string>> {
 
 /** What readers need of the code without loading it. */
 function renderConstants(compiled: readonly Compiled[]): string {
-  const initHashOf = (contract: string, argument: string): string => {
+  const creationOf = (contract: string): string => {
     const found = compiled.find(({ name }) => name === contract);
     if (found === undefined) throw new Error(`there is no ${contract}`);
-    return keccak256(concat([getBytes(found.creation), zeroPadValue(argument, 32)]));
+    return found.creation;
   };
+  const initHashOf = (contract: string, argument: string): string =>
+    keccak256(concat([getBytes(creationOf(contract)), zeroPadValue(argument, 32)]));
   const token = getCreate2Address(CREATE2_DEPLOYER, ZeroHash, initHashOf('Hypr', OWNER));
+  const made = new Map<string, string>();
+  for (const [contract, words] of COMPUTE_CONSTRUCTORS) {
+    const init = initCodeOf(
+      creationOf(contract),
+      words((name) => made.get(name)!),
+    );
+    made.set(contract, getCreate2Address(CREATE2_DEPLOYER, ZeroHash, keccak256(init)));
+  }
   const code = keccak256(
     concat(compiled.flatMap(({ creation, runtime }) => [keccak256(creation), keccak256(runtime)])),
   );
@@ -35,6 +46,16 @@ function renderConstants(compiled: readonly Compiled[]): string {
     '',
     '/** The token of the embedded chain: made with salt zero by the CREATE2 deployer, all of it for the owner. */',
     `export const HYPR = '${token}';`,
+    '',
+    '/** The compute market on the embedded chain: what jobs are paid and staked in. */',
+    `export const HYPER = '${made.get('HyperToken')}';`,
+    `export const VERIFIER_SET = '${made.get('VerifierSet')}';`,
+    `export const NODE_REGISTRY = '${made.get('NodeRegistry')}';`,
+    `export const COMPUTE_ESCROW = '${made.get('ComputeEscrow')}';`,
+    `export const RECEIPT_ANCHOR = '${made.get('ReceiptAnchor')}';`,
+    '',
+    '/** keccak256 of the creation code of vaults: predicts where a plain transfer pays for a job. */',
+    `export const VAULT_INIT_HASH = '${keccak256(creationOf('IntentVault'))}';`,
     '',
   ].join('\n');
 }

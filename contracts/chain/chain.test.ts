@@ -26,7 +26,7 @@ import {
   REFERENCE_ROOT_TBA,
   TOKEN_REGISTRY,
 } from '../addresses.ts';
-import { encodeMint, encodeNotes } from '../calls.ts';
+import { encodeExecute, encodeFact, encodeMint, encodeNotes } from '../calls.ts';
 import { contractAt } from '../contract.ts';
 import { decodeEvent, type RawLog } from '../events.ts';
 import { commitmentOf, leaf, namehash } from '../hypermap.ts';
@@ -217,6 +217,31 @@ describe('profile fake', () => {
   });
 });
 
+describe('sizes', () => {
+  test('HM9 HM31 a fact as large as a block has room for is kept; one that is larger is refused', async () => {
+    await using chain = await startChain();
+    const alice = signer(chain, personas.alice);
+    const os = contractAt(hyperAccountMinterAbi, accountOf('os'), alice);
+    const mint = os['mint(address,bytes,bytes,address)'];
+    await (await mint(personas.alice.address, Buffer.from('large'), '0x', HYPER_ACCOUNT)).wait();
+    const large = `0x${'ab'.repeat(16 * 1024)}`;
+    const write = (label: string, data: string): Promise<void> =>
+      chain.rpc.send({
+        from: personas.alice.address,
+        to: accountOf('large.os'),
+        data: encodeExecute({ to: HYPERMAP, data: encodeFact(label, data), operation: 0 }),
+      });
+    await write('!fits', large);
+    expect((await hypermapOf(chain).get(namehash('!fits.large.os')))[2]).toBe(large);
+    await expect(write('!not', `0x${'ab'.repeat(127 * 1024)}`)).rejects.toMatchObject({
+      code: 'rpc',
+    });
+    expect((await hypermapOf(chain).get(namehash('!not.large.os')))[2]).toBe('0x');
+    // And the chain goes on.
+    await write('!not', '0x01');
+  });
+});
+
 describe('profile main', () => {
   test('F36 HM16 os takes names of nine characters by commit and reveal', async () => {
     await using chain = await startChain({ profile: 'main' });
@@ -294,6 +319,21 @@ describe('between two starts', () => {
     await expect(first.close()).rejects.toMatchObject({ code: 'ended' });
     await using second = await startChain({ stateFile });
     expect((await hypermapOf(second).get(namehash('saved.os')))[1]).toBe(personas.alice.address);
+  });
+
+  test('HM31 new blocks are saved without being asked', async () => {
+    const stateFile = join(home, 'periodic');
+    const problems: unknown[] = [];
+    const onSaveError = (error: unknown): void => void problems.push(error);
+    const first = await startChain({ stateFile, saveEveryMs: 20, onSaveError });
+    const before = await readFile(stateFile, 'utf8');
+    await mintOne(first, 'periodic');
+    await expect.poll(() => readFile(stateFile, 'utf8'), { timeout: 20_000 }).not.toBe(before);
+    expect(problems).toEqual([]);
+    process.kill(first.pid, 'SIGKILL');
+    await first.ended;
+    await using second = await startChain({ stateFile });
+    expect((await hypermapOf(second).get(namehash('periodic.os')))[1]).toBe(personas.alice.address);
   });
 
   test('HM31 a damaged file, a file cut short, and a file of another profile are told apart', async () => {

@@ -9,8 +9,10 @@ import { deploy, type Profile } from './genesis.ts';
 import { rpcAt, type Rpc } from './rpc.ts';
 import { damaged, readState, writeState } from './state-file.ts';
 
-/** Milliseconds between two looks at whether there is something new to save. */
+/** Milliseconds between two looks at whether there is something new to save; more where saving takes long. */
 export const SAVE_EVERY_MS = 5_000;
+/** Saving takes this part of the time at most: a large chain is saved more rarely. */
+const SAVE_SHARE_MAX = 0.02;
 
 export interface ChainOptions {
   readonly profile?: Profile;
@@ -18,6 +20,8 @@ export interface ChainOptions {
   readonly port?: number;
   /** Where the chain is kept between starts; undefined: nowhere. Its folder must exist, and nobody else may use the file. */
   readonly stateFile?: string;
+  /** `SAVE_EVERY_MS` if undefined. */
+  readonly saveEveryMs?: number;
   /** Told when saving fails; it is tried again. */
   readonly onSaveError?: (error: unknown) => void;
   /** anvil; the platform's own if undefined. */
@@ -91,20 +95,21 @@ class EmbeddedChain implements Chain {
   readonly #anvil: AnvilProcess;
   readonly #stateFile: string | undefined;
   readonly #onSaveError: (error: unknown) => void;
+  readonly #saveEveryMs: number;
   #saving: Promise<void> = Promise.resolve();
   #savedHead: unknown;
   #closing: Promise<void> | undefined;
-  readonly #timer: NodeJS.Timeout | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(anvil: AnvilProcess, rpc: Rpc, profile: Profile, options: ChainOptions) {
     this.#anvil = anvil;
     this.rpc = rpc;
     this.profile = profile;
     this.#stateFile = options.stateFile;
+    this.#saveEveryMs = options.saveEveryMs ?? SAVE_EVERY_MS;
     this.#onSaveError = options.onSaveError ?? (() => undefined);
     if (this.#stateFile !== undefined) {
-      this.#timer = setInterval(() => void this.#saveIfNew(), SAVE_EVERY_MS).unref();
-      void anvil.ended.then(() => clearInterval(this.#timer));
+      this.#saveLater(this.#saveEveryMs);
     }
   }
 
@@ -146,25 +151,39 @@ class EmbeddedChain implements Chain {
 
   async #write(): Promise<void> {
     if (this.#stateFile === undefined) return;
-    const [head, state] = await this.rpc.batch([
-      ['eth_getBlockByNumber', 'latest', false],
-      ['anvil_dumpState'],
-    ]);
+    // In this order: a block in between is saved now and once more, not never.
+    const head = await this.rpc.request('eth_getBlockByNumber', 'latest', false);
+    const state = await this.rpc.request('anvil_dumpState');
     await writeState(this.#stateFile, { profile: this.profile, state: String(state) });
     this.#savedHead = hashOf(head);
   }
 
-  async #saveIfNew(): Promise<void> {
+  #saveLater(waitMs: number): void {
+    this.#timer = setTimeout(() => {
+      const start = performance.now();
+      const next = (): void => {
+        const tookMs = performance.now() - start;
+        this.#saveLater(Math.max(this.#saveEveryMs, tookMs / SAVE_SHARE_MAX));
+      };
+      void this.#saveIfNew().then((goOn) => (goOn ? next() : undefined));
+    }, waitMs).unref();
+  }
+
+  /** @returns whether to look again */
+  async #saveIfNew(): Promise<boolean> {
     try {
       const head = await this.rpc.request('eth_getBlockByNumber', 'latest', false);
       if (hashOf(head) !== this.#savedHead && this.#closing === undefined) await this.save();
     } catch (error) {
       if (this.#closing === undefined) this.#onSaveError(error);
+      // Nobody is there to be asked any more.
+      if (error instanceof ChainError && error.code === 'ended') return false;
     }
+    return this.#closing === undefined;
   }
 
   async #end(): Promise<void> {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     try {
       await this.save();
     } finally {

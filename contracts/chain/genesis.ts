@@ -36,6 +36,7 @@ import { encodeCall, encodeExecute, encodeInitialize, encodeMint } from '../call
 import type { Code } from '../contract.ts';
 import type { Hex } from '../hex.ts';
 import { namehash, predictAccount } from '../hypermap.ts';
+import { deployCompute } from './compute-genesis.ts';
 import { personas } from './personas.ts';
 import type { Rpc } from './rpc.ts';
 
@@ -116,6 +117,7 @@ export async function deploy(rpc: Rpc, profile: Profile): Promise<void> {
     if (address !== OWNER)
       await byOwner(HYPR, encodeCall('a9059cbb', [BigInt(address), PERSONA_HYPR_WEI]));
   }
+  await deployCompute(rpc);
 }
 
 /** Addresses, and the code that stands there. */

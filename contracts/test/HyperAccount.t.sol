@@ -207,7 +207,10 @@ contract HyperAccountTest is Fixture {
         vm.expectRevert();
         hypermap.safeTransferFrom(alice, address(tba), uint256(hash("alice.os")));
         eq(bytes32(tba.onERC1155Received(bob, bob, 1, 1, "")), bytes32(bytes4(0xf23a6e61)));
-        eq(bytes32(tba.onERC1155BatchReceived(bob, bob, new uint256[](0), new uint256[](0), "")), bytes32(bytes4(0xbc197c81)));
+        eq(
+            bytes32(tba.onERC1155BatchReceived(bob, bob, new uint256[](0), new uint256[](0), "")),
+            bytes32(bytes4(0xbc197c81))
+        );
         tba.tokensReceived(bob, bob, address(tba), 1, "", "");
     }
 

@@ -28,7 +28,10 @@ contract HypermapTest is Fixture {
             hypermap.leaf(aliceHash, "~net-key"),
             bytes32(0x2612e9785e426e0a457eef342ca955b5000c4bd37d24c42f23f8cc4316a7614f)
         );
-        eq(hypermap.leaf(aliceHash, "!fact"), bytes32(0xbbd366de7895a90b982a78a38b06b23d211d3bfd0426559f688288ca0bc30152));
+        eq(
+            hypermap.leaf(aliceHash, "!fact"),
+            bytes32(0xbbd366de7895a90b982a78a38b06b23d211d3bfd0426559f688288ca0bc30152)
+        );
         eq(hash("~net-key.alice.os"), hypermap.leaf(aliceHash, "~net-key"));
     }
 
@@ -48,7 +51,8 @@ contract HypermapTest is Fixture {
     }
 
     function testFuzz_HM2_a_character_is_allowed_in_a_name_or_it_is_not(bytes1 character) external {
-        bool allowed = character == "-" || (character >= "0" && character <= "9") || (character >= "a" && character <= "z");
+        bool allowed =
+            character == "-" || (character >= "0" && character <= "9") || (character >= "a" && character <= "z");
         bytes memory label = bytes.concat("x", character, "y");
         HyperAccountMinter os = HyperAccountMinter(osTba());
         if (!allowed) vm.expectRevert(Label.InvalidLabelCharacter.selector);

@@ -227,8 +227,15 @@ contract NamespaceInvariantsTest is Fixture {
 
     function afterInvariant() external {
         string[9] memory labels = [
-            "minted", "mints refused", "genes inherited", "notes written", "facts written", "facts refused", "genes set",
-            "names transferred", "trespasses refused"
+            "minted",
+            "mints refused",
+            "genes inherited",
+            "notes written",
+            "facts written",
+            "facts refused",
+            "genes set",
+            "names transferred",
+            "trespasses refused"
         ];
         for (uint256 i = 0; i < labels.length; ++i) {
             string memory line = string.concat(labels[i], "=", vm.toString(handler.reached(i)));
@@ -242,6 +249,7 @@ contract NamespaceInvariantsTest is Fixture {
     }
 
     function implementationOf(address tba) private view returns (address) {
-        return address(uint160(uint256(vm.load(tba, 0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc))));
+        return
+            address(uint160(uint256(vm.load(tba, 0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc))));
     }
 }

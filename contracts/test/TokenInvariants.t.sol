@@ -158,7 +158,14 @@ contract TokenInvariantsTest is TokenFixture {
 
     function afterInvariant() external {
         string[9] memory labels = [
-            "locked", "extended", "bound", "moved on", "by delegates", "withdrawn", "waited", "withdrawals refused",
+            "locked",
+            "extended",
+            "bound",
+            "moved on",
+            "by delegates",
+            "withdrawn",
+            "waited",
+            "withdrawals refused",
             "other refusals"
         ];
         for (uint256 i = 0; i < labels.length; ++i) {

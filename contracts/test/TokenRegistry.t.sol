@@ -63,7 +63,10 @@ contract TokenRegistryTest is TokenFixture {
         eq(registry.calculateVotingPower(type(uint256).max, type(uint256).max), type(uint128).max);
     }
 
-    function testFuzz_HM30_more_or_longer_never_counts_less(uint96 value, uint96 more, uint32 time, uint32 longer) external view {
+    function testFuzz_HM30_more_or_longer_never_counts_less(uint96 value, uint96 more, uint32 time, uint32 longer)
+        external
+        view
+    {
         uint256 power = registry.calculateVotingPower(value, time);
         isTrue(registry.calculateVotingPower(uint256(value) + more, time) >= power || value < 20 ether);
         isTrue(registry.calculateVotingPower(value, uint256(time) + longer) + value >= power);
@@ -144,7 +147,9 @@ contract TokenRegistryTest is TokenFixture {
         lock(alice, 100, 3 * WEEK4);
         bytes32 noteHash = hash("~x.alice.os");
         refusesBind(0, noteHash, 1, WEEK4, abi.encodeWithSelector(ITokenRegistry.NotAName.selector, noteHash));
-        refusesBind(0, aliceOs, 1, WEEK4 - 1, abi.encodeWithSelector(ITokenRegistry.InvalidDuration.selector, WEEK4 - 1));
+        refusesBind(
+            0, aliceOs, 1, WEEK4 - 1, abi.encodeWithSelector(ITokenRegistry.InvalidDuration.selector, WEEK4 - 1)
+        );
         refusesBind(0, aliceOs, 1, 0, abi.encodeWithSelector(ITokenRegistry.InvalidDuration.selector, 0));
         refusesBind(0, aliceOs, 0, WEEK4, abi.encodeWithSelector(ITokenRegistry.NothingToDo.selector));
         refusesBind(0, 0, 1, WEEK4, abi.encodeWithSelector(ITokenRegistry.NothingToDo.selector));

@@ -17,4 +17,4 @@ test('HM3 what is committed in abi/ is what the sources compile to, byte for byt
     ),
   );
   expect([...differing], 'run `npm run build:contracts`').toEqual([]);
-}, 120_000);
+}, 300_000);

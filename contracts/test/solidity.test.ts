@@ -45,6 +45,31 @@ const REACHED_MIN: Readonly<Record<string, Readonly<Record<string, number>>>> = 
     waited: 200,
     'withdrawals refused': 200,
   },
+  compute: {
+    Settled: 1_000,
+    Disputed: 200,
+    Refunded: 200,
+    resolved: 200,
+    convicted: 40,
+    requeued: 40,
+    'vouchers claimed': 100,
+    'paid from vaults': 200,
+    'paid by signature': 200,
+    withdrawn: 100,
+    'replays refused': 200,
+    'trespasses refused': 200,
+    'windows held': 1_000,
+    'refused for the token or the node': 40,
+    'refused while paused': 100,
+    equivocations: 20,
+  },
+};
+
+/** Which checklist items and findings the invariants are for. */
+const INVARIANT_IDS: Readonly<Record<string, string>> = {
+  namespace: 'HM11',
+  token: 'HM30',
+  compute: 'F44 CM29',
 };
 
 await writeCodeFiles();
@@ -65,7 +90,9 @@ describe(`on the EVM, with seed ${SEED}`, () => {
   }
 
   for (const [about, least] of Object.entries(REACHED_MIN)) {
-    test(`HM11 HM30 invariants of ${about} were tried on states worth trying`, ({ annotate }) => {
+    test(`${INVARIANT_IDS[about] ?? ''} invariants of ${about} were tried on states worth trying`, ({
+      annotate,
+    }) => {
       const reached = readReached(about);
       void annotate(JSON.stringify(reached));
       process.stdout.write(`${about}: ${JSON.stringify(reached)} (seed ${SEED})\n`);
@@ -96,21 +123,31 @@ function readReached(about: string): Record<string, number> {
   return counts;
 }
 
+test('the Solidity is formatted', async () => {
+  const folders = ['contracts/src', 'contracts/test'];
+  expect(await forge('fmt', '--check', ...folders), 'run forge fmt').toBe('');
+});
+
 async function runForge(): Promise<Readonly<Record<string, Suite>>> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const output = await forge('test', '--json', '--fuzz-seed', SEED);
+  if (!output.startsWith('{')) throw new Error(output);
+  return JSON.parse(output) as Readonly<Record<string, Suite>>;
+}
+
+/** What it prints, or what it complains about where it prints nothing. A test that fails makes forge fail too, with the same output. */
+async function forge(command: string, ...args: string[]): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
   execFile(
     forgeBinary(),
-    ['test', '--root', ROOT, '--json', '--fuzz-seed', SEED],
+    [command, '--root', ROOT, ...args],
     {
       cwd: ROOT,
       env: { ...process.env, FOUNDRY_CONFIG: join(ROOT, 'contracts/foundry.toml') },
       maxBuffer: 256 * 1024 * 1024,
     },
-    // A test that fails makes forge fail too, with the same output.
-    (error, stdout, stderr) =>
-      stdout.startsWith('{') ? resolve(stdout) : reject(new Error(stderr || error?.message)),
+    (error, stdout, stderr) => resolve(stdout || stderr || (error?.message ?? '')),
   );
-  return JSON.parse(await promise) as Readonly<Record<string, Suite>>;
+  return promise;
 }
 
 /** The binary itself, as for anvil: npm's wrapper would be one process more. */

@@ -27,13 +27,11 @@ contract ERC6551Registry is IERC6551Registry {
     }
 
     /// @inheritdoc IERC6551Registry
-    function account(
-        address implementation,
-        bytes32 salt,
-        uint256 chainId,
-        address tokenContract,
-        uint256 tokenId
-    ) external view returns (address) {
+    function account(address implementation, bytes32 salt, uint256 chainId, address tokenContract, uint256 tokenId)
+        external
+        view
+        returns (address)
+    {
         bytes memory code = _creationCode(implementation, salt, chainId, tokenContract, tokenId);
         return Create2.computeAddress(salt, keccak256(code));
     }

@@ -26,11 +26,8 @@ interface IERC6551Registry {
     ) external returns (address);
 
     /// @notice Where the account is, or will be.
-    function account(
-        address implementation,
-        bytes32 salt,
-        uint256 chainId,
-        address tokenContract,
-        uint256 tokenId
-    ) external view returns (address);
+    function account(address implementation, bytes32 salt, uint256 chainId, address tokenContract, uint256 tokenId)
+        external
+        view
+        returns (address);
 }

@@ -8,11 +8,7 @@ library TokenFooter {
     uint256 private constant CODE_BYTES = 0xad;
 
     /// @notice The token that the code of `account` names; zeros where it is no such code.
-    function tokenOf(address account)
-        internal
-        view
-        returns (uint256 chainId, address tokenContract, uint256 tokenId)
-    {
+    function tokenOf(address account) internal view returns (uint256 chainId, address tokenContract, uint256 tokenId) {
         if (account.code.length != CODE_BYTES) return (0, address(0), 0);
         bytes memory footer = new bytes(0x60);
         assembly ("memory-safe") {

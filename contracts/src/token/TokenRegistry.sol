@@ -83,13 +83,9 @@ contract TokenRegistry is ITokenRegistry {
     }
 
     /// @notice The same for an account that made the caller its delegate. Tokens never leave the lock by this.
-    function transferRegistrationFor(
-        address account,
-        bytes32 src,
-        bytes32 dst,
-        uint256 maxAmount,
-        uint256 duration
-    ) external {
+    function transferRegistrationFor(address account, bytes32 src, bytes32 dst, uint256 maxAmount, uint256 duration)
+        external
+    {
         require(delegateOf[account] == msg.sender && msg.sender != address(0), NotDelegate(msg.sender));
         _transfer(account, src, dst, maxAmount, duration);
     }

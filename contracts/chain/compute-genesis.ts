@@ -1,0 +1,55 @@
+/** Puts the compute market onto the embedded chain: its contracts, HYPER for everybody, and what its owner sets. */
+import {
+  COMPUTE_ESCROW,
+  HYPER,
+  NODE_REGISTRY,
+  RECEIPT_ANCHOR,
+  VERIFIER_SET,
+} from '../abi/constants.ts';
+import { computeEscrowCode } from '../abi/compute-escrow.ts';
+import { hyperTokenCode } from '../abi/hyper-token.ts';
+import { nodeRegistryCode } from '../abi/node-registry.ts';
+import { permit2Code } from '../abi/permit2.ts';
+import { receiptAnchorCode } from '../abi/receipt-anchor.ts';
+import { verifierSetCode } from '../abi/verifier-set.ts';
+import { CREATE2_DEPLOYER, OWNER, PERMIT2 } from '../addresses.ts';
+import { encodeCall } from '../calls.ts';
+import { COMPUTE_CONSTRUCTORS, initCodeOf } from './compute-constructors.ts';
+import { personas } from './personas.ts';
+import type { Rpc } from './rpc.ts';
+
+/** HYPER that each persona but the owner starts with, in millionths. */
+export const PERSONA_HYPER_UNITS = 1_000_000n * 10n ** 6n;
+/** What a dispute over a job that is paid in HYPER costs at least, in millionths. */
+export const DISPUTE_BOND_UNITS_MIN = 10n ** 6n;
+/** A HYPER of stake stands for a HYPER of price. */
+const EXPOSURE_PPM = 1_000_000n;
+
+const CODES: Readonly<Record<string, { readonly address: string; readonly creation: string }>> = {
+  HyperToken: { address: HYPER, ...hyperTokenCode },
+  VerifierSet: { address: VERIFIER_SET, ...verifierSetCode },
+  NodeRegistry: { address: NODE_REGISTRY, ...nodeRegistryCode },
+  ComputeEscrow: { address: COMPUTE_ESCROW, ...computeEscrowCode },
+  ReceiptAnchor: { address: RECEIPT_ANCHOR, ...receiptAnchorCode },
+};
+
+/** After the namespace, which the registry asks who owns a name. */
+export async function deployCompute(rpc: Rpc): Promise<void> {
+  await rpc.request('anvil_setCode', PERMIT2, permit2Code.runtime);
+  const byOwner = (to: string, data: string): Promise<void> => rpc.send({ from: OWNER, to, data });
+  for (const [contract, words] of COMPUTE_CONSTRUCTORS) {
+    const init = initCodeOf(
+      CODES[contract]!.creation,
+      words((name) => CODES[name]!.address),
+    );
+    await byOwner(CREATE2_DEPLOYER, `0x${'00'.repeat(32)}${init.slice(2)}`);
+  }
+  // setEscrow(address,bool), setTokenRule(address,uint64,uint128)
+  await byOwner(NODE_REGISTRY, encodeCall('229003ec', [BigInt(COMPUTE_ESCROW), 1n]));
+  const rule = [BigInt(HYPER), EXPOSURE_PPM, DISPUTE_BOND_UNITS_MIN];
+  await byOwner(COMPUTE_ESCROW, encodeCall('9bad7a9b', rule));
+  for (const { address } of Object.values(personas)) {
+    if (address !== OWNER)
+      await byOwner(HYPER, encodeCall('a9059cbb', [BigInt(address), PERSONA_HYPER_UNITS]));
+  }
+}
