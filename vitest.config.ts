@@ -13,8 +13,7 @@ export default defineConfig({
   },
   test: {
     include: [
-      '{wit,contracts,kernel,runtime-modules,processes,extensions,kit,test}/**/*.test.ts',
-      '*.test.ts',
+      '{bin,wit,contracts,kernel,runtime-modules,processes,extensions,kit,test}/**/*.test.ts',
     ],
     exclude: ['**/node_modules/**', '**/target/**', 'kit/templates/**'],
     pool: 'forks',

@@ -13,7 +13,7 @@ const EXIT_NO_RUNTIME = 7;
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'];
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const main = join(root, 'main.ts');
+const main = join(root, 'bin', 'main.ts');
 
 /** The pinned Node.js: in our own node_modules, or hoisted into one of the folders above us. */
 function pinnedNode() {

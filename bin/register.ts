@@ -1,9 +1,9 @@
 /** `hyperloom register`: a name on chain and the keyfile of its node, without a browser (findings.md F31). */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { chainIdOf, type ChainConfig } from '../chain-reads.ts';
+import { chainIdOf, type ChainConfig } from './chain-reads.ts';
 import { HYPERMAP } from '../contracts/addresses.ts';
-import { openReads, openRegistration } from '../identity.ts';
+import { openReads, openRegistration } from './identity.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { BackupError } from '../runtime-modules/backup/backup-error.ts';
 import { IdentityError } from '../runtime-modules/identity/development.ts';

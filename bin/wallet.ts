@@ -1,6 +1,6 @@
 /** A wallet of the command line: signs with a key at hand, sends through the node's providers. */
 import { Wallet } from 'ethers';
-import type { NodeReads } from '../chain-reads.ts';
+import type { NodeReads } from './chain-reads.ts';
 import type { PlannedTransaction } from '../runtime-modules/identity/registration/transactions.ts';
 import type { JsonValue } from '../wit/json.ts';
 import { InputError } from './secrets-input.ts';

@@ -99,12 +99,12 @@ const SECTIONS: Readonly<Record<string, Readonly<Record<string, readonly string[
     ],
     'runtime-modules/identity/registration/reach.ts': ['PUBLIC_IP_MS_MAX', 'PORTS_TRIED_MAX'],
     'runtime-modules/http-server/setup/server.ts': ['CLOSE_MS_MAX'],
-    'chain-reads.ts': ['CHAIN_CALL_MS_MAX'],
+    'bin/chain-reads.ts': ['CHAIN_CALL_MS_MAX'],
   },
   'Console, home and command line': {
     'runtime-modules/terminal/limits.ts': [],
     'runtime-modules/identity/development.ts': ['NAME_LENGTH_MAX'],
-    'main.ts': ['SAME_SIGNAL_MS', 'SHUTDOWN_MS_MAX'],
+    'bin/main.ts': ['SAME_SIGNAL_MS', 'SHUTDOWN_MS_MAX'],
   },
   'Message bodies': { 'wit/json-reader.ts': ['JSON_DEPTH_MAX'] },
 };

@@ -11,7 +11,7 @@ import { encodeMint, encodeNotes } from '../../contracts/calls.ts';
 import { startChain, type Chain } from '../../contracts/chain/chain.ts';
 import { accountOf } from '../../contracts/chain/genesis.ts';
 import { type Persona, personas } from '../../contracts/chain/personas.ts';
-import { type IdentityConfig, openRegistered, type Opened } from '../../identity.ts';
+import { type IdentityConfig, openRegistered, type Opened } from '../../bin/identity.ts';
 import { systemClock } from '../../kernel/clock.ts';
 import { sealKeyfile } from '../../runtime-modules/identity/keyfile.ts';
 import { decodeKeyfile, encodeKeyfile } from '../../runtime-modules/identity/keyfile-format.ts';

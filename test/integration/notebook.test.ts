@@ -13,7 +13,7 @@ import {
   initialCapabilities,
   processOf,
 } from '../../kernel/bundle.ts';
-import { bootNode, type Node } from '../../node.ts';
+import { bootNode, type Node } from '../../bin/node.ts';
 
 const FOLDER = fileURLToPath(new URL('../../processes/notebook', import.meta.url));
 

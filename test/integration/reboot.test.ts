@@ -6,7 +6,7 @@ import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { buildComponent } from '../../kit/build/component.ts';
-import { bootNode, type Node } from '../../node.ts';
+import { bootNode, type Node } from '../../bin/node.ts';
 import { processId } from '../../wit/address.ts';
 import type { OnExit } from '../../wit/types.ts';
 

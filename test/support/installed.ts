@@ -10,7 +10,7 @@ import {
   initialCapabilities,
   processOf,
 } from '../../kernel/bundle.ts';
-import { bootNode, type Node } from '../../node.ts';
+import { bootNode, type Node } from '../../bin/node.ts';
 
 /** A package of one process. */
 export interface TestPackage {

@@ -9,7 +9,7 @@ import type { LoginIdentity } from '../../runtime-modules/identity/login-identit
 import { hashPassword } from '../../runtime-modules/identity/password.ts';
 import { timer } from '../../runtime-modules/timer/index.ts';
 import type { Capability } from '../../wit/types.ts';
-import { webOf } from '../../web.ts';
+import { webOf } from '../../bin/web.ts';
 import { id, testNode, type TestNode } from './node.ts';
 
 export const REGISTERED_NAME = 'test.os';

@@ -2,14 +2,14 @@
 import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { parseAllowed } from './runtime-modules/shared/outbound/address-policy.ts';
-import type { HostPattern } from './runtime-modules/shared/outbound/host-pattern.ts';
+import { parseAllowed } from '../runtime-modules/shared/outbound/address-policy.ts';
+import type { HostPattern } from '../runtime-modules/shared/outbound/host-pattern.ts';
 import {
   type ProcessVerbosity,
   parseProcessVerbosity,
-} from './runtime-modules/terminal/verbosity.ts';
+} from '../runtime-modules/terminal/verbosity.ts';
 import { type Option, OPTIONS, type OptionName, parseOptions } from './flag-options.ts';
-import type { ProcessId, Result } from './wit/types.ts';
+import type { ProcessId, Result } from '../wit/types.ts';
 
 const DEVELOPMENT_HOME = join('.hyperloom', 'dev');
 const DEVELOPMENT_NETWORK = join('.hyperloom', 'network');

@@ -10,10 +10,10 @@ import {
   providersOf,
   shownProviders,
 } from './chain-reads.ts';
-import { systemClock } from './kernel/clock.ts';
-import { type RpcCall, TestProvider } from './runtime-modules/eth/testing.ts';
-import { IdentityError } from './runtime-modules/identity/development.ts';
-import type { ProviderConfig } from './wit/eth-api.ts';
+import { systemClock } from '../kernel/clock.ts';
+import { type RpcCall, TestProvider } from '../runtime-modules/eth/testing.ts';
+import { IdentityError } from '../runtime-modules/identity/development.ts';
+import type { ProviderConfig } from '../wit/eth-api.ts';
 
 let home: string;
 let told: string[];

@@ -3,7 +3,7 @@
  * (runtime-modules.md §13.1; docs/operating.md has every flag and exit code).
  */
 import { enableCompileCache } from 'node:module';
-import { type Proxies, readProxies } from './runtime-modules/shared/outbound/proxy.ts';
+import { type Proxies, readProxies } from '../runtime-modules/shared/outbound/proxy.ts';
 import { helpText } from './flag-options.ts';
 import { type Flags, parseFlags } from './flags.ts';
 
@@ -39,9 +39,9 @@ const SHUTDOWN_SIGNALS = {
 export async function run(args: readonly string[]): Promise<void> {
   enableCompileCache();
   if (args[0] === 'backup' || args[0] === 'restore')
-    return (await import('./bin/backup.ts')).runBackupCommand(args);
-  if (args[0] === 'register') return (await import('./bin/register.ts')).runRegister(args.slice(1));
-  if (args[0] === 'keyfile') return (await import('./bin/keyfile.ts')).runKeyfile(args.slice(1));
+    return (await import('./backup.ts')).runBackupCommand(args);
+  if (args[0] === 'register') return (await import('./register.ts')).runRegister(args.slice(1));
+  if (args[0] === 'keyfile') return (await import('./keyfile.ts')).runKeyfile(args.slice(1));
   const command = parseFlags(args, process.cwd());
   if (!command.ok) return fail(EXIT.usage, command.error);
   const proxies = readProxies(process.env);

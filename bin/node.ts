@@ -4,23 +4,29 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { packageOf, TERMINAL } from './wit/address.ts';
-import type { PackageId, ProcessId } from './wit/types.ts';
-import { clearUnpacking, installPackage, planBoot, readPackages, readWasm } from './kernel/boot.ts';
-import { createEngine } from './kernel/hart/create-engine.ts';
-import { WorkerHartPool } from './kernel/hart/hart-pool.ts';
-import { type BootEntry, Kernel, type StorageUse } from './kernel/kernel.ts';
-import { type PrintSink, renderPrintout } from './kernel/print.ts';
-import { systemClock } from './kernel/clock.ts';
-import { serveControl } from './runtime-modules/backup/control.ts';
-import { Staging } from './runtime-modules/backup/staging.ts';
-import { ListenError } from './runtime-modules/http-server/index.ts';
-import { type Identity, IdentityError } from './runtime-modules/identity/development.ts';
-import { type Home, HomeError, openHome, wipeHome } from './runtime-modules/identity/home.ts';
-import { Accounts } from './runtime-modules/shared/accounts.ts';
-import { type Quotas, readQuotas } from './runtime-modules/shared/quotas.ts';
-import { openLevelStore, StoreError } from './runtime-modules/state/index.ts';
-import { EventLevels } from './runtime-modules/terminal/event-level.ts';
+import { packageOf, TERMINAL } from '../wit/address.ts';
+import type { PackageId, ProcessId } from '../wit/types.ts';
+import {
+  clearUnpacking,
+  installPackage,
+  planBoot,
+  readPackages,
+  readWasm,
+} from '../kernel/boot.ts';
+import { createEngine } from '../kernel/hart/create-engine.ts';
+import { WorkerHartPool } from '../kernel/hart/hart-pool.ts';
+import { type BootEntry, Kernel, type StorageUse } from '../kernel/kernel.ts';
+import { type PrintSink, renderPrintout } from '../kernel/print.ts';
+import { systemClock } from '../kernel/clock.ts';
+import { serveControl } from '../runtime-modules/backup/control.ts';
+import { Staging } from '../runtime-modules/backup/staging.ts';
+import { ListenError } from '../runtime-modules/http-server/index.ts';
+import { type Identity, IdentityError } from '../runtime-modules/identity/development.ts';
+import { type Home, HomeError, openHome, wipeHome } from '../runtime-modules/identity/home.ts';
+import { Accounts } from '../runtime-modules/shared/accounts.ts';
+import { type Quotas, readQuotas } from '../runtime-modules/shared/quotas.ts';
+import { openLevelStore, StoreError } from '../runtime-modules/state/index.ts';
+import { EventLevels } from '../runtime-modules/terminal/event-level.ts';
 import {
   type ConsoleInput,
   type ConsoleNeeds,
@@ -28,12 +34,12 @@ import {
   type NativeConsole,
   openConsole,
   type ProcessVerbosity,
-} from './runtime-modules/terminal/index.ts';
+} from '../runtime-modules/terminal/index.ts';
 import { cacheKey, type IdentityConfig, openIdentity, seedOf } from './identity.ts';
 import { type ModulesConfig, registerModules } from './modules.ts';
 import { type NetworkConfig, NetworkError, networkOf } from './network.ts';
 import { figuresOf, type WebConfig, webOf } from './web.ts';
-import { bundledPackages, BundleBuildError } from './processes/bundled.ts';
+import { bundledPackages, BundleBuildError } from '../processes/bundled.ts';
 import { beginChain, type ChainConfig, ChainConfigError, ethOf, tellReaders } from './chain.ts';
 
 export interface NodeConfig extends ModulesConfig {
@@ -109,7 +115,7 @@ export function exitReasonOf(error: unknown): ExitReason {
 }
 
 export function version(): string {
-  const text = readFileSync(new URL('./package.json', import.meta.url), 'utf8');
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
   return (JSON.parse(text) as { version: string }).version;
 }
 

@@ -3,27 +3,27 @@
  * made with its port and registered in one step; none knows another.
  */
 import { join } from 'node:path';
-import { systemClock } from './kernel/clock.ts';
-import type { Kernel } from './kernel/kernel.ts';
-import { fdManager } from './runtime-modules/fd-manager/index.ts';
-import { readUlimit } from './runtime-modules/fd-manager/ulimit.ts';
-import type { HttpServerModule } from './runtime-modules/http-server/index.ts';
-import { httpClient } from './runtime-modules/http-client/index.ts';
-import type { Home } from './runtime-modules/identity/home.ts';
-import { kv } from './runtime-modules/kv/index.ts';
-import { notifications } from './runtime-modules/notifications/index.ts';
-import type { Accounts, Book } from './runtime-modules/shared/accounts.ts';
-import type { BackupParticipant } from './runtime-modules/shared/backup.ts';
-import { bytesOf } from './runtime-modules/shared/bytes-of.ts';
-import { metered } from './runtime-modules/shared/metered.ts';
+import { systemClock } from '../kernel/clock.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { fdManager } from '../runtime-modules/fd-manager/index.ts';
+import { readUlimit } from '../runtime-modules/fd-manager/ulimit.ts';
+import type { HttpServerModule } from '../runtime-modules/http-server/index.ts';
+import { httpClient } from '../runtime-modules/http-client/index.ts';
+import type { Home } from '../runtime-modules/identity/home.ts';
+import { kv } from '../runtime-modules/kv/index.ts';
+import { notifications } from '../runtime-modules/notifications/index.ts';
+import type { Accounts, Book } from '../runtime-modules/shared/accounts.ts';
+import type { BackupParticipant } from '../runtime-modules/shared/backup.ts';
+import { bytesOf } from '../runtime-modules/shared/bytes-of.ts';
+import { metered } from '../runtime-modules/shared/metered.ts';
 import {
   type OutboundOptions,
   systemConnector,
-} from './runtime-modules/shared/outbound/system-connector.ts';
-import { sqlite } from './runtime-modules/sqlite/index.ts';
-import { type OpenedStore, state } from './runtime-modules/state/index.ts';
-import { timer } from './runtime-modules/timer/index.ts';
-import { vfs } from './runtime-modules/vfs/index.ts';
+} from '../runtime-modules/shared/outbound/system-connector.ts';
+import { sqlite } from '../runtime-modules/sqlite/index.ts';
+import { type OpenedStore, state } from '../runtime-modules/state/index.ts';
+import { timer } from '../runtime-modules/timer/index.ts';
+import { vfs } from '../runtime-modules/vfs/index.ts';
 import { kvCharge, noRoom, sqliteCharge } from './charges.ts';
 
 /** What the modules are told to do differently. */

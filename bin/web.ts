@@ -3,27 +3,27 @@
  * node.ts calls it.
  */
 import { readFile } from 'node:fs/promises';
-import type { KernelPort } from './kernel/module.ts';
+import type { KernelPort } from '../kernel/module.ts';
 import {
   accessTo,
   type BoundPath,
   type Visitor,
-} from './runtime-modules/http-server/login/access.ts';
-import { Channels, channelsNeeds } from './runtime-modules/http-server/channels/channels.ts';
+} from '../runtime-modules/http-server/login/access.ts';
+import { Channels, channelsNeeds } from '../runtime-modules/http-server/channels/channels.ts';
 import {
   type Figure,
   httpServer,
   type HttpServerModule,
   ListenError,
   type Tls,
-} from './runtime-modules/http-server/index.ts';
-import { ANSWER_S_DEFAULT, ANSWER_S_DEVELOPMENT } from './runtime-modules/http-server/limits.ts';
-import { Login } from './runtime-modules/http-server/login/login.ts';
-import { SecureLabels } from './runtime-modules/http-server/bindings/secure-labels.ts';
-import { Sessions } from './runtime-modules/http-server/login/session.ts';
-import type { LoginIdentity } from './runtime-modules/identity/login-identity.ts';
-import type { Clock } from './runtime-modules/shared/clock.ts';
-import type { ProcessUsage } from './wit/kernel-api.ts';
+} from '../runtime-modules/http-server/index.ts';
+import { ANSWER_S_DEFAULT, ANSWER_S_DEVELOPMENT } from '../runtime-modules/http-server/limits.ts';
+import { Login } from '../runtime-modules/http-server/login/login.ts';
+import { SecureLabels } from '../runtime-modules/http-server/bindings/secure-labels.ts';
+import { Sessions } from '../runtime-modules/http-server/login/session.ts';
+import type { LoginIdentity } from '../runtime-modules/identity/login-identity.ts';
+import type { Clock } from '../runtime-modules/shared/clock.ts';
+import type { ProcessUsage } from '../wit/kernel-api.ts';
 
 export interface WebConfig {
   /** Default: the first free of 8080 to 8998; 0: any. */

@@ -4,16 +4,16 @@
  */
 import type { KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
-import type { KernelPort } from './kernel/module.ts';
-import { net, type NetModule } from './runtime-modules/net/index.ts';
-import { DevelopmentRecords } from './runtime-modules/net/records.ts';
-import { tcpTransport } from './runtime-modules/net/tcp.ts';
-import { type TransportKind, TRANSPORT_KINDS } from './runtime-modules/net/transport.ts';
-import { wsTransport } from './runtime-modules/net/ws.ts';
-import type { Routing as PublishedRouting } from './runtime-modules/identity/routing.ts';
-import type { Clock } from './runtime-modules/shared/clock.ts';
-import type { Routing } from './wit/net-api.ts';
-import type { KernelMessage, NodeId, SendErrorKind } from './wit/types.ts';
+import type { KernelPort } from '../kernel/module.ts';
+import { net, type NetModule } from '../runtime-modules/net/index.ts';
+import { DevelopmentRecords } from '../runtime-modules/net/records.ts';
+import { tcpTransport } from '../runtime-modules/net/tcp.ts';
+import { type TransportKind, TRANSPORT_KINDS } from '../runtime-modules/net/transport.ts';
+import { wsTransport } from '../runtime-modules/net/ws.ts';
+import type { Routing as PublishedRouting } from '../runtime-modules/identity/routing.ts';
+import type { Clock } from '../runtime-modules/shared/clock.ts';
+import type { Routing } from '../wit/net-api.ts';
+import type { KernelMessage, NodeId, SendErrorKind } from '../wit/types.ts';
 
 /** Where the first free port is looked for when none is given (networking.md §16). */
 const FIRST_PORT = { ws: 9_000, tcp: 10_000 } as const;

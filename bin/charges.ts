@@ -1,8 +1,8 @@
 /** What requests of the databases count for in their packages' quotas, and the answer when there is no room (node.ts joins them). */
-import type { Answer } from './kernel/module.ts';
-import type { KvWork } from './runtime-modules/kv/index.ts';
-import type { Charge } from './runtime-modules/shared/metered.ts';
-import type { SqliteWork } from './runtime-modules/sqlite/index.ts';
+import type { Answer } from '../kernel/module.ts';
+import type { KvWork } from '../runtime-modules/kv/index.ts';
+import type { Charge } from '../runtime-modules/shared/metered.ts';
+import type { SqliteWork } from '../runtime-modules/sqlite/index.ts';
 
 /** What a request of kv will write. */
 export function kvCharge(work: KvWork): Charge | undefined {

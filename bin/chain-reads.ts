@@ -3,29 +3,29 @@
  * decide money or identity (F35). A provider of another chain than the configured one is not asked.
  */
 import { join } from 'node:path';
-import { CHAIN_ID, HYPER_ACCOUNT, HYPERMAP, MULTICALL3 } from './contracts/addresses.ts';
-import { agree, type Witness } from './runtime-modules/eth/agreement.ts';
+import { CHAIN_ID, HYPER_ACCOUNT, HYPERMAP, MULTICALL3 } from '../contracts/addresses.ts';
+import { agree, type Witness } from '../runtime-modules/eth/agreement.ts';
 import {
   loadProviders,
   loadRpcConfig,
   saveProviders,
   urlProvider,
-} from './runtime-modules/eth/config-file.ts';
-import { PROVIDERS_FILE } from './runtime-modules/eth/configuration.ts';
-import { faultOf } from './runtime-modules/eth/rpc-error.ts';
-import { UrlProvider } from './runtime-modules/eth/url-provider.ts';
-import { IdentityError } from './runtime-modules/identity/development.ts';
+} from '../runtime-modules/eth/config-file.ts';
+import { PROVIDERS_FILE } from '../runtime-modules/eth/configuration.ts';
+import { faultOf } from '../runtime-modules/eth/rpc-error.ts';
+import { UrlProvider } from '../runtime-modules/eth/url-provider.ts';
+import { IdentityError } from '../runtime-modules/identity/development.ts';
 import type {
   ChainPlace,
   ChainReads,
   ReadCall,
   ReadError,
-} from './runtime-modules/identity/registration/namespace.ts';
-import type { Extras } from './runtime-modules/identity/registration/registration.ts';
-import type { Clock } from './runtime-modules/shared/clock.ts';
-import type { ProviderConfig } from './wit/eth-api.ts';
-import { formatJson, type JsonValue } from './wit/json.ts';
-import type { Result } from './wit/types.ts';
+} from '../runtime-modules/identity/registration/namespace.ts';
+import type { Extras } from '../runtime-modules/identity/registration/registration.ts';
+import type { Clock } from '../runtime-modules/shared/clock.ts';
+import type { ProviderConfig } from '../wit/eth-api.ts';
+import { formatJson, type JsonValue } from '../wit/json.ts';
+import type { Result } from '../wit/types.ts';
 
 /** Base, where real names are. */
 export const BASE_CHAIN_ID = 8_453;

@@ -13,9 +13,9 @@ import {
   ethOf,
   tellReaders,
 } from './chain.ts';
-import { rpcAt } from './contracts/chain/rpc.ts';
-import { systemClock } from './kernel/clock.ts';
-import { TestPort } from './runtime-modules/shared/testing.ts';
+import { rpcAt } from '../contracts/chain/rpc.ts';
+import { systemClock } from '../kernel/clock.ts';
+import { TestPort } from '../runtime-modules/shared/testing.ts';
 
 let home: string;
 const told: string[] = [];
@@ -86,7 +86,7 @@ test('E21 --rpc is a trusted provider in front of the defaults, and is kept', as
     trusted: true,
     provider: { RpcUrl: { url: 'wss://mine' } },
   });
-  expect(saved).toHaveLength(5);
+  expect(saved).toHaveLength(9);
   await expect(ethOf(parts({ rpcConfig: join(home, 'none') }, false), none, needs)).rejects.toThrow(
     ChainConfigError,
   );

@@ -14,30 +14,30 @@ import {
   providersOf,
   shownProviders,
 } from './chain-reads.ts';
-import { Sessions } from './runtime-modules/http-server/login/session.ts';
-import { serveSetup } from './runtime-modules/http-server/setup/server.ts';
+import { Sessions } from '../runtime-modules/http-server/login/session.ts';
+import { serveSetup } from '../runtime-modules/http-server/setup/server.ts';
 import {
   developmentIdentity,
   type Identity,
   IdentityError,
-} from './runtime-modules/identity/development.ts';
-import { readKeys } from './runtime-modules/identity/keys-file.ts';
-import { hashPassword } from './runtime-modules/identity/password.ts';
-import { registeredIdentity, type OpenedNode } from './runtime-modules/identity/registered.ts';
-import { Namespace } from './runtime-modules/identity/registration/namespace.ts';
+} from '../runtime-modules/identity/development.ts';
+import { readKeys } from '../runtime-modules/identity/keys-file.ts';
+import { hashPassword } from '../runtime-modules/identity/password.ts';
+import { registeredIdentity, type OpenedNode } from '../runtime-modules/identity/registered.ts';
+import { Namespace } from '../runtime-modules/identity/registration/namespace.ts';
 import {
   freePort,
   PEER_PORTS_FIRST,
   publicIp,
   UNKNOWN_IP,
-} from './runtime-modules/identity/registration/reach.ts';
+} from '../runtime-modules/identity/registration/reach.ts';
 import {
   type Extras,
   Registration,
   type RegistrationNeeds,
-} from './runtime-modules/identity/registration/registration.ts';
-import type { Ports } from './runtime-modules/identity/routing.ts';
-import type { Clock } from './runtime-modules/shared/clock.ts';
+} from '../runtime-modules/identity/registration/registration.ts';
+import type { Ports } from '../runtime-modules/identity/routing.ts';
+import type { Clock } from '../runtime-modules/shared/clock.ts';
 import { readTls, type WebConfig } from './web.ts';
 
 export interface IdentityConfig {

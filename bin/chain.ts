@@ -4,14 +4,14 @@
  */
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CHAIN_ID, HYPERMAP } from './contracts/addresses.ts';
+import { CHAIN_ID, HYPERMAP } from '../contracts/addresses.ts';
 import { chainIdOf, type ChainConfig as ReadsConfig, publicProviders } from './chain-reads.ts';
-import type { Clock } from './kernel/clock.ts';
-import type { KernelPort } from './kernel/module.ts';
-import { loadRpcConfig, urlProvider } from './runtime-modules/eth/config-file.ts';
-import { DEFAULT_PROVIDERS } from './runtime-modules/eth/default-providers.ts';
-import { eth, type EthModule } from './runtime-modules/eth/index.ts';
-import type { ProviderConfig } from './wit/eth-api.ts';
+import type { Clock } from '../kernel/clock.ts';
+import type { KernelPort } from '../kernel/module.ts';
+import { loadRpcConfig, urlProvider } from '../runtime-modules/eth/config-file.ts';
+import { DEFAULT_PROVIDERS } from '../runtime-modules/eth/default-providers.ts';
+import { eth, type EthModule } from '../runtime-modules/eth/index.ts';
+import type { ProviderConfig } from '../wit/eth-api.ts';
 
 /** The block before the first one of the namespace on Base (hypermap.md §9). */
 const MAIN_FIRST_BLOCK = 27_270_411;
@@ -90,7 +90,7 @@ async function startOrFind(
   if (fakechainPort !== undefined && fakechainPort !== 0 && (await answersAt(fakechainPort)))
     return { url: `ws://127.0.0.1:${fakechainPort}` };
   // Loaded here: a node on a real chain carries no contracts.
-  const { startChain } = await import('./contracts/chain/chain.ts');
+  const { startChain } = await import('../contracts/chain/chain.ts');
   const chain = await startChain({
     port: fakechainPort ?? 0,
     ...(keepChain ? { stateFile: join(home, CHAIN_FILE) } : {}),
