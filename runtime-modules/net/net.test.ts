@@ -1,6 +1,8 @@
 /** Nodes that talk to each other over real sockets of this machine (networking.md §7, §10, §11). */
 import { afterEach, expect, test } from 'vitest';
-import { acquainted, NetNode, type NetNodeOptions } from './testing/nodes.ts';
+import type { GuestCode } from '../../kernel/testing.ts';
+import { encodeNetAction } from '../../wit/net-api.ts';
+import { acquainted, NET, NetNode, type NetNodeOptions } from './testing/nodes.ts';
 
 const open: NetNode[] = [];
 afterEach(async () => {
@@ -52,4 +54,23 @@ test('N27 N28 F29 a name nobody knows is offline, a dead port too, and WebSocket
   alice!.module.net.update({ ...bob!.update, ports });
   expect(await alice!.ask('bob.os', 'hello')).toBe('ack');
   expect(await alice!.diagnostics()).toMatch(/ECONNREFUSED/);
+});
+
+test('N40 a process that may not message net gets a timeout, and its owner a line; one that may is answered', async () => {
+  const [alice] = await nodes({ name: 'alice.os' });
+  const { node } = alice!;
+  const asked = Promise.withResolvers<string>();
+  const allowed = Promise.withResolvers<string>();
+  const ask =
+    (done: (outcome: string) => void): GuestCode =>
+    async (guest) => {
+      const body = encodeNetAction({ kind: 'GetPeers' });
+      const awaited = await guest.sendAndAwait(`alice.os@${NET}`, { body, expectsResponse: 1 });
+      done(awaited.ok ? 'answered' : awaited.error.kind);
+    };
+  await node.start('stranger:pkg:sys', ask(asked.resolve));
+  await node.start('friend:pkg:sys', ask(allowed.resolve), { holds: [NET], public: true });
+  expect(await asked.promise).toBe('timeout');
+  expect(await allowed.promise).toBe('answered');
+  expect(alice!.lines.join()).toContain('no messaging capability for alice.os@net:distro:sys');
 });
