@@ -98,6 +98,7 @@ test('packages that read names find in initfiles which ones', async () => {
   const read = async (pkg: string): Promise<unknown> =>
     JSON.parse(await readFile(join(home, 'vfs', pkg, 'initfiles', 'chain.json'), 'utf8'));
   expect(await read('hns-indexer:sys')).toMatchObject({ chain_id: 31_337, first_block: 0 });
+  expect(await read('names:sys')).toEqual(await read('hns-indexer:sys'));
   await tellReaders(parts({}, false));
   expect(await read('hypermap-cacher:sys')).toMatchObject({
     chain_id: 8453,
