@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { publicProviders } from './chain-reads.ts';
 import {
   beginChain,
   CHAIN_FILE,
@@ -15,6 +16,7 @@ import {
 } from './chain.ts';
 import { rpcAt } from './contracts/chain/rpc.ts';
 import { systemClock } from './kernel/clock.ts';
+import { DEFAULT_PROVIDERS } from './runtime-modules/eth/default-providers.ts';
 import { TestPort } from './runtime-modules/shared/testing.ts';
 
 let home: string;
@@ -86,7 +88,7 @@ test('E21 --rpc is a trusted provider in front of the defaults, and is kept', as
     trusted: true,
     provider: { RpcUrl: { url: 'wss://mine' } },
   });
-  expect(saved).toHaveLength(5);
+  expect(saved).toHaveLength(1 + publicProviders().length + DEFAULT_PROVIDERS.length);
   await expect(ethOf(parts({ rpcConfig: join(home, 'none') }, false), none, needs)).rejects.toThrow(
     ChainConfigError,
   );

@@ -5,6 +5,7 @@ import { HYPERMAP, HYPER_ACCOUNT } from '../../contracts/addresses.ts';
 import { encodeExecute, encodeFact, encodeMint, encodeNote } from '../../contracts/calls.ts';
 import { accountOf } from '../../contracts/chain/genesis.ts';
 import { personas } from '../../contracts/chain/personas.ts';
+import { rpcAt } from '../../contracts/chain/rpc.ts';
 import { textToHex } from '../../contracts/hex.ts';
 import {
   BrowsedNode,
@@ -35,15 +36,11 @@ afterAll(async () => {
 });
 
 /** As alice, whose key the development chain holds. */
-async function send(to: string, data: string): Promise<void> {
-  const params = [{ from: alice.address, to, data }];
-  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'eth_sendTransaction', params });
-  const headers = { 'content-type': 'application/json' };
-  const answer = await fetch(chain, { method: 'POST', headers, body });
-  expect(await answer.json()).toHaveProperty('result');
+function send(to: string, data: string): Promise<unknown> {
+  return rpcAt(chain).send({ from: alice.address, to, data });
 }
 
-function execute(data: `0x${string}`): Promise<void> {
+function execute(data: `0x${string}`): Promise<unknown> {
   return send(accountOf('alice.os'), encodeExecute({ to: HYPERMAP, data, operation: 0 }));
 }
 
