@@ -32,8 +32,9 @@ export class TestProvider implements AsyncDisposable {
       socket.on('close', () => this.#sockets.delete(socket));
       // A text message of one client, never in pieces here.
       socket.once('message', (data) => {
-        if (!this.#greet(socket, String(data))) this.#answer(socket, String(data));
-        socket.on('message', (later) => this.#answer(socket, String(later)));
+        const first = (data as Buffer).toString();
+        if (!this.#greet(socket, first)) this.#answer(socket, first);
+        socket.on('message', (later) => this.#answer(socket, (later as Buffer).toString()));
       });
     });
   }
