@@ -295,7 +295,7 @@ describe('providers that misbehave', () => {
     expect(one.calls).toEqual([]);
     const lines = port.prints.filter(({ verbosity }) => verbosity === 0);
     expect(lines.map(({ text }) => text)).toEqual([
-      `eth: ws://127.0.0.1:${one.port} is on chain 8453, not on 31337: unused`,
+      `eth: ws://127.0.0.1:${one.port} is a provider of chain 8453, and not of 31337, which it was named for: it is not asked`,
     ]);
     one.chainId = '0x7a69';
     await clock.advance(120_000);

@@ -207,10 +207,8 @@ export class UrlProvider {
       return true;
     }
     if (found !== this.#elsewhere) {
-      this.#needs.print(
-        0,
-        `eth: ${this.label} is on chain ${found}, not on ${this.chainId}: unused`,
-      );
+      const why = `and not of ${this.chainId}, which it was named for: it is not asked`;
+      this.#needs.print(0, `eth: ${this.label} is a provider of chain ${found}, ${why}`);
     }
     this.#elsewhere = found;
     socket.close('it is on another chain');
