@@ -40,7 +40,9 @@ async function provider(
     if (method === 'eth_getBlockByNumber') return { result: { hash } };
     return answer;
   };
-  return open.use(await TestProvider.start(script));
+  const started = await TestProvider.start(script);
+  started.chainId = chainId;
+  return open.use(started);
 }
 
 function readsOf(configs: readonly ProviderConfig[]): NodeReads {

@@ -132,9 +132,8 @@ export function publicProviders(): readonly ProviderConfig[] {
 /** Connections are made when they are first needed. */
 export class NodeReads implements ChainReads, Disposable {
   readonly #chainId: number;
-  readonly #tell: (line: string) => void;
   readonly #providers: readonly UrlProvider[];
-  readonly #ofThisChain = new Map<UrlProvider, Promise<boolean | undefined>>();
+  readonly #answering = new Set<UrlProvider>();
 
   constructor(
     chainId: number,
@@ -142,7 +141,6 @@ export class NodeReads implements ChainReads, Disposable {
     { clock, tell }: { readonly clock: Clock; readonly tell: (line: string) => void },
   ) {
     this.#chainId = chainId;
-    this.#tell = tell;
     const print = (verbosity: number, text: string): void => {
       if (verbosity === 0) tell(text);
     };
@@ -199,12 +197,11 @@ export class NodeReads implements ChainReads, Disposable {
     }
   }
 
+  /** Those that answer at all; one that is on another chain does not, see `UrlProvider`. */
   async #witnesses(): Promise<readonly Witness[]> {
-    const right = await Promise.all(
-      this.#providers.map(async (provider) => (await this.#isOfThisChain(provider)) === true),
-    );
+    const answering = await Promise.all(this.#providers.map((provider) => this.#answers(provider)));
     return this.#providers
-      .filter((_, index) => right[index])
+      .filter((_, index) => answering[index])
       .map((provider) => ({
         label: provider.label,
         trusted: provider.trusted,
@@ -212,27 +209,12 @@ export class NodeReads implements ChainReads, Disposable {
       }));
   }
 
-  /** Undefined: it does not answer, and is asked again the next time. */
-  #isOfThisChain(provider: UrlProvider): Promise<boolean | undefined> {
-    const known = this.#ofThisChain.get(provider);
-    if (known !== undefined) return known;
-    const asked = this.#askChain(provider);
-    this.#ofThisChain.set(provider, asked);
-    return asked;
-  }
-
-  async #askChain(provider: UrlProvider): Promise<boolean | undefined> {
-    const outcome = await provider.call('eth_chainId', '[]', CHAIN_CALL_MS_MAX);
-    if (outcome.kind !== 'result') {
-      this.#ofThisChain.delete(provider);
-      return undefined;
-    }
-    const chainId = Number(JSON.parse(outcome.result));
-    if (chainId === this.#chainId) return true;
-    this.#tell(
-      `${provider.label} is a provider of chain ${chainId}, and this node uses chain ${this.#chainId}: it is not asked.`,
-    );
-    return false;
+  /** Who has answered is not asked that again. */
+  async #answers(provider: UrlProvider): Promise<boolean> {
+    if (this.#answering.has(provider)) return true;
+    const { kind } = await provider.call('eth_chainId', '[]', CHAIN_CALL_MS_MAX);
+    if (kind === 'result') this.#answering.add(provider);
+    return kind === 'result';
   }
 }
 

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { publicProviders } from './chain-reads.ts';
 import {
   beginChain,
   CHAIN_FILE,
@@ -15,6 +16,7 @@ import {
 } from './chain.ts';
 import { rpcAt } from '../contracts/chain/rpc.ts';
 import { systemClock } from '../kernel/clock.ts';
+import { DEFAULT_PROVIDERS } from '../runtime-modules/eth/default-providers.ts';
 import { TestPort } from '../runtime-modules/shared/testing.ts';
 
 let home: string;
@@ -86,7 +88,7 @@ test('E21 --rpc is a trusted provider in front of the defaults, and is kept', as
     trusted: true,
     provider: { RpcUrl: { url: 'wss://mine' } },
   });
-  expect(saved).toHaveLength(9);
+  expect(saved).toHaveLength(1 + publicProviders().length + DEFAULT_PROVIDERS.length);
   await expect(ethOf(parts({ rpcConfig: join(home, 'none') }, false), none, needs)).rejects.toThrow(
     ChainConfigError,
   );
@@ -98,6 +100,7 @@ test('packages that read names find in initfiles which ones', async () => {
   const read = async (pkg: string): Promise<unknown> =>
     JSON.parse(await readFile(join(home, 'vfs', pkg, 'initfiles', 'chain.json'), 'utf8'));
   expect(await read('hns-indexer:sys')).toMatchObject({ chain_id: 31_337, first_block: 0 });
+  expect(await read('names:sys')).toEqual(await read('hns-indexer:sys'));
   await tellReaders(parts({}, false));
   expect(await read('hypermap-cacher:sys')).toMatchObject({
     chain_id: 8453,

@@ -165,7 +165,7 @@ async function named(
 }
 
 /** Packages that read the namespace, and find in their drive `initfiles` which one. */
-const READERS = ['hns-indexer:sys', 'hypermap-cacher:sys'];
+const READERS = ['hns-indexer:sys', 'hypermap-cacher:sys', 'names:sys'];
 
 /** Tells them; before they start. A node that nobody said anything about chains to leaves the files alone. */
 export async function tellReaders({ home, development, config }: ChainParts): Promise<void> {

@@ -45,7 +45,10 @@ export async function runKeyfile(args: readonly string[]): Promise<void> {
 /** As the pages save it: base64 text, still encrypted. An existing file is never replaced. */
 async function exportKeyfile(home: string, file: string): Promise<void> {
   const keyfile = await keysOf(home);
-  const out = await open(file, 'wx', 0o600);
+  const out = await open(file, 'wx', 0o600).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+    throw new InputError(`${file} is there already, and is not replaced: name another file`);
+  });
   try {
     await out.writeFile(Buffer.from(encodeKeyfile(keyfile)).toString('base64'));
     await out.sync();

@@ -1,5 +1,5 @@
 /** Rules about the source that a test can check (style: what is enforced is not argued about). */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -124,6 +124,22 @@ describe('direction of imports', () => {
       .filter((path) => knows(path, 'kernel/kernel.ts') && knows(path, 'runtime-modules/'));
     // kit run is a node of its own: in memory, with one component.
     expect(both.toSorted()).toEqual(['bin/modules.ts', 'bin/node.ts', 'kit/solo-node.ts']);
+  });
+
+  test('F30 no node loads the ABI library: it is for contracts, deployment and wallets', () => {
+    const values = (path: string): string[] => {
+      const text = existsSync(join(root, path)) ? readFileSync(join(root, path), 'utf8') : '';
+      const found = text.matchAll(/^(?:import|export) (?!type\b)[^'"]*?from '([^']+)'/gm);
+      return [...found].map(([, to = '']) =>
+        to.startsWith('.') ? relative(root, resolve(root, dirname(path), to)) : to,
+      );
+    };
+    // The last one a development node loads when it needs it.
+    const loaded = new Set(['main.ts', 'node.ts', 'contracts/chain/chain.ts']);
+    for (const path of loaded) for (const to of values(path)) loaded.add(to);
+    expect(loaded).toContain('runtime-modules/eth/rpc-socket.ts');
+    expect(loaded).toContain('ws');
+    expect(loaded).not.toContain('ethers');
   });
 
   test('route is pure: no node: module, no promise', () => {

@@ -66,11 +66,15 @@ export interface AnvilOptions {
   readonly chainId: number;
 }
 
+/** Of a block: as much as on Base, so that a fact as large as a transaction can be is written here too (about 95 million). */
+export const BLOCK_GAS_MAX = 150_000_000;
+
 /** Starts it on 127.0.0.1 and waits until it listens. */
 export async function startAnvil({ binary, port, chainId }: AnvilOptions): Promise<AnvilProcess> {
   const args = ['--host', '127.0.0.1', '--port', String(port), '--chain-id', String(chainId)];
   // Old states go to disk when there are many: to a folder of this chain, not to the user's home.
   const cache = await mkdtemp(join(tmpdir(), 'hyperloom-chain-'));
+  args.push('--gas-limit', String(BLOCK_GAS_MAX));
   args.push('--no-cors', '--no-request-size-limit', '--color', 'never', '--cache-path', cache);
   const child =
     process.platform === 'win32'

@@ -26,9 +26,16 @@ import {
   REFERENCE_ROOT_TBA,
   TOKEN_REGISTRY,
 } from '../addresses.ts';
-import { encodeExecute, encodeFact, encodeMint, encodeNotes } from '../calls.ts';
+import {
+  decodeGet,
+  encodeExecute,
+  encodeFact,
+  encodeGet,
+  encodeMint,
+  encodeNotes,
+} from '../calls.ts';
 import { contractAt } from '../contract.ts';
-import { decodeEvent, type RawLog } from '../events.ts';
+import { decodeEvent, type RawLog, TOPICS } from '../events.ts';
 import { commitmentOf, leaf, namehash } from '../hypermap.ts';
 import { anvilBinary } from './anvil-process.ts';
 import { startChain, type Chain, type ChainOptions } from './chain.ts';
@@ -180,6 +187,38 @@ describe('profile fake', () => {
       if (event !== undefined && 'label' in event) labels.push(event.label);
     }
     expect(labels).toEqual(expect.arrayContaining(['os', 'fakenode', '~ip', '~net-key']));
+  });
+
+  test('HM9 a fact as large as a transaction can be is written, read, and found in its log', async () => {
+    const alice = signer(chain, personas.alice);
+    const os = contractAt(hyperAccountMinterAbi, accountOf('os'), alice);
+    const mint = os['mint(address,bytes,bytes,address)'];
+    await (await mint(personas.alice.address, '0x6c61726765', '0x', HYPER_ACCOUNT)).wait();
+    // What a transaction of 128 KiB has room for beside the calls around the data.
+    const data: `0x${string}` = `0x${'ab'.repeat(131_072 - 700)}`;
+    const call = encodeExecute({ to: HYPERMAP, data: encodeFact('!book', data), operation: 0 });
+    await chain.rpc.send({ from: personas.alice.address, to: accountOf('large.os'), data: call });
+    const hash = namehash('!book.large.os');
+    const answer = await chain.rpc.request(
+      'eth_call',
+      { to: HYPERMAP, data: encodeGet(hash) },
+      'latest',
+    );
+    expect(decodeGet(answer as string)).toMatchObject({ ok: true, value: { data } });
+    const logs = await chain.rpc.request('eth_getLogs', {
+      fromBlock: '0x0',
+      toBlock: 'latest',
+      address: HYPERMAP,
+      topics: [TOPICS.Fact, namehash('large.os')],
+    });
+    const [event] = (logs as RawLog[]).map((log) => decodeEvent(log));
+    expect(event).toEqual({
+      kind: 'Fact',
+      parent: namehash('large.os'),
+      hash,
+      label: '!book',
+      data,
+    });
   });
 
   test('HM30 personas have HYPR, and lock it', async () => {

@@ -22,6 +22,23 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const TARGET = join(ROOT, 'contracts/target');
 const SEED = process.env['HYPERLOOM_FUZZ_SEED'] ?? `0x${randomBytes(32).toString('hex')}`;
 
+/** What the rules of the namespace ask for and only the EVM can show: that a test of it is removed, or renamed, is noticed. */
+const REQUIRED = [
+  'HM4 only accounts of entries mint and write',
+  'HM7 a name is minted once',
+  'HM9 facts are written once',
+  'HM10 a gene is set once and inherited for ever',
+  'HM11 control of the account goes with the token',
+  'HM12 operations but call and delegatecall are refused',
+  'HM14 labels of 63 bytes are the longest',
+  'HM15 anybody mints any free label for anybody',
+  'HM16 a reveal is neither too early nor too late',
+  'HM16 who copies a commitment helps its owner only',
+  'HM16 who sees the reveal comes too late',
+  'HM17 an allowance is set used up and taken back',
+  'HM17 only the owner of the zone says who may',
+];
+
 /** How often a run of the invariants must reach a state, so that none of them holds only because nothing happened. */
 const REACHED_MIN: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   namespace: {
@@ -88,6 +105,11 @@ describe(`on the EVM, with seed ${SEED}`, () => {
       }
     });
   }
+
+  const titles = Object.values(suites).flatMap(({ test_results: results }) =>
+    Object.keys(results).map(titleOf),
+  );
+  test.each(REQUIRED)('%s: there is a test of it', (title) => expect(titles).toContain(title));
 
   for (const [about, least] of Object.entries(REACHED_MIN)) {
     test(`${INVARIANT_IDS[about] ?? ''} invariants of ${about} were tried on states worth trying`, ({

@@ -54,6 +54,8 @@ function direct(seed: number): Notes {
 const info = (name: string, block = 0): unknown => ({ NodeInfo: { name, block } });
 const block = async (): Promise<number> => Number(await chain.rpc.request('eth_blockNumber'));
 
+const WAIT = { timeout: 60_000, interval: 500 };
+
 const DIRECT = {
   name: 'first.os',
   public_key: keyOf(1).slice(2),
@@ -138,6 +140,36 @@ test('a reorganisation takes back names and notes', async () => {
   const hash = namehash('gone.os');
   expect(await indexer.ask({ NamehashToName: { hash, block: 0 } })).toEqual({ Name: null });
 }, 120_000);
+
+test('a chain that is started anew is another one: its names are read from its beginning, and those of before are gone', async () => {
+  const first = await startChain();
+  await using indexer = await IndexerNode.start({
+    providers: [{ url: first.webSocketUrl, trusted: true }],
+  });
+  const old = first.rpc;
+  const mint = (label: string): { from: string; to: string; data: string } => ({
+    from: alice.address,
+    to: accountOf('os'),
+    data: encodeMint({
+      who: alice.address,
+      label,
+      initialization: '0x',
+      implementation: HYPER_ACCOUNT,
+    }),
+  });
+  await old.send(mint('before'));
+  const hash = (name: string): unknown => ({ NamehashToName: { hash: namehash(name), block: 0 } });
+  const named = async (name: string): Promise<unknown> => indexer.ask(hash(name));
+  await expect.poll(() => named('before.os'), WAIT).toEqual({ Name: 'before.os' });
+  const { port } = first;
+  await first.close();
+  await using second = await startChain({ port });
+  await second.rpc.send(mint('after'));
+  await expect.poll(() => named('after.os'), WAIT).toEqual({ Name: 'after.os' });
+  expect(await named('before.os')).toEqual({ Name: null });
+  expect(await named('os')).toEqual({ Name: 'os' });
+  expect(indexer.prints.join('\n')).toMatch(/the chain is another one|names are indexed anew/);
+}, 180_000);
 
 test('HM25 a restart goes on from the checkpoint and tells net of everything again', async () => {
   await register('first');

@@ -142,6 +142,52 @@ test('HM21 the last of address and routers decides', async () => {
   expect(await info('a.os')).toMatchObject({ ports: [], routers: [] });
 });
 
+test('HM18 malformed notes of every data key leave what is known as it is, but for routers, which are none then', async () => {
+  await apply([
+    mintLog('os'),
+    ...nodeLogs('alice.os', 5),
+    noteLog('alice.os', '~tcp-port', '0x0050'),
+  ]);
+  await changes();
+  const before = await info('alice.os');
+  const bytes = (length: number): Hex => `0x${'ab'.repeat(length)}`;
+  const wrong: Readonly<Record<string, readonly number[]>> = {
+    '~net-key': [0, 1, 31, 33, 64, 131_072],
+    '~ip': [0, 1, 3, 5, 15, 17, 131_072],
+    '~ws-port': [0, 1, 3, 4, 131_072],
+    '~tcp-port': [0, 1, 3, 4, 131_072],
+    // Keys that say nothing about how a node is reached.
+    '~anything': [0, 32, 131_072],
+    '~router': [32],
+  };
+  for (const [label, lengths] of Object.entries(wrong)) {
+    for (const length of lengths) {
+      await apply([noteLog('alice.os', label, bytes(length))]);
+      expect(await info('alice.os'), `${label} of ${length} bytes`).toEqual(before);
+    }
+  }
+  expect(await changes()).toEqual([]);
+  for (const length of [1, 31, 33, 32 * 257]) {
+    await apply([...nodeLogs('alice.os', 5), noteLog('alice.os', '~routers', bytes(length))]);
+    expect(await info('alice.os'), `~routers of ${length} bytes`).toMatchObject({ routers: [] });
+  }
+});
+
+test('HM14 names at the limits: labels of 63 bytes, and 32 of them', async () => {
+  const longest = 'a'.repeat(63);
+  await apply([mintLog('os'), mintLog(`${'b'.repeat(64)}.os`)]);
+  expect(await name(`${'b'.repeat(64)}.os`)).toBeUndefined();
+  let deepest = 'os';
+  for (let labels = 2; labels <= 32; labels++) {
+    deepest = `${longest}.${deepest}`;
+    await apply([mintLog(deepest)]);
+    expect(await name(deepest), `${labels} labels`).toBe(deepest);
+  }
+  await apply([mintLog(`${longest}.${deepest}`), mintLog('next.os')]);
+  expect(await name(`${longest}.${deepest}`)).toBeUndefined();
+  expect(await name('next.os')).toBe('next.os');
+});
+
 test('F34 a name whose parent is unknown waits, and is not called by its label', async () => {
   await apply([mintLog('alice.os'), ...nodeLogs('sub.alice.os', 3).slice(0, 1)]);
   expect(await name('alice.os')).toBeUndefined();

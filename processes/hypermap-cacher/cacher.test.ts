@@ -4,6 +4,7 @@ import { fromHex, toHex } from '../../contracts/hex.ts';
 import { address } from '../../wit/address.ts';
 import { keccak256 } from '../../wit/keccak.ts';
 import { FakeEth } from '../lib/testing/fake-eth.ts';
+import { FakeHttpServer, type FakeResponse } from '../lib/testing/fake-http-server.ts';
 import { fakeTimer } from '../lib/testing/fake-timer.ts';
 import { FakeVfs } from '../lib/testing/fake-vfs.ts';
 import type { Peer } from '../lib/testing/memory-host.ts';
@@ -19,6 +20,7 @@ const STRANGER = address('bob.os@chess:chess:sys');
 const decoder = new TextDecoder();
 let vfs: FakeVfs;
 let eth: FakeEth;
+let web: FakeHttpServer;
 /** Who signs: a signature is the hash twice, and true if it is that. */
 let signing = true;
 const sign: Peer = (sent) => {
@@ -37,6 +39,7 @@ beforeEach(() => {
   signing = true;
   vfs = new FakeVfs();
   eth = new FakeEth();
+  web = new FakeHttpServer();
   eth.chains.set(31_337, (method, [filter]) => {
     if (method === 'eth_blockNumber') return '0xc8';
     const { fromBlock } = filter as { fromBlock: string };
@@ -64,6 +67,7 @@ async function start(
       'timer:distro:sys': fakeTimer(),
       'sign:sign:sys': sign,
       'digest:hypermap-cacher:sys': digest,
+      'http-server:distro:sys': web.peer,
       ...peers,
     },
   });
@@ -249,4 +253,37 @@ test('logs have one text: compact, in order, with minimal quantities and small l
   expect(canonicalLogs([{ ...log, data: 'no' }])).toBeUndefined();
   expect(canonicalLogs('no')).toBeUndefined();
   expect(fromHex('0x')).toEqual(new Uint8Array());
+});
+
+test('P66 over HTTP, without a login, the same is to be had, while the owner provides', async () => {
+  const process = await start();
+  const get = (path: string): Promise<FakeResponse> =>
+    web.request(process, `/hypermap-cacher:hypermap-cacher:sys${path}`, { loggedIn: false });
+  const paths = ['/manifest', '/manifest.json', '/status', '/log-cache/x.json'];
+  for (const path of paths) expect((await get(path)).status, path).toBe(403);
+  await ask(process, 'StartProviding');
+  const { GetManifest: manifest } = (await ask(process, 'GetManifest')) as {
+    GetManifest: { items: Record<string, unknown> };
+  };
+  for (const path of ['/manifest', '/manifest.json'])
+    expect(JSON.parse((await get(path)).text), path).toEqual(manifest);
+  const [file = ''] = Object.keys(manifest.items);
+  const kept = [...vfs.files.keys()].find((name) => name.endsWith(file))!;
+  const served = await get(`/log-cache/${file}`);
+  expect([served.status, served.headers.get('content-type')]).toEqual([200, 'application/json']);
+  expect(served.text).toBe(vfs.text(kept));
+  expect(JSON.parse((await get('/status')).text)).toMatchObject({ is_providing: true });
+  for (const none of ['x.json', '..%2Finitfiles%2Fchain.json', `..%2F${file}`])
+    expect((await get(`/log-cache/${none}`)).status, none).toBe(404);
+  await ask(process, 'StopProviding');
+  expect((await get(`/log-cache/${file}`)).status).toBe(403);
+});
+
+test('HM28 while the cache is being filled, HTTP says so', async () => {
+  const process = await start();
+  await ask(process, 'StartProviding');
+  eth.chains.set(31_337, () => undefined);
+  await ask(process, { Reset: null });
+  const status = await web.request(process, '/hypermap-cacher:hypermap-cacher:sys/status');
+  expect([status.status, status.text]).toEqual([503, expect.stringContaining('IsStarting')]);
 });

@@ -173,6 +173,21 @@ test('notes of a name arrive by label; a log that belongs elsewhere is not belie
   expect(seen.map(({ label: name, data }) => [name, data])).toEqual([['~ip', '0x0a000001']]);
 });
 
+test('HM8 the notes of a name are the last of each label, in the order of the chain; what belongs elsewhere is not believed', async () => {
+  const { hypermap, map, within } = await bench();
+  map.note('alice.os', '~ip', '0x01');
+  map.note('alice.os', '!born', '0x02');
+  map.note('bob.os', '~ip', '0x03');
+  map.note('alice.os', '~ip', '0x04');
+  const forged = map.note('alice.os', '~ip', '0x05');
+  forged['topics'] = (forged['topics'] as string[]).with(2, namehash('~ip.carol.os'));
+  const found = await within(() => hypermap.notes('alice.os', { fromBlock: 0 }));
+  expect(found.map(({ label, data }) => [label, data])).toEqual([
+    ['!born', '0x02'],
+    ['~ip', '0x04'],
+  ]);
+});
+
 test('calls go to the account of the name, or of the zone', async () => {
   const { hypermap, map, within } = await bench();
   map.mint('os', ALICE);

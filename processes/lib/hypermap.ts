@@ -111,6 +111,27 @@ export class Hypermap {
     return (member(answer, 'NodeInfo') as NodeInfo | null | undefined) ?? undefined;
   }
 
+  /**
+   * The notes and facts under a name, each as it was last written, in the order of the chain; an emptied note is there with no data.
+   * Providers of large chains may refuse to look through all of it: `fromBlock`, or `data` of the labels that matter.
+   */
+  async notes(
+    name: string,
+    { fromBlock = 0, agreed = false }: { fromBlock?: number; agreed?: boolean } = {},
+  ): Promise<WrittenNote[]> {
+    const parent = namehash(name);
+    const topics = [[TOPICS.Note, TOPICS.Fact], parent];
+    const logs = await this.#eth.logs({ address: this.address, topics, fromBlock }, { agreed });
+    const last = new Map<string, WrittenNote>();
+    for (const log of logs) {
+      const note = noteOf(parent, log);
+      if (note === undefined) continue;
+      last.delete(note.label);
+      last.set(note.label, note);
+    }
+    return [...last.values()];
+  }
+
   /** Notes and facts under a name as they are written. `labels`: only these. See `Eth.subscribeLogs`. */
   subscribeNotes(
     name: string,
@@ -121,11 +142,8 @@ export class Hypermap {
     const parent = namehash(name);
     const topics = [[TOPICS.Note, TOPICS.Fact], parent, null, labels?.map(labelhash) ?? null];
     const take = async (log: Log): Promise<void> => {
-      const event = decodeEvent(log);
-      if (event?.kind !== 'Note' && event?.kind !== 'Fact') return;
-      // A provider that mixes up labels or parents is not believed.
-      if (event.parent !== parent || leaf(parent, event.label) !== event.hash) return;
-      await onNote({ label: event.label, data: event.data, log });
+      const note = noteOf(parent, log);
+      if (note !== undefined) await onNote(note);
     };
     return this.#eth.subscribeLogs({ address: this.address, topics }, take, options);
   }
@@ -184,6 +202,14 @@ export class Hypermap {
 export interface NoteToWrite {
   readonly label: string;
   readonly data: Hex;
+}
+
+/** A provider that mixes up labels or parents is not believed. */
+function noteOf(parent: Hex, log: Log): WrittenNote | undefined {
+  const event = decodeEvent(log);
+  if (event?.kind !== 'Note' && event?.kind !== 'Fact') return undefined;
+  if (event.parent !== parent || leaf(parent, event.label) !== event.hash) return undefined;
+  return { label: event.label, data: event.data, log };
 }
 
 function hashOf(nameOrHash: string): Hex {

@@ -45,7 +45,7 @@ test('E1 E9 a request yields the result unchanged, without blob', async () => {
 
 test('a result keeps its text: long numbers, spelling of numbers, order of members', async () => {
   const text = '{"b":12345678901234567890,"a":1.0,"c":"\\u00e9"}';
-  const one = await provider(() => `{"id":1,"jsonrpc":"2.0","result":${text}}`);
+  const one = await provider(() => `{"id":2,"jsonrpc":"2.0","result":${text}}`);
   const bench = await module(one.config());
   const answer = await bench.answer(bench.request({ from: 'p:k:q', body: rpc('eth_call', []) }));
   expect(new TextDecoder().decode(answer?.body)).toBe(`{"Response":${text}}`);
@@ -280,6 +280,68 @@ describe('providers that misbehave', () => {
     }));
     const bench = await module((await provider(() => ({ result: logs }))).config());
     expect(await ask(bench, rpc('eth_getLogs', [{}]))).toEqual({ Response: logs });
+  });
+
+  test('F31 F35 one that is on another chain is not used, whoever trusts it, until it is on the right one', async () => {
+    const one = await provider(block(1));
+    one.chainId = '0x2105';
+    const bench = await module({ ...one.config(), trusted: true });
+    const agreed = {
+      AgreedRequest: { chain_id: 31_337, method: 'eth_getBalance', params: ['0xcc'] },
+    };
+    expect(await ask(bench, rpc('eth_blockNumber'))).toMatchObject({ Err: expect.anything() });
+    expect(await ask(bench, agreed)).toMatchObject({ Err: expect.anything() });
+    expect(await ask(bench, rpc('eth_gasPrice'))).toMatchObject({ Err: expect.anything() });
+    expect(one.calls).toEqual([]);
+    const lines = port.prints.filter(({ verbosity }) => verbosity === 0);
+    expect(lines.map(({ text }) => text)).toEqual([
+      `eth: ws://127.0.0.1:${one.port} is a provider of chain 8453, and not of 31337, which it was named for: it is not asked`,
+    ]);
+    one.chainId = '0x7a69';
+    await clock.advance(120_000);
+    await until(() => one.count('eth_blockNumber') === 1, 'the health check');
+    await new Promise(setImmediate);
+    expect(await ask(bench, rpc('eth_gasPrice'))).toEqual({ Response: '0x1' });
+  });
+
+  test('one that has no eth_chainId is taken at its word, one that says nonsense is not', async () => {
+    const plain = await provider(({ method }) =>
+      method === 'eth_chainId'
+        ? { error: { code: -32_601, message: 'no such method' } }
+        : { result: '0x1' },
+    );
+    plain.chainId = undefined;
+    const bench = await module(plain.config());
+    expect(await ask(bench, rpc('eth_blockNumber'))).toEqual({ Response: '0x1' });
+    for (const result of [31_337, '0x', '31337', null, '0x7A6900']) {
+      const odd = await provider(({ method }) => ({
+        result: method === 'eth_chainId' ? result : '0x1',
+      }));
+      odd.chainId = undefined;
+      const other = await module(odd.config());
+      expect(await ask(other, rpc('eth_blockNumber')), String(result)).toHaveProperty('Err');
+    }
+  });
+
+  test('F35 two that disagree about logs, because one leaves some out, are named', async () => {
+    const logs = [{ logIndex: '0x0' }, { logIndex: '0x1' }];
+    const chain =
+      (all: unknown): Script =>
+      ({ method }) => {
+        if (method === 'eth_blockNumber') return { result: '0x10' };
+        return { result: method === 'eth_getLogs' ? all : { hash: '0xaa' } };
+      };
+    const whole = await provider(chain(logs));
+    const dropping = await provider(chain(logs.slice(1)));
+    const bench = await module(whole.config(), dropping.config());
+    const params = [{ fromBlock: '0x0', toBlock: '0x10' }];
+    const read = { AgreedRequest: { chain_id: 31_337, method: 'eth_getLogs', params } };
+    expect(await ask(bench, read)).toEqual({
+      Err: { ProvidersDisagree: [whole, dropping].map(({ port: at }) => `ws://127.0.0.1:${at}`) },
+    });
+    dropping.script = chain(logs);
+    await clock.advance(1_000);
+    expect(await ask(bench, read)).toEqual({ Response: logs });
   });
 
   test('an error that is no error object is one all the same', async () => {

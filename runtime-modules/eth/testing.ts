@@ -20,6 +20,8 @@ export class TestProvider implements AsyncDisposable {
   readonly #server: WebSocketServer;
   readonly #sockets = new Set<WebSocket>();
   script: Script;
+  /** What a new connection is told that asks; undefined: the script is asked, as for everything else. */
+  chainId: string | undefined = '0x7a69';
 
   private constructor(server: WebSocketServer, script: Script) {
     this.#server = server;
@@ -29,7 +31,11 @@ export class TestProvider implements AsyncDisposable {
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
       // A text message of one client, never in pieces here.
-      socket.on('message', (data) => this.#answer(socket, (data as Buffer).toString()));
+      socket.once('message', (data) => {
+        const first = (data as Buffer).toString();
+        if (!this.#greet(socket, first)) this.#answer(socket, first);
+        socket.on('message', (later) => this.#answer(socket, (later as Buffer).toString()));
+      });
     });
   }
 
@@ -82,6 +88,14 @@ export class TestProvider implements AsyncDisposable {
     const closed = once(this.#server, 'close');
     this.#server.close();
     await closed;
+  }
+
+  /** The module's first question, which is none of the calls that tests count. */
+  #greet(socket: WebSocket, text: string): boolean {
+    const { id, method } = JSON.parse(text) as RpcCall & { readonly id: number };
+    if (method !== 'eth_chainId' || this.chainId === undefined) return false;
+    socket.send(JSON.stringify({ jsonrpc: '2.0', id, result: this.chainId }));
+    return true;
   }
 
   #answer(socket: WebSocket, text: string): void {

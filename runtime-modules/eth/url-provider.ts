@@ -14,6 +14,9 @@ const HEALTH_CALL_MS = 10_000;
 /** An upstream subscription is made or refused within this, in milliseconds. */
 export const SUBSCRIBE_MS_MAX = 30_000;
 
+/** A new connection says within this which chain it leads to, in milliseconds. */
+export const CHAIN_ID_MS_MAX = 5_000;
+
 /** What a subscription upstream tells. */
 export interface UpstreamSink {
   /** `result` is JSON text. */
@@ -53,6 +56,8 @@ export class UrlProvider {
   #socket: RpcSocket | undefined;
   #opening: Promise<RpcSocket | undefined> | undefined;
   #online = true;
+  /** The chain that it is on and should not be, as the owner was told. */
+  #elsewhere: string | undefined;
   #check: object | undefined;
   #closed = false;
 
@@ -178,10 +183,36 @@ export class UrlProvider {
       this.#needs.print(1, `eth: cannot connect to ${this.label}: ${opened.error}`);
       return undefined;
     }
+    if (!(await this.#leadsHere(opened.value))) return undefined;
     if (this.#closed) opened.value.close('the provider was removed');
     this.#socket = opened.value;
     this.#online = true;
     return opened.value;
+  }
+
+  /**
+   * Whether it is of the chain that its owner said. Whoever lies can lie here too: this is for URLs of another chain, whose answers would
+   * be as good as any other's. One that has no such method is taken at its owner's word.
+   */
+  async #leadsHere(socket: RpcSocket): Promise<boolean> {
+    const outcome = await socket.call('eth_chainId', '[]', CHAIN_ID_MS_MAX);
+    if (outcome.kind === 'error') return true;
+    if (outcome.kind !== 'result') {
+      socket.close('it does not say which chain it is on');
+      return false;
+    }
+    const found = chainIdIn(outcome.result);
+    if (found === String(this.chainId)) {
+      this.#elsewhere = undefined;
+      return true;
+    }
+    if (found !== this.#elsewhere) {
+      const why = `and not of ${this.chainId}, which it was named for: it is not asked`;
+      this.#needs.print(0, `eth: ${this.label} is a provider of chain ${found}, ${why}`);
+    }
+    this.#elsewhere = found;
+    socket.close('it is on another chain');
+    return false;
   }
 
   /** With subscriptions on it a lost connection is made again at once; without, when it is next needed. */
@@ -229,6 +260,12 @@ export class UrlProvider {
   }
 }
 
+/** In decimal; of a result that is no number, what it is instead. */
+function chainIdIn(result: string): string {
+  const id = /^"(0x[0-9a-fA-F]{1,16})"$/.exec(result)?.[1];
+  return id === undefined ? '(no number)' : BigInt(id).toString();
+}
+
 /** Updates kept for subscriptions that have no name yet. */
 const EARLY_UPDATES_MAX = 64;
 
@@ -242,5 +279,6 @@ export function labelOf(url: string): string {
   }
 }
 
-// A health check connects first, and both fit well between two checks.
-if (CONNECT_MS_MAX + HEALTH_CALL_MS >= HEALTH_CHECK_MS) throw new Error('health checks overlap');
+// A health check connects first, and all of it fits well between two checks.
+if (CONNECT_MS_MAX + CHAIN_ID_MS_MAX + HEALTH_CALL_MS >= HEALTH_CHECK_MS)
+  throw new Error('health checks overlap');

@@ -1,6 +1,6 @@
-/** Reads and watches names through the process library. Asked for JSON of one of: get, calls, watch, seen, hashes. */
-import { defineProcess } from 'hyperware';
-import { Eth, takeEthUpdate } from 'hyperware/eth';
+/** Reads and watches names through the process library. Asked for JSON of one of: get, calls, block, raw, watch, seen, hashes. */
+import { defineProcess, type NoResponse } from 'hyperware';
+import { Eth, EthError, takeEthUpdate } from 'hyperware/eth';
 import { Hypermap, namehash } from 'hyperware/hypermap';
 
 const seen: string[] = [];
@@ -20,6 +20,19 @@ export default defineProcess({
           await map.noteCall(name, '~ip', '0x7f000001').catch(String),
           await map.factCall(name, '!born', '0x2025').catch(String),
         ]);
+      case 'block':
+        return JSON.stringify(
+          await eth.blockNumber().catch((error: EthError) => `${error.name} ${error.code}`),
+        );
+      case 'raw': {
+        const asked = { Request: { chain_id: 31_337, method: 'eth_blockNumber', params: null } };
+        const options = { timeoutS: 2 };
+        const answer = await process.request('eth:distro:sys', JSON.stringify(asked), options).then(
+          () => 'answered',
+          (error: NoResponse) => `${error.name} ${error.kind}`,
+        );
+        return JSON.stringify(answer);
+      }
       case 'watch':
         await map.subscribeNotes(name, (note) => void seen.push(`${note.label}=${note.data}`));
         return '"watching"';

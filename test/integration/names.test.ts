@@ -10,6 +10,7 @@ import { buildComponent } from '../../kit/build/component.ts';
 import { systemClock } from '../../kernel/clock.ts';
 import { urlProvider } from '../../runtime-modules/eth/config-file.ts';
 import { eth } from '../../runtime-modules/eth/index.ts';
+import { processId } from '../../wit/address.ts';
 import { testNode, type TestNode } from '../support/node.ts';
 
 const GUEST = fileURLToPath(new URL('../guests/names.ts', import.meta.url));
@@ -19,6 +20,7 @@ const { alice } = personas;
 let chain: Chain;
 let node: TestNode;
 let home: string;
+let component: Uint8Array;
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'hyperloom-names-'));
   chain = await startChain();
@@ -28,9 +30,10 @@ beforeAll(async () => {
     port: node.kernel.port('eth'),
     clock: systemClock,
   });
-  // Public, so that the guest needs no manifest.
-  node.kernel.registerModule(Object.assign(module, { public: true }));
-  await node.start(NAMES, await buildComponent(GUEST));
+  node.kernel.registerModule(module);
+  component = await buildComponent(GUEST);
+  const issuer = { node: node.kernel.our, process: processId('eth:distro:sys') };
+  await node.start(NAMES, component, { capabilities: [{ issuer, params: '"messaging"' }] });
 }, 120_000);
 afterAll(async () => {
   await node[Symbol.asyncDispose]();
@@ -38,8 +41,12 @@ afterAll(async () => {
   await rm(home, { recursive: true, force: true });
 });
 
-async function ask(...request: readonly string[]): Promise<unknown> {
-  return JSON.parse((await node.ask(NAMES, JSON.stringify(request))).text) as unknown;
+function ask(...request: readonly string[]): Promise<unknown> {
+  return askOf(NAMES, request);
+}
+
+async function askOf(process: string, request: readonly string[]): Promise<unknown> {
+  return JSON.parse((await node.ask(process, JSON.stringify(request))).text) as unknown;
 }
 
 interface Call {
@@ -61,6 +68,19 @@ test('a name is minted, written under and watched by calls that a guest has made
     .poll(() => ask('seen'), { timeout: 10_000 })
     .toEqual(['~ip=0x7f000001', '!born=0x2025']);
 });
+
+test('E8 a process that may not message eth hears nothing until its time is up, and its owner a line', async () => {
+  const mute = 'mute:test:sys';
+  await node.start(mute, component);
+  expect(await askOf(NAMES, ['raw'])).toBe('answered');
+  expect(await askOf(mute, ['raw'])).toBe('NoResponse timeout');
+  // The client looks why, so that its user learns what to change.
+  expect(await askOf(mute, ['block'])).toBe('EthError NoMessaging');
+  const lines = node.prints.map((printout) => ('text' in printout ? printout.text : ''));
+  expect(lines.join('\n')).toMatch(
+    /mute:test:sys has no messaging capability for .*eth:distro:sys/,
+  );
+}, 30_000);
 
 test('HM1 a guest hashes a name of two labels in a few milliseconds', async () => {
   const { msEach } = (await ask('hashes', 'os')) as { msEach: number };

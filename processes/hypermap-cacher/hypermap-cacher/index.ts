@@ -8,15 +8,25 @@ import {
   every,
   formatAddress,
   type Process,
+  Refusal,
   stateOf,
   t,
 } from '../../lib/index.ts';
+import {
+  HttpError,
+  type HttpReply,
+  HttpServer,
+  reply,
+  strictHeaders,
+} from '../../lib/http-server.ts';
 import { readChainSettings } from '../../lib/chain-settings.ts';
 import {
   cacherRequest,
   type CacherRequest,
   cacherResponse,
   type CacherResponse,
+  cacherStatus,
+  manifest,
 } from '../contract.ts';
 import { type CacherParts, fetchFromChain, fetchFromPeer, INTERVAL_S } from './cacher.ts';
 import { BatchStore } from './store.ts';
@@ -33,7 +43,31 @@ let starting = true;
 let nextAtMs = 0;
 let running: Promise<void> | undefined;
 
+/** For whoever has no node, without a login: only while the owner provides, as for other nodes. */
+const http = new HttpServer<State>({ authenticated: false, headers: strictHeaders });
+for (const path of ['/manifest', '/manifest.json'] as const)
+  http.get(path, (_request, process) =>
+    provided(process, () => reply.coded(manifest, parts.store.manifest)),
+  );
+http.get('/status', (_request, process) =>
+  provided(process, () => reply.coded(cacherStatus, status(process))),
+);
+http.get('/log-cache/:file', ({ params }, process) =>
+  provided(process, async () => {
+    const text = await parts.store.content(params.file);
+    if (text === undefined) throw new Refusal('NotFound', 'the manifest names no such file');
+    return reply.bytes(new TextEncoder().encode(text), { type: 'application/json' });
+  }),
+);
+
+function provided<R extends HttpReply | Promise<HttpReply>>(process: Handle, give: () => R): R {
+  if (!process.state.providing) throw new Refusal('Forbidden', 'this node provides nothing');
+  if (starting) throw new HttpError(503, 'the cache is being filled; try again', 'IsStarting');
+  return give();
+}
+
 export default defineProcess({
+  http,
   state: stateOf(state, (): State => ({ providing: false, nodes: undefined })),
   setup: async (process: Handle) => {
     const settings = await readChainSettings(process);

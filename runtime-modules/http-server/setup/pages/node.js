@@ -48,14 +48,18 @@ export const node = {
 
 const UP_POLL_MS = 1_000;
 
-/** Resolves when the setup is over and the node itself answers on this port. */
+/** Times that the front page is waited for when the node is up: its process may start later, or may not be installed. */
+const FRONT_POLLS_MAX = 10;
+
+/** Resolves when the setup is over and the node itself answers on this port, with its front page. */
 export async function nodeIsUp() {
-  for (;;) {
+  for (let front = 0; front < FRONT_POLLS_MAX;) {
     await new Promise((resolve) => setTimeout(resolve, UP_POLL_MS));
     try {
       // Only a setup has this path.
-      const answer = await fetch('/setup/state', { cache: 'no-store' });
-      if (answer.status === 404) return;
+      if ((await fetch('/setup/state', { cache: 'no-store' })).status !== 404) continue;
+      front++;
+      if ((await fetch('/', { cache: 'no-store' })).status !== 404) return;
     } catch {
       // Between the two: nobody answers.
     }
