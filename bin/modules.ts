@@ -9,6 +9,7 @@ import { fdManager } from '../runtime-modules/fd-manager/index.ts';
 import { readUlimit } from '../runtime-modules/fd-manager/ulimit.ts';
 import type { HttpServerModule } from '../runtime-modules/http-server/index.ts';
 import { httpClient } from '../runtime-modules/http-client/index.ts';
+import type { Identity } from '../runtime-modules/identity/development.ts';
 import type { Home } from '../runtime-modules/identity/home.ts';
 import { kv } from '../runtime-modules/kv/index.ts';
 import { notifications } from '../runtime-modules/notifications/index.ts';
@@ -20,6 +21,7 @@ import {
   type OutboundOptions,
   systemConnector,
 } from '../runtime-modules/shared/outbound/system-connector.ts';
+import { signer } from '../runtime-modules/signer/index.ts';
 import { sqlite } from '../runtime-modules/sqlite/index.ts';
 import { type OpenedStore, state } from '../runtime-modules/state/index.ts';
 import { timer } from '../runtime-modules/timer/index.ts';
@@ -40,12 +42,14 @@ export interface ModuleParts {
   readonly config: ModulesConfig;
   readonly accounts: Accounts;
   readonly web: HttpServerModule;
+  /** What wallets are sealed under. */
+  readonly identity: Pick<Identity, 'fileKey'>;
 }
 
 /** @returns what can be backed up while it runs */
 export function registerModules(
   kernel: Kernel,
-  { store, home, config, accounts, web }: ModuleParts,
+  { store, home, config, accounts, web, identity }: ModuleParts,
 ): readonly BackupParticipant[] {
   kernel.registerModule(timer()({ clock: systemClock, port: kernel.port('timer') }));
   kernel.registerModule(
@@ -84,6 +88,14 @@ export function registerModules(
       wallMs: () => Date.now(),
       store,
       connector,
+    }),
+  );
+  kernel.registerModule(
+    signer({ folder: join(home.path, '.wallets') })({
+      port: kernel.port('signer'),
+      wallMs: () => Date.now(),
+      fileKey: identity.fileKey,
+      files: files.hashes,
     }),
   );
   return [files.backup, keys.backup, tables.backup];

@@ -194,7 +194,7 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
     version: version(),
     figures: () => figuresOf(running.usage().values()),
   });
-  const participants = registerModules(kernel, { store, home, config, accounts, web });
+  const participants = registerModules(kernel, { store, home, config, accounts, web, identity });
   const eth = { port: kernel.port('eth'), clock: systemClock };
   kernel.registerModule(await ethOf(chainParts, chain, eth));
   await tellReaders(chainParts);

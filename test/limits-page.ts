@@ -48,6 +48,10 @@ const SECTIONS: Readonly<Record<string, Readonly<Record<string, readonly string[
     'runtime-modules/shared/outbound/limits.ts': [],
   },
   net: { 'runtime-modules/net/limits.ts': [] },
+  signer: {
+    'runtime-modules/signer/limits.ts': [],
+    'contracts/typed-data.ts': ['STRUCTS_MAX', 'TYPES_CHARS_MAX', 'TYPE_CHARS_MAX', 'VALUES_MAX'],
+  },
   notifications: { 'runtime-modules/notifications/limits.ts': [] },
   'Quotas of packages': {
     'runtime-modules/shared/quotas.ts': [

@@ -42,7 +42,7 @@ let utf8Decoder: TextDecoder | undefined;
 
 /** One module, as its client calls it. */
 export interface ModuleCalls {
-  readonly module: 'vfs' | 'kv' | 'sqlite' | 'http-server' | 'http-client';
+  readonly module: 'vfs' | 'kv' | 'sqlite' | 'signer' | 'http-server' | 'http-client';
   readonly timeoutS: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly error: new (code: string, what: string, detail?: string) => ModuleError;

@@ -6,6 +6,7 @@ import { moduleId } from '../../wit/address.ts';
 import type { Capability } from '../../wit/types.ts';
 import type { VfsAction } from '../../wit/vfs-api.ts';
 import type { Accounts } from '../shared/accounts.ts';
+import type { FileHashes } from '../shared/file-hashes.ts';
 import { Bench, OUR_NODE, TestPort, type Asked, type Reply } from '../shared/testing.ts';
 import { vfs, type VfsWork } from './index.ts';
 
@@ -20,11 +21,14 @@ export type WireAction = VfsAction['kind'] | Readonly<Record<string, unknown>>;
 
 export class VfsBench extends Bench<VfsWork> implements AsyncDisposable {
   readonly home: string;
+  readonly hashes: FileHashes;
 
   private constructor(home: string, accounts: Accounts | undefined) {
     const port = new TestPort('vfs');
-    super(vfs({ root: join(home, 'vfs') })({ port, accounts }), port);
+    const module = vfs({ root: join(home, 'vfs') })({ port, accounts });
+    super(module, port);
     this.home = home;
+    this.hashes = module.hashes;
   }
 
   /** With the drive `/p:q/d` made by `OWNER`. */

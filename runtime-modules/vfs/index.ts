@@ -17,6 +17,7 @@ import { bytesOf } from '../shared/bytes-of.ts';
 import type { BackupParticipant } from '../shared/backup.ts';
 import { DescriptorShare } from '../shared/descriptor-share.ts';
 import { driveCapability } from '../shared/drive-capability.ts';
+import type { FileHashes } from '../shared/file-hashes.ts';
 import { ioErrorText } from '../shared/io-error.ts';
 import { PackageGates } from '../shared/package-gates.ts';
 import { UNLIMITED } from '../shared/quotas.ts';
@@ -24,6 +25,7 @@ import { decodeBody, refuse } from '../shared/refuse.ts';
 import { holdsRoot, isKernel, needOf, refusalFor } from './access.ts';
 import { packageFolder, VfsBackup } from './backup.ts';
 import { Disk } from './disk.ts';
+import { VfsHashes } from './hashes.ts';
 import { BODY_BYTES_MAX, OPERATIONS_MAX } from './limits.ts';
 import { PathOrder } from './path-order.ts';
 import { driveOf, normalise, parsePath, type VfsPath } from './path.ts';
@@ -66,6 +68,8 @@ export const vfs =
 export interface VfsModule extends RuntimeModule<VfsWork> {
   /** For backups of a running node. */
   readonly backup: BackupParticipant;
+  /** For modules that commit to files. */
+  readonly hashes: FileHashes;
 }
 
 /** Actions that carry their data in the blob. */
@@ -75,6 +79,7 @@ class Vfs implements VfsModule {
   readonly name = 'vfs';
   readonly public = false;
   readonly backup: BackupParticipant;
+  readonly hashes: VfsHashes;
   readonly #port: KernelPort;
   readonly #disk: Promise<Disk>;
   readonly #operations = new Semaphore(OPERATIONS_MAX);
@@ -92,6 +97,11 @@ class Vfs implements VfsModule {
     );
     this.backup = new VfsBackup(root, this.#gates);
     this.#disk = Disk.open(root, this.#book, () => this.#share.hit());
+    this.hashes = new VfsHashes({
+      our: port.our.node,
+      disk: this.#disk,
+      within: (of, work) => this.#gates.pass([of], () => this.#operations.run(work)),
+    });
     // Whoever asks first hears of a failure; nobody asking is no reason to end the node.
     this.#disk.catch((error: unknown) => port.print(0, `vfs: ${root}: ${String(error)}`));
   }
@@ -127,6 +137,7 @@ class Vfs implements VfsModule {
   async [Symbol.asyncDispose](): Promise<void> {
     const disk = await this.#disk.catch(() => undefined);
     await disk?.close();
+    await this.hashes.close();
   }
 
   /** Waits while its package is held, outside the limit of operations: the others go on. */

@@ -1,0 +1,201 @@
+/**
+ * Signatures by keys that the node keeps, and hashes that are slow in a guest, through `signer:distro:sys` (docs/signer.md).
+ * `import { signer } from 'hyperware/signer'`. Bytes are `0x` hex, amounts bigints in atomic units.
+ */
+import { callModule, type Caller, member, type ModuleAnswer, ModuleError } from './modules.ts';
+
+/** `code`: such as `NotPermitted`, `OverBudget` or `NoSuchKey`; or `NoMessaging`. */
+export class SignerError extends ModuleError {
+  override readonly name = 'SignerError';
+}
+
+export interface SignerOptions {
+  /** Of every call; default 5. */
+  readonly timeoutS?: number;
+}
+
+/** A number of a message: an integer, decimal digits, or a bigint. */
+export type TypedValue =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | readonly TypedValue[]
+  | { readonly [name: string]: TypedValue };
+
+/** As wallets take it in `eth_signTypedData_v4`; an `EIP712Domain` among the types may be left out. */
+export interface TypedData {
+  readonly domain: TypedValue;
+  readonly types: Readonly<
+    Record<string, readonly { readonly name: string; readonly type: string }[]>
+  >;
+  readonly primaryType: string;
+  readonly message: TypedValue;
+}
+
+/** EIP-1559, to a contract. */
+export interface TransactionToSign {
+  readonly chainId: number;
+  readonly nonce: number;
+  readonly maxPriorityFeePerGas: bigint;
+  readonly maxFeePerGas: bigint;
+  readonly gasLimit: number;
+  readonly to: string;
+  /** Wei; default 0. */
+  readonly value?: bigint;
+  /** Default `0x`. */
+  readonly data?: string;
+}
+
+export interface Budget {
+  /** Of the capability, as it is held. */
+  readonly params: string;
+  readonly spent: bigint;
+  readonly perDay: bigint;
+}
+
+export function signer(caller: Caller, options: SignerOptions = {}): Signer {
+  return new Signer(caller, options);
+}
+
+/** Every method rejects with `SignerError`, or with `NoResponse`. */
+export class Signer {
+  readonly #caller: Caller;
+  readonly #options: SignerOptions;
+
+  constructor(caller: Caller, options: SignerOptions) {
+    this.#caller = caller;
+    this.#options = options;
+  }
+
+  /** A new key. For holders of `{"create":name}` or `{"root":true}`. @returns its address */
+  async createKey(name?: string): Promise<string> {
+    return text(await this.act({ CreateKey: { name: name ?? null } }), 'Key');
+  }
+
+  /** Addresses of the keys that the capabilities held name. */
+  async listKeys(): Promise<readonly string[]> {
+    return field(await this.act('ListKeys'), 'Keys') as string[];
+  }
+
+  /** What is left today of each capability. */
+  async budgets(): Promise<readonly Budget[]> {
+    const listed = field(await this.act('Budgets'), 'Budgets') as {
+      params: string;
+      spent: string;
+      perDay: string;
+    }[];
+    return listed.map(({ params, spent, perDay }) => ({
+      params,
+      spent: BigInt(spent),
+      perDay: BigInt(perDay),
+    }));
+  }
+
+  /** r, s and v. `key`: name or address, spelled as in the capability. */
+  async signTypedData(key: string, data: TypedData): Promise<string> {
+    const body = await this.act({ SignTypedData: { key, data: wire(data) } });
+    return text(field(body, 'Signature'), 'signature');
+  }
+
+  async typedDataDigest(data: TypedData): Promise<string> {
+    return text(await this.act({ TypedDataDigest: wire(data) }), 'Hash');
+  }
+
+  /** For `eth_sendRawTransaction`. */
+  async signTransaction(
+    key: string,
+    transaction: TransactionToSign,
+  ): Promise<{ readonly raw: string; readonly hash: string }> {
+    const { value = 0n, data = '0x', maxFeePerGas, maxPriorityFeePerGas } = transaction;
+    const sent = {
+      ...transaction,
+      maxFeePerGas: String(maxFeePerGas),
+      maxPriorityFeePerGas: String(maxPriorityFeePerGas),
+      value: String(value),
+      data,
+    };
+    const body = await this.act({ SignTransaction: { key, transaction: sent } });
+    const signed = field(body, 'Transaction');
+    return { raw: text(signed, 'raw'), hash: text(signed, 'hash') };
+  }
+
+  async keccak256(bytes: Uint8Array): Promise<string> {
+    return text(await this.act('Keccak256', bytes), 'Hash');
+  }
+
+  /** Who signed; undefined for what is no signature that a contract would take. */
+  async recover(
+    signed: readonly { readonly digest: string; readonly signature: string }[],
+  ): Promise<readonly (string | undefined)[]> {
+    const found = field(await this.act({ Recover: signed }), 'Addresses') as (string | null)[];
+    return found.map((address) => address ?? undefined);
+  }
+
+  async verify(
+    signed: readonly {
+      readonly digest: string;
+      readonly signature: string;
+      readonly address: string;
+    }[],
+  ): Promise<readonly boolean[]> {
+    return field(await this.act({ Verify: signed }), 'Verified') as boolean[];
+  }
+
+  /** Of a file in vfs that may be read. */
+  async sha256(path: string): Promise<{ readonly sha256: string; readonly bytes: number }> {
+    const found = field(await this.act({ Sha256: { path } }), 'FileHash');
+    return { sha256: text(found, 'sha256'), bytes: Number(field(found, 'bytes')) };
+  }
+
+  /** Of the files below a folder in vfs, as outputs of a job. */
+  async merkleRoot(
+    path: string,
+  ): Promise<{ readonly root: string; readonly files: number; readonly bytes: number }> {
+    const found = field(await this.act({ MerkleRoot: { path } }), 'Root');
+    return {
+      root: text(found, 'root'),
+      files: Number(field(found, 'files')),
+      bytes: Number(field(found, 'bytes')),
+    };
+  }
+
+  /** One request of docs/signer.md, as it is on the wire: the answer's body. For what has no method here. */
+  async act(request: unknown, blob?: Uint8Array): Promise<unknown> {
+    const calls = {
+      module: 'signer',
+      timeoutS: this.#options.timeoutS,
+      error: SignerError,
+    } as const;
+    const kind = typeof request === 'string' ? request : Object.keys(request as object).join();
+    const answer: ModuleAnswer = await callModule(this.#caller, calls, {
+      what: `signer ${kind}`,
+      body: request,
+      blob,
+    });
+    return answer.body;
+  }
+}
+
+/** JSON has no bigints; typed data takes digits in a text. */
+function wire(value: TypedData): unknown;
+function wire(value: TypedValue): unknown;
+function wire(value: TypedData | TypedValue): unknown {
+  if (typeof value === 'bigint') return String(value);
+  if (Array.isArray(value)) return (value as readonly TypedValue[]).map((each) => wire(each));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value as Record<string, TypedValue>).map(([name, each]) => [name, wire(each)]),
+  );
+}
+
+function field(value: unknown, name: string): unknown {
+  const found = member(value, name);
+  if (found === undefined) throw new SignerError('BadData', 'signer', `no ${name} in the answer`);
+  return found;
+}
+
+function text(value: unknown, name: string): string {
+  return String(field(value, name));
+}
