@@ -22,9 +22,9 @@ const CAROL: NetIdentity = {
 };
 
 /** A process that has set up, to call helpers with, and its host. */
-async function started(fake?: FakeNet): Promise<[Process<undefined>, TestProcess<never, never>]> {
-  let process: Process<undefined> | undefined;
-  const module = defineProcess<Record<never, never>, undefined>({
+async function started(fake?: FakeNet): Promise<[Process<unknown>, TestProcess<never, unknown>]> {
+  let process: Process<unknown> | undefined;
+  const module = defineProcess({
     setup: (made) => void (process = made),
   });
   const run = await TestProcess.start(
@@ -36,7 +36,7 @@ async function started(fake?: FakeNet): Promise<[Process<undefined>, TestProcess
 }
 
 /** What a call came to, when the process has run. */
-async function outcome<T>(run: TestProcess<never, never>, call: Promise<T>): Promise<T> {
+async function outcome<T>(run: TestProcess<never, unknown>, call: Promise<T>): Promise<T> {
   call.catch(() => undefined);
   await run.run();
   run.host.advance(15);
