@@ -158,6 +158,13 @@ test('a message that comes in wakes what waits for that node', async () => {
   line.up = true;
   await alice.ask('{"Send":{"target":"alice.os","message":"back"}}', bob);
   expect(await states()).toEqual(['hello Delivered', 'back Received']);
+  // Also when the attempt that fails has not ended yet.
+  line.up = false;
+  await send('more');
+  await alice.ask('{"Send":{"target":"alice.os","message":"and again"}}', bob);
+  line.up = true;
+  await pass(10);
+  expect((await states()).filter((each) => each.startsWith('more'))).toEqual(['more Delivered']);
 });
 
 test('what is refused has failed, and is sent again when the user says so', async () => {

@@ -38,7 +38,7 @@ interface Waiter {
 export class Outgoing {
   readonly #process: Process<Conversations>;
   readonly #addressOf: (name: string) => Address;
-  /** Conversations that are being delivered, and what ends the wait for the next attempt. */
+  /** Conversations that are being delivered, and what ends the wait for the next attempt, also before it has begun. */
   readonly #running = new Map<string, AbortController>();
   /** Who waits for the first attempt of a message, by its id. */
   readonly #waiters = new Map<string, Waiter>();
@@ -146,12 +146,12 @@ export class Outgoing {
   async #pause(name: string, failures: number): Promise<void> {
     const delayMs = Math.min(RETRY_MS_MIN * 2 ** failures, RETRY_MS_MAX);
     const drawnMs = delayMs * (1 - JITTER + 2 * JITTER * Math.random());
-    const awake = new AbortController();
-    this.#running.set(name, awake);
+    const awake = this.#running.get(name) ?? new AbortController();
     try {
       await sleep(this.#process, drawnMs, { signal: awake.signal });
     } catch (error) {
       if (!awake.signal.aborted) throw error;
     }
+    this.#running.set(name, new AbortController());
   }
 }
