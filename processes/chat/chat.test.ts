@@ -106,6 +106,8 @@ test('F28 a message that could not be delivered is kept, tried again later and l
   expect(tried).toBeGreaterThanOrEqual(4);
   expect(tried).toBeLessThanOrEqual(7);
   line.up = true;
+  // An attempt may be under way, which nobody answers any more.
+  await pass(10);
   await pass(100);
   expect(await states()).toEqual(['hello Delivered']);
   expect(new Set(idsIn(line.heard)).size).toBe(1);
