@@ -135,7 +135,7 @@ describe('direction of imports', () => {
       );
     };
     // The last one a development node loads when it needs it.
-    const loaded = new Set(['main.ts', 'node.ts', 'contracts/chain/chain.ts']);
+    const loaded = new Set(['bin/main.ts', 'bin/node.ts', 'contracts/chain/chain.ts']);
     for (const path of loaded) for (const to of values(path)) loaded.add(to);
     expect(loaded).toContain('runtime-modules/eth/rpc-socket.ts');
     expect(loaded).toContain('ws');

@@ -101,7 +101,7 @@ export async function callModule(
 }
 
 /** By the text alone: comparing as JSON would bring a parser into every guest, for a hint. */
-function mayMessage({ host }: Caller, target: string): boolean {
+export function mayMessage({ host }: Caller, target: string): boolean {
   return host
     .ourCapabilities()
     .some(({ issuer, params }) => issuer.process === target && params.trim() === '"messaging"');

@@ -11,6 +11,7 @@ import {
   InitiatorHandshake,
   ResponderHandshake,
 } from '../../runtime-modules/net/handshake.ts';
+import { PING_MS } from '../../runtime-modules/net/limits.ts';
 import { publicKeyOf } from '../../runtime-modules/net/pki.ts';
 import { NetNode, publicHex, testKey } from '../../runtime-modules/net/testing/nodes.ts';
 import type { GuestApi } from '../../kernel/testing.ts';
@@ -30,6 +31,7 @@ const ROUTER_RATIO_MAX = 1.18;
 const HANDSHAKE_MS_MAX = 2;
 const IDLE_MIB_MAX = 30;
 const IDLE_PEERS = 1_000;
+const IDLE_NAMES = 100_000;
 const WAIT_S = 600;
 const ECHO = 'echo:bench:sys';
 
@@ -270,16 +272,36 @@ async function router(scale: Scale): Promise<readonly Row[]> {
 
 async function idle(scale: Scale): Promise<readonly Row[]> {
   const peers = count(IDLE_PEERS, scale, 5);
-  const { bytes } = await inChild<{ bytes: number }>('net-idle-main.ts', [peers]);
+  const names = count(IDLE_NAMES, scale, 5);
+  // Every link pings once in the window.
+  const windowMs = scale.runs > 1 ? PING_MS + 2_000 : 100;
+  const found = await inChild<{ bytes: number; cpuMs: number; nameBytes: number }>(
+    'net-idle-main.ts',
+    [peers, names, windowMs],
+  );
+  const row = { floor: undefined, target: undefined, runs: 1 };
   return [
     {
+      ...row,
       name: 'net.idle',
-      value: bytes / 1024 / 1024,
+      value: found.bytes / 1024 / 1024,
       unit: 'MiB',
-      floor: undefined,
       target: { of: 'value', max: IDLE_MIB_MAX },
-      runs: 1,
       note: `${peers} connected peers, over the node without them`,
+    },
+    {
+      ...row,
+      name: 'net.idle.cpu',
+      value: found.cpuMs / (windowMs / 60_000) / peers,
+      unit: 'ms',
+      note: 'CPU of a connected peer that says nothing, in a minute',
+    },
+    {
+      ...row,
+      name: 'net.idle.names',
+      value: found.nameBytes / 1024 / 1024,
+      unit: 'MiB',
+      note: `${names} names with their keys and addresses`,
     },
   ];
 }

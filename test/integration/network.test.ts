@@ -54,8 +54,14 @@ test(
     expect(await readdir(join(folder, 'network'))).toEqual(['alice.dev.json']);
     await alice.type('hi bob.dev hello', /bob\.dev is offline or does not exist/);
     await alice.type('send:chat:sys bob.dev lost', /bob\.dev could not be reached \(offline\)/);
+    await alice.type('history:chat:sys bob.dev', /alice\.dev: lost \(sent\)/);
     await using again = await start('bob.dev');
     await hears(again, 'alice.dev');
+    // F28: kept at the sender, tried again, once in the store of the other side, which has restarted.
+    await alice.until(/to bob\.dev: lost: delivered/);
+    await again.until(/alice\.dev: lost/);
+    const [heard] = await again.type('history:chat:sys alice.dev', /alice\.dev: lost(?! \()/);
+    expect(heard).not.toMatch(/lost[^]*lost/);
     await again.type('hi alice.dev back', /response from alice\.dev: ack/);
     await alice.type('hi our me', /alice\.dev: me[^]*response from our: ack/);
   },

@@ -13,7 +13,11 @@ export default defineScript({
       node: process.our.node,
       process: processIn('chat', packageOf(process.our.process)),
     };
-    await client(process, chat, ours, { timeoutS: TIMEOUT_S }).Send({ target, message });
+    await client(process, chat, ours, { timeoutS: TIMEOUT_S }).Send({
+      target,
+      message,
+      id: undefined,
+    });
     return `sent to ${target}`;
   },
 });

@@ -11,7 +11,7 @@ import type { KernelMessage, ProcessId } from '../../../wit/types.ts';
 import { net, type NetModule, type NetOptions } from '../index.ts';
 import { seededRandom } from '../memory.ts';
 import { tcpTransport } from '../tcp.ts';
-import { portOf, type Transport, type TransportKind } from '../transport.ts';
+import type { Transport, TransportKind } from '../transport.ts';
 import { wsTransport } from '../ws.ts';
 
 export const NET = processId('net:distro:sys');
@@ -34,6 +34,8 @@ export interface NetNodeOptions extends Partial<Omit<NetOptions, 'us' | 'network
   /** Transports to listen on; default TCP. */
   readonly listen?: readonly TransportKind[];
   readonly ip?: string;
+  /** That it listens on; default one that is free. */
+  readonly port?: number;
   /** With these it is indirect and does not listen. */
   readonly routers?: readonly string[];
   readonly key?: KeyObject;
@@ -121,7 +123,7 @@ export class NetNode implements AsyncDisposable {
     await node.kernel.boot([]);
     if (routers === undefined)
       for (const kind of options.listen ?? (['tcp'] as const))
-        ports.set(kind, await module.listen(kind, { ip, port: portOf(ports, kind) ?? 0 }));
+        ports.set(kind, await module.listen(kind, { ip, port: options.port ?? 0 }));
     const update = {
       name,
       public_key: publicHex(key),
