@@ -4,17 +4,22 @@
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { bool, dictionary, record, text, u64 } from '../../wit/codec.ts';
+import { bool, type Decoded, dictionary, record, text, u64 } from '../../wit/codec.ts';
 import type { Result } from '../../wit/types.ts';
 import { amount } from '../../wit/signer-api.ts';
 import { errorCode } from '../shared/io-error.ts';
-import { BUDGETS_MAX } from './limits.ts';
+import { BUDGETS_MAX, MARKS_MAX } from './limits.ts';
 import { moveAside, replacePrivateFile } from './private-file.ts';
 import type { Sealer } from './sealed-key.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-const dayRecord = record({ day: u64, unknown: bool, spent: dictionary(amount) });
+const dayRecord = record({
+  day: u64,
+  unknown: bool,
+  spent: dictionary(amount),
+  highest: dictionary(amount),
+});
 const file = record({ seal: text, record: text, mac: text });
 
 /** So much under the limit of `id`. */
@@ -22,6 +27,8 @@ export interface Charge {
   readonly id: string;
   readonly asked: bigint;
   readonly perDay: bigint;
+  /** Of an amount that grows: what it is that grows. Only what is above the highest so far counts, on whatever day that was. */
+  readonly mark?: string | undefined;
 }
 
 export type BudgetRefusal =
@@ -47,20 +54,21 @@ export class Budgets {
   /** What was spent today is not known. */
   #unknown: boolean;
   readonly #spent: Map<string, bigint>;
+  /** By mark, the one that changed last at the end. */
+  readonly #highest: Map<string, bigint>;
+  /** Changes, and how many of them are on disk. */
+  #changes = 0;
+  #saved = 0;
   /** The write that has not begun: whoever charges joins it. */
   #next: Promise<void> | undefined;
   #last: Promise<void> = Promise.resolve();
 
-  private constructor(
-    needs: BudgetNeeds,
-    day: number,
-    unknown: boolean,
-    spent: Map<string, bigint>,
-  ) {
+  private constructor(needs: BudgetNeeds, known: Known) {
     this.#needs = needs;
-    this.#day = day;
-    this.#unknown = unknown;
-    this.#spent = spent;
+    this.#day = Number(known.day);
+    this.#unknown = known.unknown;
+    this.#spent = new Map(known.spent);
+    this.#highest = new Map(known.highest);
   }
 
   /** @throws as the file system does */
@@ -71,12 +79,11 @@ export class Budgets {
       bytes = await readFile(needs.path);
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error;
-      return new Budgets(needs, today, false, new Map());
+      return new Budgets(needs, { ...NOTHING, day: today });
     }
     const read = readRecord(bytes, needs.sealer);
-    if (read !== undefined)
-      return new Budgets(needs, Number(read.day), read.unknown, new Map(read.spent));
-    const budgets = new Budgets(needs, today, true, new Map());
+    if (read !== undefined) return new Budgets(needs, read);
+    const budgets = new Budgets(needs, { ...NOTHING, day: today, unknown: true });
     const kept = await moveAside(needs.path, new Date(needs.wallMs()));
     // On disk before anything else: a restart must not find a clean sheet.
     await budgets.#write();
@@ -98,22 +105,50 @@ export class Budgets {
    */
   async charge(charges: readonly Charge[]): Promise<Result<undefined, BudgetRefusal>> {
     this.#turn();
-    const wanted = charges.filter(({ asked }) => asked > 0n);
-    if (wanted.length === 0) return { ok: true, value: undefined };
+    const due = charges.map((charge) => ({ charge, asked: this.#due(charge) }));
+    const wanted = due.filter(({ asked }) => asked > 0n);
+    // What costs nothing because another request has paid waits until that is on disk.
+    if (wanted.length === 0 && (charges.length === 0 || this.#saved === this.#changes))
+      return { ok: true, value: undefined };
     if (this.#unknown) return { ok: false, error: { kind: 'BudgetsUnknown' } };
-    const over = wanted.find((charge) => charge.asked > this.#left(charge));
-    if (over !== undefined)
-      return { ok: false, error: { kind: 'OverBudget', left: this.#left(over), charge: over } };
+    const over = wanted.find(({ charge, asked }) => asked > this.#left(charge));
+    if (over !== undefined) {
+      const charge = { ...over.charge, asked: over.asked };
+      return { ok: false, error: { kind: 'OverBudget', left: this.#left(charge), charge } };
+    }
     const day = this.#day;
-    for (const { id, asked } of wanted) this.#spent.set(id, this.spent(id) + asked);
+    for (const { charge, asked } of wanted) this.#count(charge, asked);
     try {
       await this.#save();
     } catch (error) {
-      if (this.#day === day)
-        for (const { id, asked } of wanted) this.#spent.set(id, this.spent(id) - asked);
+      if (this.#day === day) this.#giveBack(wanted);
       throw error;
     }
     return { ok: true, value: undefined };
+  }
+
+  #due({ asked, mark }: Charge): bigint {
+    const before = mark === undefined ? 0n : (this.#highest.get(mark) ?? 0n);
+    return asked > before ? asked - before : 0n;
+  }
+
+  #count({ id, asked: amountNow, mark }: Charge, asked: bigint): void {
+    this.#changes += 1;
+    this.#spent.set(id, this.spent(id) + asked);
+    if (mark === undefined) return;
+    this.#highest.delete(mark);
+    this.#highest.set(mark, amountNow);
+    const [oldest] = this.#highest.keys();
+    if (this.#highest.size > MARKS_MAX && oldest !== undefined) this.#highest.delete(oldest);
+  }
+
+  /** What grew stays counted: others may have built on it, and asking again costs nothing. */
+  #giveBack(charges: readonly { readonly charge: Charge; readonly asked: bigint }[]): void {
+    for (const { charge, asked } of charges) {
+      if (charge.mark !== undefined) continue;
+      this.#changes += 1;
+      this.#spent.set(charge.id, this.spent(charge.id) - asked);
+    }
   }
 
   #left({ id, perDay }: Charge): bigint {
@@ -129,6 +164,7 @@ export class Budgets {
     this.#day = today;
     this.#unknown = false;
     this.#spent.clear();
+    this.#changes += 1;
   }
 
   /** One write after another; all that is charged while one runs goes into the next. */
@@ -142,20 +178,31 @@ export class Budgets {
     return this.#next;
   }
 
-  #write(): Promise<void> {
-    const day = { day: this.#day, unknown: this.#unknown, spent: this.#spent };
-    const text = Buffer.from(dayRecord.encode(day)).toString();
-    const { id } = this.#needs.sealer;
-    const mac = this.#needs.sealer.mac(Buffer.from(text));
-    return replacePrivateFile(this.#needs.path, file.encode({ seal: id, record: text, mac }));
+  async #write(): Promise<void> {
+    const { sealer, path } = this.#needs;
+    const changes = this.#changes;
+    const text = Buffer.from(
+      dayRecord.encode({
+        day: this.#day,
+        unknown: this.#unknown,
+        spent: this.#spent,
+        highest: this.#highest,
+      }),
+    ).toString();
+    const mac = sealer.mac(Buffer.from(text));
+    await replacePrivateFile(path, file.encode({ seal: sealer.id, record: text, mac }));
+    this.#saved = changes;
   }
 }
+
+type Known = Decoded<typeof dayRecord>;
+const NOTHING: Known = { day: 0, unknown: false, spent: new Map(), highest: new Map() };
 
 function dayOf(ms: number): number {
   return Math.floor(ms / DAY_MS);
 }
 
-function readRecord(bytes: Uint8Array, sealer: Sealer) {
+function readRecord(bytes: Uint8Array, sealer: Sealer): Known | undefined {
   const outer = file.decode(bytes);
   if (!outer.ok || outer.value.mac !== sealer.mac(Buffer.from(outer.value.record)))
     return undefined;

@@ -4,7 +4,7 @@
  *
  *   {"root":true}
  *   {"create":"executor"}
- *   {"key":"executor","domain":{…},"types":[{"type":"Voucher(bytes32 jobId,…)","value":"cumulative"}],"perDay":"1000"}
+ *   {"key":"executor","domain":{…},"types":[{"type":"Pay(uint256 sum,…)","value":"sum"}],"perDay":"1000"}
  *   {"key":"0x…","chainId":8453,"contract":"0x…","calls":[{"selector":"0xa9059cbb","value":1}],"weiPerDay":"…","perDay":"…"}
  */
 import { fromHex, toHex } from '../../contracts/hex.ts';
@@ -28,8 +28,8 @@ export type Grant = { readonly id: string } & (
       readonly key: string;
       /** Hex. */
       readonly domainSeparator: string;
-      /** By the type's text: the member that counts against `perDay`. */
-      readonly types: ReadonlyMap<string, string | undefined>;
+      /** By the type's text. */
+      readonly types: ReadonlyMap<string, Counted | undefined>;
       readonly perDay: bigint;
     }
   | {
@@ -44,6 +44,13 @@ export type Grant = { readonly id: string } & (
       readonly weiPerDay: bigint;
     }
 );
+
+/** The member of a type that counts against `perDay`. */
+export interface Counted {
+  readonly member: string;
+  /** It grows, for equal values of these members: only what it grows by counts. */
+  readonly per: readonly string[] | undefined;
+}
 
 export type TypedDataGrant = Extract<Grant, { kind: 'typed-data' }>;
 export type TransactionGrant = Extract<Grant, { kind: 'transaction' }>;
@@ -88,12 +95,14 @@ export function typedDataCharges(
 ): readonly Charge[] | undefined {
   if (grant.domainSeparator !== toHex(hashes.domainSeparator)) return undefined;
   if (!grant.types.has(hashes.encodedType)) return undefined;
-  const member = grant.types.get(hashes.encodedType);
-  if (member === undefined) return [];
-  const asked = isJsonObject(message) ? integerOf(message[member]) : undefined;
+  const counted = grant.types.get(hashes.encodedType);
+  if (counted === undefined) return [];
+  const asked = isJsonObject(message) ? integerOf(message[counted.member]) : undefined;
   // An amount that cannot be read is no small one.
-  if (asked === undefined || asked < 0n) return undefined;
-  return [{ id: budgetId(grant.id, 'value'), asked, perDay: grant.perDay }];
+  if (!isJsonObject(message) || asked === undefined || asked < 0n) return undefined;
+  const of = counted.per?.map((name) => sameValue(message[name]));
+  const mark = of && budgetId(grant.id, hashes.encodedType, ...of);
+  return [{ id: budgetId(grant.id, 'value'), asked, perDay: grant.perDay, mark }];
 }
 
 /** What signing this may cost, or undefined when the grant is not for it. */
@@ -158,11 +167,7 @@ function typedDataGrant(id: string, value: JsonObject): Grant | undefined {
   const { key, domain, types: listed, perDay: limit } = value;
   const separator = domain === undefined ? undefined : domainSeparator(domain);
   const perDay = limit === undefined ? 0n : amountOf(limit);
-  const types = entriesOf(listed, 'type', (type, counted) =>
-    typeof type === 'string' && (counted === undefined || isUnsignedMember(type, counted))
-      ? [type, counted as string | undefined]
-      : undefined,
-  );
+  const types = entriesOf(listed, ['type', 'value', 'per'], countedType);
   if (!isKey(key) || separator?.ok !== true || perDay === undefined || types === undefined)
     return undefined;
   // A limit that nothing counts against is a mistake, and so is a count without a limit.
@@ -175,13 +180,7 @@ function transactionGrant(id: string, value: JsonObject): Grant | undefined {
   const { key, chainId, contract, calls: listed, perDay: limit, weiPerDay: wei } = value;
   const weiPerDay = amountOf(wei);
   const perDay = limit === undefined ? 0n : amountOf(limit);
-  const calls = entriesOf(listed, 'selector', (selector, counted) =>
-    typeof selector === 'string' &&
-    (SELECTOR.test(selector) || (selector === PLAIN_TRANSFER && counted === undefined)) &&
-    (counted === undefined || isArgument(counted))
-      ? [selector, counted as number | undefined]
-      : undefined,
-  );
+  const calls = entriesOf(listed, ['selector', 'value'], countedCall);
   const chain = typeof chainId === 'number' || typeof chainId === 'bigint' ? BigInt(chainId) : 0n;
   if (!isKey(key) || chain <= 0n || typeof contract !== 'string' || !ADDRESS.test(contract))
     return undefined;
@@ -200,38 +199,78 @@ function transactionGrant(id: string, value: JsonObject): Grant | undefined {
   };
 }
 
-/** A list of `{[name], value?}` as a map; undefined when one is not as it should be, or comes twice. */
+/** A list of objects as a map; undefined when one is not as it should be, has another member, or comes twice. */
 function entriesOf<T>(
   listed: JsonValue | undefined,
-  name: string,
-  read: (named: JsonValue | undefined, counted: JsonValue | undefined) => [string, T] | undefined,
+  names: readonly string[],
+  read: (item: JsonObject) => readonly [string, T] | undefined,
 ): ReadonlyMap<string, T> | undefined {
   if (!Array.isArray(listed)) return undefined;
   const items = listed as readonly JsonValue[];
   if (items.length === 0 || items.length > GRANT_ENTRIES_MAX) return undefined;
   const entries = new Map<string, T>();
   for (const item of items) {
-    if (!isJsonObject(item)) return undefined;
-    const names = Object.keys(item).toSorted().join();
-    if (names !== name && names !== [name, 'value'].toSorted().join()) return undefined;
-    const entry = read(item[name], item['value']);
+    if (!isJsonObject(item) || Object.keys(item).some((name) => !names.includes(name)))
+      return undefined;
+    const entry = read(item);
     if (entry === undefined || entries.has(entry[0])) return undefined;
     entries.set(...entry);
   }
   return entries;
 }
 
-/** Whether the type's own struct has an unsigned number of that name. */
-function isUnsignedMember(type: string, counted: JsonValue): boolean {
-  if (typeof counted !== 'string') return false;
-  const members = /^[^(]*\(([^)]*)\)/.exec(type)?.[1]?.split(',') ?? [];
-  return members.some((member) => {
-    const [kind = '', name] = member.split(' ');
-    return name === counted && /^uint[0-9]+$/.test(kind);
-  });
+function countedType({
+  type,
+  value: member,
+  per,
+}: JsonObject): readonly [string, Counted | undefined] | undefined {
+  if (typeof type !== 'string') return undefined;
+  if (member === undefined) return per === undefined ? [type, undefined] : undefined;
+  const members = membersOf(type);
+  if (typeof member !== 'string' || !/^uint[0-9]+$/.test(members.get(member) ?? ''))
+    return undefined;
+  if (per === undefined) return [type, { member, per: undefined }];
+  if (!Array.isArray(per) || per.length === 0) return undefined;
+  const names = (per as readonly JsonValue[]).filter((name) => typeof name === 'string');
+  // Of whole values only: two texts of one number would be two.
+  const known = names.every((name) =>
+    /^(bytes32|address|uint[0-9]+)$/.test(members.get(name) ?? ''),
+  );
+  return known && names.length === per.length ? [type, { member, per: names }] : undefined;
 }
 
-function isArgument(value: JsonValue): boolean {
+function countedCall({
+  selector,
+  value: argument,
+}: JsonObject): readonly [string, number | undefined] | undefined {
+  if (typeof selector !== 'string') return undefined;
+  if (argument === undefined)
+    return SELECTOR.test(selector) || selector === PLAIN_TRANSFER
+      ? [selector, undefined]
+      : undefined;
+  return SELECTOR.test(selector) && isArgument(argument) ? [selector, argument] : undefined;
+}
+
+/** Types by name, of the type's own struct. */
+function membersOf(type: string): ReadonlyMap<string, string> {
+  const members = /^[^(]*\(([^)]*)\)/.exec(type)?.[1]?.split(',') ?? [];
+  return new Map(
+    members.map((member): [string, string] => {
+      const [kind = '', name = ''] = member.split(' ');
+      return [name, kind];
+    }),
+  );
+}
+
+/** One text for all that encode alike: hex in either case, numbers as digits or as hex. */
+function sameValue(value: JsonValue | undefined): string {
+  const number = integerOf(value);
+  if (number !== undefined) return String(number);
+  // Proof that it is a text: the value of a word in data that has been hashed.
+  return typeof value === 'string' ? value.toLowerCase() : '';
+}
+
+function isArgument(value: JsonValue): value is number {
   return (
     typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < ARGUMENTS_MAX
   );

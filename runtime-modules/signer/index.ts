@@ -71,6 +71,8 @@ class Signer implements RuntimeModule<SignerWork> {
   readonly public = false;
   readonly #needs: SignerNeeds;
   readonly #curve = new Curve();
+  /** Of its own, so that whoever has much to be hashed or recovered holds up no signature. */
+  readonly #figures = new Curve();
   readonly #opened: Promise<Opened>;
   readonly #changes = new KeyedLock();
 
@@ -119,7 +121,7 @@ class Signer implements RuntimeModule<SignerWork> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#opened.catch(() => undefined);
-    await this.#curve.close();
+    await Promise.all([this.#curve.close(), this.#figures.close()]);
   }
 
   async #perform(
@@ -154,7 +156,7 @@ class Signer implements RuntimeModule<SignerWork> {
     switch (work.kind) {
       case 'Keccak256': {
         const { bytes } = work;
-        const hash = await this.#curve.run<'keccak'>({ kind: 'keccak', bytes });
+        const hash = await this.#figures.run<'keccak'>({ kind: 'keccak', bytes });
         return done({ kind: 'Hash', value: toHex(hash) });
       }
       case 'TypedDataDigest':
@@ -192,7 +194,7 @@ class Signer implements RuntimeModule<SignerWork> {
   async #recover(
     signed: readonly { readonly digest: string; readonly signature: string }[],
   ): Promise<readonly (Hex | undefined)[]> {
-    const recovered = await this.#curve.run<'recover'>({
+    const recovered = await this.#figures.run<'recover'>({
       kind: 'recover',
       signed: signed.map(({ digest, signature }) => ({
         digest: bytesOf(digest),
@@ -208,7 +210,7 @@ class Signer implements RuntimeModule<SignerWork> {
   ): Promise<Result<SignerResponse, SignerError>> {
     const tree = await path.tree(TREE_FILES_MAX, signal);
     if (!tree.ok) return failed({ kind: 'BadTree', value: tree.error });
-    const root = await this.#curve.run<'root'>({ kind: 'root', files: tree.value });
+    const root = await this.#figures.run<'root'>({ kind: 'root', files: tree.value });
     const bytes = tree.value.reduce((sum, file) => sum + file.bytes, 0);
     return done({ kind: 'Root', value: { root: toHex(root), files: tree.value.length, bytes } });
   }

@@ -15,7 +15,9 @@ export const GRANTS_MAX = 256;
 /** Types or calls that one capability names. */
 export const GRANT_ENTRIES_MAX = 64;
 /** Budgets that may be drawn on in one day; further ones are refused until the next. */
-export const BUDGETS_MAX = 10_000;
+export const BUDGETS_MAX = 2_000;
+/** Growing amounts whose highest is remembered; of a forgotten one the next counts in full. */
+export const MARKS_MAX = 2_000;
 /** Files that one Merkle root is made of. */
 export const TREE_FILES_MAX = 10_000;
 /** Length of a transaction's calldata, in bytes. */

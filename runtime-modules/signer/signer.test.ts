@@ -351,6 +351,8 @@ describe('value per day', () => {
     await first.import();
     const held = holding(vouchers('500'));
     await first.do(voucher('273'), held);
+    // As a crash right now would leave it.
+    expect(await readFile(first.file('budgets'), 'utf8')).toContain('273');
     await using second = await first.again();
     expect(kindOf(await second.do(voucher('273'), held))).toBe('OverBudget');
     expect(kindOf(await second.do(voucher('227'), held))).toBe('Signature');
@@ -384,6 +386,63 @@ describe('value per day', () => {
     const same = { ...vouchers('100'), params: vouchers('100').params.replaceAll('":', '": ') };
     expect(kindOf(await bench.do(voucher('1'), holding(same)))).toBe('OverBudget');
   });
+
+  test('F41 F42 of an amount that grows only the growth counts, for each job, on any day, whoever asks and after a restart', async () => {
+    await using first = await SignerBench.make();
+    await first.import();
+    const types = [{ type: VOUCHER, value: 'cumulative', per: ['jobId'] }];
+    const held = holding(vouchers('500', { types }));
+    const left = async (bench: SignerBench): Promise<unknown> => bench.do('Budgets', held);
+    for (const sum of ['100', '273', '250', '0x111', 273])
+      expect(kindOf(await first.do(voucher(sum), held))).toBe('Signature');
+    expect(await left(first)).toMatchObject({ Budgets: [{ spent: '273' }] });
+    expect(
+      kindOf(
+        await first.do(voucher('500', { jobId: JOB_ID.toUpperCase().replace('X', 'x') }), held),
+      ),
+    ).toBe('Signature');
+    expect(await left(first)).toMatchObject({ Budgets: [{ spent: '500' }] });
+    await using second = await first.again();
+    expect(kindOf(await second.do(voucher('500'), held))).toBe('Signature');
+    expect(await second.do(voucher('501'), held)).toEqual(
+      err({ OverBudget: { asked: '1', left: '0', perDay: '500' } }),
+    );
+    second.nowMs += DAY_MS;
+    expect(kindOf(await second.do(voucher('600'), held))).toBe('Signature');
+    expect(kindOf(await second.do(voucher('400', { jobId: `0x${'01'.repeat(32)}` }), held))).toBe(
+      'Signature',
+    );
+    expect(await left(second)).toMatchObject({ Budgets: [{ spent: '500' }] });
+  });
+
+  test('F41 what grew and could not be written is not signed, nor is it later before it is on disk', async () => {
+    await using bench = await SignerBench.make();
+    await bench.import();
+    const types = [{ type: VOUCHER, value: 'cumulative', per: ['jobId'] }];
+    const held = holding(vouchers('300', { types }));
+    await mkdir(bench.file('budgets'));
+    for (const sum of ['273', '273', '100'])
+      expect(kindOf(await bench.do(voucher(sum), held))).toBe('IOError');
+    await rename(bench.file('budgets'), bench.file('gone'));
+    const both = await Promise.all([
+      bench.do(voucher('273'), held),
+      bench.do(voucher('273'), held),
+    ]);
+    expect(both).toEqual([SIGNED, SIGNED]);
+    await using next = await bench.again();
+    expect(await next.do('Budgets', held)).toMatchObject({ Budgets: [{ spent: '273' }] });
+  });
+
+  test.each<unknown>([[], 'jobId', ['total'], [1], ['jobId', 'jobID']])(
+    'F41 a capability that counts growth per %j allows nothing',
+    async (per) => {
+      await using bench = await SignerBench.make();
+      await bench.import();
+      const types = [{ type: VOUCHER, value: 'cumulative', per }] as never;
+      const held = holding(vouchers('300', { types }));
+      expect(kindOf(await bench.do(voucher('1'), held))).toBe('NotPermitted');
+    },
+  );
 
   test('F41 what cannot be written is not signed and not counted', async () => {
     await using bench = await SignerBench.make();

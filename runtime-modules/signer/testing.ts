@@ -119,7 +119,13 @@ export function voucher(
     domain = ESCROW,
     key = 'client',
     type = 'Voucher',
-  }: { readonly domain?: JsonValue; readonly key?: string; readonly type?: string } = {},
+    jobId = JOB_ID,
+  }: {
+    readonly domain?: JsonValue;
+    readonly key?: string;
+    readonly type?: string;
+    readonly jobId?: string;
+  } = {},
 ): unknown {
   const members = VOUCHER.slice(VOUCHER.indexOf('(') + 1, -1).split(',');
   return {
@@ -134,7 +140,7 @@ export function voucher(
           })),
         },
         primaryType: type,
-        message: { jobId: JOB_ID, cumulative, seq: 1, tokensIn: 12, tokensOut: 87 },
+        message: { jobId, cumulative, seq: 1, tokensIn: 12, tokensOut: 87 },
       },
     },
   };
