@@ -95,6 +95,86 @@ test('M224 Ctrl-C and Ctrl-D ask for the end and say so', async () => {
   expect(text()).toContain('exit code received');
 });
 
+describe('M229 the process-verbosity screen', () => {
+  const CTRL_W = '\u0017';
+  async function onScreen() {
+    const console = await start({}, true);
+    const { input, text } = console;
+    input.write(`echo hi${CTRL_W}`);
+    await settle();
+    const type = async (keys: string): Promise<string> => {
+      const from = text().length;
+      input.write(keys);
+      await settle();
+      return text().slice(from);
+    };
+    return { ...console, type };
+  }
+
+  test('M229 sets, mutes and removes; input that sets nothing stands', async () => {
+    const { text, type } = await onScreen();
+    expect(text()).toContain('\u001b[?1049h');
+    expect(text()).toContain('no process has a level of its own');
+    expect(await type(`${guest} 3\r`)).toMatch(/a:b:c  3(.|\r|\n)*> $/);
+    expect(await type(`${guest} mute\r`)).toMatch(/a:b:c  muted(.|\r|\n)*> $/);
+    expect(await type(`${guest} 256\r`)).toMatch(/a:b:c  muted(.|\r|\n)*> a:b:c 256$/);
+    expect(await type('\u007f'.repeat(3).concat('x\r'))).toMatch(/> a:b:c x$/);
+    expect(await type('\u007f\u007f\r')).toMatch(/no process has a level of its own(.|\r|\n)*> $/);
+    expect(await type('nonsense\r')).toMatch(/> nonsense$/);
+  });
+
+  test('M229 prints wait, are shown by the new levels, and the line typed before is back', async () => {
+    const { terminal, submitted, type, text } = await onScreen();
+    void terminal.print({ verbosity: 0, source: guest, text: 'waits' });
+    void terminal.print({ verbosity: 3, source: 'd:e:f' as ProcessId, text: 'now shown' });
+    void terminal.print({ verbosity: 3, source: 'g:h:i' as ProcessId, text: 'still hidden' });
+    expect(text()).not.toContain('waits');
+    await type('d:e:f 3\r');
+    const back = await type(CTRL_W);
+    expect(back.indexOf('\u001b[?1049l')).toBe(0);
+    expect(back).toMatch(/waits\n(.|\r|\n)*now shown\n(.|\r|\n)*n\.dev > echo hi[^>\n]*$/);
+    expect(back).not.toContain('still hidden');
+    expect(back).not.toContain('Dropped');
+    await type('\r');
+    expect(submitted).toEqual(['echo hi']);
+    // Nothing that was shown already is shown again the next time.
+    await type(CTRL_W);
+    expect(await type(CTRL_W)).not.toContain('waits');
+  });
+
+  test('M229 past 256 prints the oldest are dropped, and how many is said', async () => {
+    const { terminal, type } = await onScreen();
+    for (let i = 0; i < 259; i++)
+      void terminal.print({ verbosity: 0, source: guest, text: `print ${i}.` });
+    const back = await type(CTRL_W);
+    expect(back).toContain('Dropped 3 prints while on alternate screen');
+    expect(back).not.toContain('print 2.');
+    expect(back).toContain('print 3.');
+    expect(back).toContain('print 258.');
+    await terminal.close();
+    expect(await logged()).toContain('print 0.');
+  });
+
+  test('M229 a process cannot draw on it, and the end leaves it', async () => {
+    const { terminal, type, text } = await onScreen();
+    const before = text().length;
+    void terminal.print({ verbosity: 0, source: guest, text: '\u001b[2J' });
+    void terminal.print({ verbosity: 0, source: guest, text: 'of the node' });
+    expect(text().length).toBe(before);
+    expect(await type('x'.repeat(1000))).toMatch(/> x{77}$/);
+    await terminal.close();
+    const end = text().slice(text().lastIndexOf('\u001b[?1049l'));
+    expect(end).toContain('of the node');
+    expect(end).not.toContain('\u001b[2J');
+  });
+
+  test('M229 Ctrl-C on the screen ends the node', async () => {
+    const { type, quits } = await onScreen();
+    expect(await type('\u0003')).toContain('exit code received');
+    expect(quits).toEqual(['quit']);
+  });
+});
+
 test('K129 M225 a level-2 print is hidden at verbosity 0 and written to the log', async () => {
   const { terminal, text } = await start();
   void terminal.print({ verbosity: 2, source: guest, text: 'a:b: detail' });

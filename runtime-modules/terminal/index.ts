@@ -9,6 +9,7 @@
 import { join } from 'node:path';
 import { createInterface, emitKeypressEvents } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
+import { TERMINAL } from '../../wit/address.ts';
 import type { ProcessId } from '../../wit/types.ts';
 import { History } from './history.ts';
 import { type Effect, type Key, LineEditor } from './line-editor.ts';
@@ -20,14 +21,16 @@ import {
   LOG_FILES_DEFAULT,
 } from './limits.ts';
 import { LogFile } from './log-file.ts';
+import { VerbosityScreen } from './verbosity-screen.ts';
 import { nextVerbosity, type ProcessVerbosity, Verbosity, verbosityName } from './verbosity.ts';
 import { coloured, logLine, neutralise, type Printout, rows } from './view.ts';
 
 export type { ProcessVerbosity } from './verbosity.ts';
 export type { Printout } from './view.ts';
 
-/** Of a screen that does not say how wide it is. */
+/** Of a screen that does not say how large it is. */
 const COLUMNS_DEFAULT = 80;
+const ROWS_DEFAULT = 24;
 
 export interface ConsoleInput extends Readable {
   readonly isTTY?: boolean;
@@ -37,6 +40,7 @@ export interface ConsoleInput extends Readable {
 export interface ConsoleOutput extends Writable {
   readonly isTTY?: boolean;
   readonly columns?: number;
+  readonly rows?: number;
 }
 
 export interface ConsoleOptions {
@@ -122,6 +126,8 @@ class Console implements NativeConsole {
   readonly #colours: boolean;
   readonly #stopReading: (() => void)[] = [];
   #logging: boolean;
+  /** While the process-verbosity screen is shown. */
+  #screen: VerbosityScreen | undefined;
   #stepping = false;
   #state: 'quiet' | 'reading' | 'closed' = 'quiet';
   #closing: Promise<void> | undefined;
@@ -160,7 +166,11 @@ class Console implements NativeConsole {
     }
     const at = this.#needs.now();
     if (this.#logging) this.#log?.write(logLine(printout.text, at));
-    if (this.#state !== 'closed' && this.#verbosity.shows(printout.source, printout.verbosity)) {
+    if (this.#screen !== undefined) this.#screen.hold(printout);
+    else if (
+      this.#state !== 'closed' &&
+      this.#verbosity.shows(printout.source, printout.verbosity)
+    ) {
       this.#show(printout.text, printout.verbosity, at);
     }
     if (this.#behind() <= BACKLOG_SOFT_MAX) return undefined;
@@ -182,7 +192,8 @@ class Console implements NativeConsole {
   announce(text: string): void {
     const at = this.#needs.now();
     if (this.#logging) this.#log?.write(logLine(text, at));
-    this.#show(text, 0, at);
+    if (this.#screen === undefined) this.#show(text, 0, at);
+    else this.#screen.hold({ verbosity: 0, source: TERMINAL, text });
   }
 
   start(): void {
@@ -203,6 +214,7 @@ class Console implements NativeConsole {
 
   async #close(): Promise<void> {
     const drawn = this.#mode === 'interactive' && this.#state === 'reading';
+    if (drawn && this.#screen !== undefined) this.#leaveScreen(this.#screen);
     this.#state = 'closed';
     this.#waiting?.resolve();
     for (const stop of this.#stopReading) stop();
@@ -251,9 +263,11 @@ class Console implements NativeConsole {
     emitKeypressEvents(input);
     input.setRawMode?.(true);
     const press = (text: string | undefined, key: Key): void => {
-      this.#act(this.#editor.press(text, key));
+      if (this.#screen === undefined) this.#act(this.#editor.press(text, key));
+      else this.#pressOnScreen(this.#screen, text, key);
     };
-    const redraw = (): void => void output.write(this.#promptRow());
+    const redraw = (): void =>
+      void output.write(this.#screen?.render(...this.#size()) ?? this.#promptRow());
     input.on('keypress', press);
     output.on('resize', redraw);
     this.#stopReading.push(() => {
@@ -282,6 +296,11 @@ class Console implements NativeConsole {
       this.#needs.quit();
       return;
     }
+    if (effect?.kind === 'screen') {
+      this.#screen = new VerbosityScreen(this.#verbosity);
+      output.write(this.#screen.enter(...this.#size()));
+      return;
+    }
     if (effect?.kind === 'verbosity') return this.#cycleVerbosity();
     if (effect?.kind === 'logging') {
       this.#logging = !this.#logging;
@@ -298,6 +317,28 @@ class Console implements NativeConsole {
     }
     if (effect?.kind === 'step') return this.#needs.step?.();
     output.write(effect?.kind === 'bell' ? '\x07' : this.#promptRow());
+  }
+
+  #pressOnScreen(screen: VerbosityScreen, text: string | undefined, key: Key): void {
+    const wish = screen.press(text, key);
+    if (wish === undefined) return void this.#needs.output.write(screen.render(...this.#size()));
+    this.#leaveScreen(screen);
+    if (wish === 'quit') this.#act({ kind: 'quit' });
+  }
+
+  /** The line that was being typed is as it was; what was printed meanwhile is shown by the levels as they are now. */
+  #leaveScreen(screen: VerbosityScreen): void {
+    this.#screen = undefined;
+    this.#needs.output.write(`${screen.leave()}${this.#promptRow()}`);
+    const { prints, dropped } = screen.release();
+    if (dropped > 0) this.announce(`Dropped ${dropped} prints while on alternate screen`);
+    const at = this.#needs.now();
+    for (const { source, verbosity, text } of prints)
+      if (this.#verbosity.shows(source, verbosity)) this.#show(text, verbosity, at);
+  }
+
+  #size(): [columns: number, rows: number] {
+    return [this.#columns(), this.#needs.output.rows || ROWS_DEFAULT];
   }
 
   #cycleVerbosity(): void {

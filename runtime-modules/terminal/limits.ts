@@ -10,6 +10,10 @@ export const LOG_FILES_DEFAULT = 4;
 export const LINE_LENGTH_MAX = 65_536;
 /** One print on the screen, in UTF-16 units; the log has all of it. */
 export const PRINT_LENGTH_MAX = 65_536;
+/** Prints that wait while the process-verbosity screen is shown; the oldest go first. */
+export const SCREEN_PRINTS_MAX = 256;
+/** What can be typed on that screen, in UTF-16 units. */
+export const SCREEN_INPUT_MAX = 512;
 /** The highest global verbosity (§9.2). */
 export const VERBOSITY_MAX = 4;
 /** Text waiting for the screen or the log, in UTF-16 units, from which on a guest that prints is suspended. */

@@ -51,6 +51,12 @@ describe('editing', () => {
     expect(shown()).toBe('n.dev > <middle>');
   });
 
+  test('M224 Alt-Backspace erases a word', () => {
+    type('kill a-process');
+    editor.press(undefined, { name: 'backspace', meta: true });
+    expect(shown()).toBe('n.dev > kill ');
+  });
+
   test('M224 a paste loses its newlines and control characters and submits nothing', () => {
     editor.press(undefined, { name: 'paste-start' });
     expect(editor.press('kill a', { name: 'a' })).toBeUndefined();

@@ -22,6 +22,8 @@ export type Effect =
   | { readonly kind: 'logging' }
   | { readonly kind: 'stepping' }
   | { readonly kind: 'step' }
+  /** The process-verbosity screen. */
+  | { readonly kind: 'screen' }
   | { readonly kind: 'bell' };
 
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
@@ -84,7 +86,7 @@ export class LineEditor {
         this.#line = this.#line.slice(0, this.#cursor);
         return undefined;
       case 'w':
-        return this.#eraseWord();
+        return { kind: 'screen' };
       case 'p':
         return this.#older();
       case 'n':
@@ -116,6 +118,7 @@ export class LineEditor {
       case 'enter':
         return this.#submit(this.#line);
       case 'backspace': {
+        if (key.meta === true) return this.#eraseWord();
         const from = previousBoundary(this.#line, this.#cursor);
         this.#line = this.#line.slice(0, from) + this.#line.slice(this.#cursor);
         this.#cursor = from;
@@ -229,7 +232,7 @@ export class LineEditor {
 }
 
 /** Typed or pasted text without control characters and newlines. */
-function printable(text: string): string {
+export function printable(text: string): string {
   // oxlint-disable-next-line no-control-regex
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '');
 }

@@ -29,6 +29,17 @@ export class Verbosity {
     this.#perProcess = new Map(perProcess);
   }
 
+  /** Those with a setting of their own. */
+  entries(): IterableIterator<[ProcessId, ProcessVerbosity]> {
+    return this.#perProcess.entries();
+  }
+
+  /** Undefined: the process has none of its own any more. */
+  set(source: ProcessId, setting: ProcessVerbosity | undefined): void {
+    if (setting === undefined) this.#perProcess.delete(source);
+    else this.#perProcess.set(source, setting);
+  }
+
   /** The setting of this process, or the global one. */
   effective(source: ProcessId): ProcessVerbosity {
     return this.#perProcess.get(source) ?? this.global;
@@ -41,7 +52,7 @@ export class Verbosity {
   }
 }
 
-const PROCESS_ID = /^[a-z0-9-]+:[a-z0-9-]+:[a-z0-9.-]+$/;
+export const PROCESS_ID = /^[a-z0-9-]+:[a-z0-9-]+:[a-z0-9.-]+$/;
 
 /**
  * Reads `--process-verbosity`: `{"p:k:q":{"U8":3},"a:b:c":"Muted"}`.
