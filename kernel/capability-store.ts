@@ -9,7 +9,7 @@ import type { Capability, ProcessId } from '../wit/types.ts';
 import type { CapabilitySigner } from './capability-signature.ts';
 import type { Journal } from './journal.ts';
 import { CAPABILITY_PARAMS_CHARS_MAX, HELD_CAPABILITIES_MAX } from './limits.ts';
-import type { Party, Process } from './process-table.ts';
+import type { Party, Process, ProcessTable } from './process-table.ts';
 
 /** Whether this party's rows are on disk: modules' always, a process's by its on-exit. */
 function isPersistent(party: Party): boolean {
@@ -19,11 +19,13 @@ function isPersistent(party: Party): boolean {
 export class CapabilityStore {
   readonly #our: string;
   readonly #journal: Journal;
+  readonly #table: Pick<ProcessTable, 'process'>;
   readonly #holders = new Map<ProcessId, Set<Party>>();
 
-  constructor(our: string, journal: Journal) {
+  constructor(our: string, journal: Journal, table: Pick<ProcessTable, 'process'>) {
     this.#our = our;
     this.#journal = journal;
+    this.#table = table;
   }
 
   /** Adds; of an equal one that is held already, the old text stays. Returns how many were too many or too long. */
@@ -42,11 +44,21 @@ export class CapabilityStore {
       }
       holder.held.set(key, capability);
       this.#index(holder, capability);
-      if (isPersistent(holder)) {
-        this.#journal.add({ kind: 'put-capability', holder: holder.id, key, capability });
-      }
+      if (isPersistent(holder) && !this.#endsWithNode(capability))
+        this.#put(holder, key, capability);
     }
     return refused;
+  }
+
+  /** A process that was not on disk is now: what others hold of it goes there too. */
+  keepIssuedBy(issuer: ProcessId): void {
+    for (const holder of this.#holders.get(issuer) ?? []) {
+      if (!isPersistent(holder)) continue;
+      for (const [key, capability] of holder.held) {
+        const { process, node } = capability.issuer;
+        if (process === issuer && node === this.#our) this.#put(holder, key, capability);
+      }
+    }
   }
 
   /** Removes equal ones; absent ones are ignored. */
@@ -114,6 +126,15 @@ export class CapabilityStore {
   issuedBy(party: Party, capability: Capability): boolean {
     const { issuer } = capability;
     return issuer.process === party.id && (issuer.node === this.#our || issuer.node === OUR);
+  }
+
+  #put(holder: Party, key: string, capability: Capability): void {
+    this.#journal.add({ kind: 'put-capability', holder: holder.id, key, capability });
+  }
+
+  /** Of a process that is not on disk: at the next start nobody is there whom it reaches. So scripts run also on a full disk. */
+  #endsWithNode({ issuer }: Capability): boolean {
+    return issuer.node === this.#our && this.#table.process(issuer.process)?.persistent === false;
   }
 
   #remove(holder: Party, key: string): void {

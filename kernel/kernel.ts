@@ -114,7 +114,7 @@ export class Kernel {
     this.#timers = new TimerWheel(this.clock);
     this.#table = new ProcessTable(options.our);
     this.#journal = new Journal(options.store);
-    this.#capabilities = new CapabilityStore(options.our, this.#journal);
+    this.#capabilities = new CapabilityStore(options.our, this.#journal, this.#table);
     this.#signer = new CapabilitySigner(options.seed);
     this.debug = new EventDebug(options.our, log);
     this.#dispatcher = new Dispatcher({

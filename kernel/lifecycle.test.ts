@@ -350,6 +350,30 @@ describe('what is on disk', () => {
     expect(await store.load()).toEqual([]);
   });
 
+  test('F19 what is held of a process that is not on disk is not there either, until it is', async () => {
+    const store = new MemoryStore();
+    const node = new TestNode({ store });
+    const kept = async (): Promise<string[]> =>
+      ((await store.load()).find(({ id }) => id === B)?.capabilities ?? [])
+        .map(({ issuer }) => issuer.process)
+        .toSorted();
+    await node.start(B, idle, { onExit: { kind: 'restart' } });
+    let stay: (() => Promise<void>) | undefined;
+    const before = store.commits;
+    await node.start(A, async (guest) => {
+      stay = async () => guest.host.setOnExit({ kind: 'restart' });
+      await idle(guest);
+    });
+    await node.kernel.grant(processId(B), [node.messaging(A)]);
+    // A script started and given to others on a full disk needs no room.
+    expect(store.commits).toBe(before);
+    expect(await kept()).toEqual([B]);
+    await stay?.();
+    expect(await kept()).toEqual([A, B]);
+    await node.kernel.kill(processId(A));
+    expect(await kept()).toEqual([B]);
+  });
+
   test('F19 a command that changes several rows is one batch', async () => {
     const store = new MemoryStore();
     const node = new TestNode({ store });

@@ -147,6 +147,7 @@ export class Lifecycle {
     for (const [key, capability] of process.held) {
       journal.add({ kind: 'put-capability', holder: process.id, key, capability });
     }
+    this.#parts.capabilities.keepIssuedBy(process.id);
   }
 
   /** Ends every process, without on-exit and without touching the process map. Resolves when all guests have unwound. */

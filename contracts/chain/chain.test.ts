@@ -272,7 +272,7 @@ describe('sizes', () => {
       });
     await write('!fits', large);
     expect((await hypermapOf(chain).get(namehash('!fits.large.os')))[2]).toBe(large);
-    await expect(write('!not', `0x${'ab'.repeat(127 * 1024)}`)).rejects.toMatchObject({
+    await expect(write('!not', `0x${'ab'.repeat(256 * 1024)}`)).rejects.toMatchObject({
       code: 'rpc',
     });
     expect((await hypermapOf(chain).get(namehash('!not.large.os')))[2]).toBe('0x');

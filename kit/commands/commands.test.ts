@@ -72,11 +72,16 @@ test('kit new writes the chat package under new names, without products and test
   expect(metadata).toMatchObject({ properties: { package_name: 'talk', publisher: 'bob.os' } });
   const files = (await readdir(target, { recursive: true })).filter((file) => /\.\w+$/.test(file));
   expect(files.toSorted()).toEqual([
+    'chat/conversations.ts',
     'chat/index.ts',
+    'chat/outgoing.ts',
+    'chat/printable.ts',
     'contract.ts',
+    'history/index.ts',
     'metadata.json',
     'pkg/manifest.json',
     'pkg/scripts.json',
+    'retry/index.ts',
     'send/index.ts',
   ]);
   expect(await readFile(join(target, 'chat/index.ts'), 'utf8')).toContain("from 'hyperware'");

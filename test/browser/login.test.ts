@@ -88,6 +88,8 @@ test('M148 M149 M156 F22 a login lasts: over pages, over a restart, until the lo
 
   await page.goto(`${node.url}/`);
   await page.locator('.page').waitFor();
+  // Widgets still loading would be refused after the logout.
+  await page.waitForLoadState('networkidle');
   expect(await page.evaluate(async () => (await fetch('/logout', { method: 'POST' })).status)).toBe(
     204,
   );
