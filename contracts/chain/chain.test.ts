@@ -234,9 +234,15 @@ describe('profile fake', () => {
     ).wait();
     await (await registry.manageLock(10n ** 18n, 2_419_200)).wait();
     await (
-      await registry.transferRegistration(namehash(''), namehash('os'), 10n ** 18n, 2_419_200)
+      // An estimate made within the second of the lock would be too low for the next one.
+      await registry.transferRegistration(namehash(''), namehash('os'), 10n ** 18n, 2_419_200, {
+        gasLimit: 1_000_000,
+      })
     ).wait();
-    expect(await registry['weightOf(bytes32)'](namehash('os'))).toBe(99_999_999_950_000_000_000n);
+    // It falls with the seconds since the lock: a busy machine takes more than one between the two calls.
+    const weight = (await registry['weightOf(bytes32)'](namehash('os'))) as bigint;
+    expect(weight).toBeGreaterThan(99_999_000_000_000_000_000n);
+    expect(weight).toBeLessThan(10n ** 20n);
   });
 
   test('HM31 nobody initialises what was placed without a constructor', async () => {

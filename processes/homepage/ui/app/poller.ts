@@ -27,7 +27,8 @@ export class Poller {
     this.#running = true;
     addEventListener('online', this.#wake);
     document.addEventListener('visibilitychange', this.#wake);
-    this.#wake();
+    // Also in a tab that is still hidden: it has something to show once somebody looks.
+    if (!this.#working) void this.#try();
   }
 
   stop(): void {

@@ -1,5 +1,5 @@
 /** A value that components follow. */
-import { useEffect, useState } from 'preact/hooks';
+import { useLayoutEffect, useState } from 'preact/hooks';
 
 export class Store<T> {
   #value: T;
@@ -29,6 +29,7 @@ export class Store<T> {
 /** The store's value; the component is drawn anew when it changes. */
 export function useStore<T>(store: Store<T>): T {
   const [, draw] = useState(0);
-  useEffect(() => store.follow(() => draw((count) => count + 1)), [store]);
+  // With the drawing, not after it: a value set in between would never be drawn.
+  useLayoutEffect(() => store.follow(() => draw((count) => count + 1)), [store]);
   return store.value;
 }
