@@ -1,11 +1,12 @@
 /** Keys that work anywhere on a page, but where somebody writes. */
-import { useEffect } from 'preact/hooks';
+import { useLayoutEffect } from 'preact/hooks';
 
 /** By `KeyboardEvent.key`. */
 export type Keys = Readonly<Record<string, () => void>>;
 
 export function useKeys(keys: Keys): void {
-  useEffect(() => {
+  // With the drawing: the next key may come before the next frame, and a hidden tab has none.
+  useLayoutEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
       const act = keys[event.key];
       if (act === undefined || event.defaultPrevented || isWriting(event)) return;
