@@ -64,7 +64,7 @@ const isTest = (path: string): boolean =>
 
 /** Who may import what: the first folder that matches `from` decides. */
 const DIRECTION: readonly { from: RegExp; may: RegExp }[] = [
-  { from: /^wit\//, may: /^wit\// },
+  { from: /^wit\//, may: /^wit\/|^@noble\/hashes\// },
   // What guests use of the namespace.
   {
     from: /^contracts\/(hypermap|calls|events|notes|ranking|hex|addresses|compute(?:-[a-z]+)?)\.ts$/,
