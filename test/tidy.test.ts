@@ -94,7 +94,7 @@ const DIRECTION: readonly { from: RegExp; may: RegExp }[] = [
   { from: /^processes\/[^/]+\/[^/]+\/assembly\//, may: /^processes\/|^hyperware$/ },
   {
     from: /^processes\/([^/]+)\//,
-    may: /^(wit|processes\/(lib|OWN))\/|^contracts\/(hex|hypermap|calls|events|notes|addresses)\.ts$|^hyperware:/,
+    may: /^(wit|processes\/(lib|OWN))\/|^contracts\/(hex|hypermap|calls|events|notes|addresses|compute(?:-[a-z]+)?)\.ts$|^hyperware:/,
   },
   {
     from: /^contracts\/(hex|hypermap|calls|events|notes|addresses)\.ts$/,
