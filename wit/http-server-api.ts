@@ -55,6 +55,12 @@ export const httpServerAction = union({
   /** Only ever sent by extensions. */
   WebSocketExtPushData: record({ id: u64, hyperware_message_type: messageType, blob: bytes }),
   WebSocketClose: u32,
+  /**
+   * More of an answer that was given with the header `x-hyperware-stream: 1`; the bytes are the blob. Answered when the client's connection
+   * has taken them. `fin`: that was all. `abort`: there is more, but it will not come: the connection is cut, so that nobody takes
+   * what was sent for everything.
+   */
+  HttpStreamPush: record({ request_id: text, fin: bool, abort: option(bool) }),
 });
 export type HttpServerAction = Decoded<typeof httpServerAction>;
 
@@ -64,6 +70,8 @@ export const httpServerError = union({
   InvalidSourceProcess: unit,
   WsPingPongTooLong: unit,
   WsChannelNotFound: unit,
+  /** The client has gone, the answer has ended, or it never was one in pieces. */
+  StreamClosed: unit,
 });
 export type HttpServerError = Decoded<typeof httpServerError>;
 
@@ -97,6 +105,8 @@ export const httpServerRequest = union({
   /** The payload is the blob. */
   WebSocketPush: record({ channel_id: u32, message_type: wsMessageType }),
   WebSocketClose: u32,
+  /** The client of an answer in pieces has gone before its end. */
+  HttpStreamClosed: record({ request_id: text }),
 });
 export type HttpServerRequest = Decoded<typeof httpServerRequest>;
 

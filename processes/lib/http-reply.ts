@@ -2,6 +2,7 @@
 import type { Codec } from '../../wit/codec.ts';
 import { BYTES, HTML, JSON_TYPE, TEXT } from './content-types.ts';
 import { INTERNAL, Refusal, RemoteError } from './errors.ts';
+import type { HttpStream } from './http-stream.ts';
 import { bytesOf, type PartAnswer } from './process.ts';
 
 /** Names in any case; a name that is no legal HTTP header is left out by the module. */
@@ -30,6 +31,20 @@ export class HttpReply {
     this.type = type;
     this.headers = options?.headers;
     this.body = body;
+  }
+}
+
+/** Writes the pieces of an answer. What it throws cuts the connection, and is printed. */
+export type Producer = (stream: HttpStream) => Promise<void>;
+
+/** An answer whose body comes in pieces. */
+export class HttpStreamReply extends HttpReply {
+  readonly produce: Producer;
+
+  constructor(produce: Producer, type: string, options: ReplyOptions) {
+    const headers = { ...options.headers, 'x-hyperware-stream': '1' };
+    super(undefined, type, { ...options, headers });
+    this.produce = produce;
   }
 }
 
@@ -63,6 +78,12 @@ export const reply = {
   /** No body: 204 by default. */
   empty: (options: ReplyOptions = {}): HttpReply =>
     new HttpReply(undefined, undefined, { ...options, status: options.status ?? 204 }),
+
+  /** A body that `produce` writes piece by piece, as fast as the client takes it; it starts once the head is on its way. */
+  stream: (
+    produce: Producer,
+    { type = BYTES, ...options }: ReplyOptions & { readonly type?: string } = {},
+  ): HttpReply => new HttpStreamReply(produce, type, options),
 
   /** An error as JSON: `{"error":{"kind","message"}}`. */
   error: (status: number, kind: string, message: string, headers?: HttpHeaders): HttpReply =>

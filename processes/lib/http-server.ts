@@ -9,7 +9,15 @@ import { contentType } from './content-types.ts';
 import type { Contract, Methods, ArgsOf, ResultOf } from './contract.ts';
 import { describe } from './engine/console.ts';
 import { NoResponse } from './errors.ts';
-import { type HttpHeaders, HttpReply, reply, ReplyEncoder, replyTo } from './http-reply.ts';
+import {
+  type HttpHeaders,
+  HttpReply,
+  HttpStreamReply,
+  reply,
+  ReplyEncoder,
+  replyTo,
+} from './http-reply.ts';
+import { HttpStream } from './http-stream.ts';
 import { HttpRequest, type WireRequest } from './http-request.ts';
 import {
   ANY,
@@ -28,6 +36,7 @@ import { SocketTable, type WireSocketEvent } from './socket-table.ts';
 import type { SocketHandlers, WebSockets } from './web-sockets.ts';
 
 export { escapeHtml, HttpError, HttpReply, reply, strictHeaders } from './http-reply.ts';
+export { HttpStream, sseEvent } from './http-stream.ts';
 export { Fields, HttpRequest, wholeNumber } from './http-request.ts';
 export { HttpServerError } from './http-server-calls.ts';
 export type { BindOptions, HttpHandler, StaticFile, StaticFiles } from './http-routes.ts';
@@ -59,6 +68,8 @@ export class HttpServer<S = unknown> implements Part<S> {
   /** By the name that the module gives a path. */
   #byBoundPath = new Map<string, Route<S>>();
   #fallback: HttpHandler<string, S> | undefined;
+  /** Answers in pieces under way, by the module's id of the request. */
+  readonly #streams = new Map<string, HttpStream>();
   #process: Process<S> | undefined;
   #prefix = '';
   /** Of the module's top level. */
@@ -231,13 +242,20 @@ export class HttpServer<S = unknown> implements Part<S> {
   // ---- requests
 
   #take(context: Context): Awaitable<PartAnswer | undefined> {
-    const event = JSON.parse(context.text) as { readonly Http?: WireRequest };
+    const event = JSON.parse(context.text) as {
+      readonly Http?: WireRequest;
+      readonly HttpStreamClosed?: { readonly request_id: string };
+    };
     if (event.Http !== undefined) return this.#answer(event.Http, context);
+    if (event.HttpStreamClosed !== undefined) {
+      this.#streams.get(event.HttpStreamClosed.request_id)?.left();
+      return undefined;
+    }
     // Proof of the type: wit/http-server-api.ts, `httpServerRequest`.
     return this.#sockets.receive(event as WireSocketEvent, context);
   }
 
-  #answer(wire: WireRequest, context: Context): Awaitable<PartAnswer> {
+  #answer(wire: WireRequest, context: Context): Awaitable<PartAnswer | undefined> {
     const process = this.#running();
     const request = new HttpRequest(wire, context, this.#prefix);
     const route = this.#byBoundPath.get(wire.bound_path);
@@ -252,9 +270,9 @@ export class HttpServer<S = unknown> implements Part<S> {
     } catch (error) {
       return this.#replies.encode(this.#failure(error, wire));
     }
-    if (!(result instanceof Promise)) return this.#finish(result, wire);
+    if (!(result instanceof Promise)) return this.#finish(result, wire, context);
     return result.then(
-      (answer) => this.#finish(answer, wire),
+      (answer) => this.#finish(answer, wire, context),
       (error: unknown) => this.#replies.encode(this.#failure(error, wire)),
     );
   }
@@ -264,10 +282,36 @@ export class HttpServer<S = unknown> implements Part<S> {
     return path.length > this.#prefix.length && path !== `${this.#prefix}/`;
   }
 
-  #finish(answer: HttpReply, wire: WireRequest): PartAnswer {
+  #finish(answer: HttpReply, wire: WireRequest, context: Context): PartAnswer | undefined {
+    if (answer instanceof HttpStreamReply) return this.#stream(answer, wire, context);
     if (answer instanceof HttpReply) return this.#replies.encode(answer);
     const fault = new TypeError(`the handler returned ${typeof answer}, not a reply`);
     return this.#replies.encode(this.#failure(fault, wire));
+  }
+
+  /** The head goes out now; pieces can only follow it. */
+  #stream(answer: HttpStreamReply, wire: WireRequest, context: Context): undefined {
+    const { body } = this.#replies.encode(answer);
+    context.deferReply().resolve(body);
+    const id = wire.headers[REQUEST_ID];
+    if (id === undefined || wire.method === 'HEAD') return undefined;
+    const process = this.#running();
+    const stream = new HttpStream(process, id);
+    this.#streams.set(id, stream);
+    void answer
+      .produce(stream)
+      .then(
+        () => stream.end(),
+        (error: unknown) => {
+          if (!stream.signal.aborted) {
+            process.print(`${wire.method} ${pathIn(wire.url)}: ${describe(error)}`);
+          }
+          return stream.cut();
+        },
+      )
+      .catch((error: unknown) => process.print(`http-server: ${describe(error)}`, 1))
+      .finally(() => this.#streams.delete(id));
+    return undefined;
   }
 
   /** The client learns of a fault that there was one, the owner which. */
@@ -282,4 +326,6 @@ export class HttpServer<S = unknown> implements Part<S> {
   }
 }
 
+/** What the module calls a request, in its headers. */
+const REQUEST_ID = 'x-hyperware-request-id';
 const NOT_FOUND = reply.error(404, 'NotFound', 'there is nothing here');

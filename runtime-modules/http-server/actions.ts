@@ -7,11 +7,13 @@ import { type Bindings, boundPath, type HttpBinding, type WsBinding } from './bi
 import { secureLabel } from './bindings/host-label.ts';
 import type { Compressor } from './static/compressor.ts';
 import type { Channels } from './parts.ts';
+import type { Streams } from './requests/streams.ts';
 import { StaticContent } from './static/static.ts';
 
 export interface ActionParts {
   readonly bindings: Bindings;
   readonly channels: Channels | undefined;
+  readonly streams: Streams;
   readonly compressor: Compressor;
   readonly print: (verbosity: number, text: string) => void;
 }
@@ -30,8 +32,11 @@ export class Actions {
     this.#parts = parts;
   }
 
-  /** Undefined: done. */
-  perform(action: HttpServerAction, request: ModuleRequest): HttpServerError | undefined {
+  /** Undefined: done. A promise for what waits for a client. */
+  perform(
+    action: HttpServerAction,
+    request: ModuleRequest,
+  ): HttpServerError | undefined | Promise<HttpServerError | undefined> {
     const { channels } = this.#parts;
     const { blob } = request;
     const source = request.source.process;
@@ -53,6 +58,10 @@ export class Actions {
         const { channel_id: channel, message_type: type, desired_reply_type: reply } = action.value;
         if (channels === undefined) return NO_CHANNEL;
         return channels.pushExtension(source, channel, type.kind, reply.kind, blob?.bytes, request);
+      }
+      case 'HttpStreamPush': {
+        const { request_id: id, fin, abort = false } = action.value;
+        return this.#parts.streams.push(source, { id, bytes: blob?.bytes, fin, abort });
       }
       case 'WebSocketClose':
         // An unknown channel is closed already (M182).

@@ -27,6 +27,7 @@ import {
   type Visit,
   visitOf,
 } from './requests/visit.ts';
+import type { Streams } from './requests/streams.ts';
 import type { WaitingTable } from './requests/waiting.ts';
 
 export interface HandlerOptions {
@@ -46,6 +47,7 @@ export interface HandlerOptions {
 export interface HandlerParts {
   readonly bindings: Bindings;
   readonly waiting: WaitingTable;
+  readonly streams: Streams;
   readonly bodies: BodyLimits;
   readonly print: (verbosity: number, text: string) => void;
   readonly accessTo: AccessTo | undefined;
@@ -89,8 +91,8 @@ export class Handler {
     this.#options = options;
     this.#parts = parts;
     const { our, answerS } = options;
-    const { waiting, print } = parts;
-    this.#forwarding = { our, answerS, waiting, print };
+    const { waiting, streams, print } = parts;
+    this.#forwarding = { our, answerS, waiting, streams, print };
   }
 
   /** Open ones. */

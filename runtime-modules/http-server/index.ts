@@ -11,6 +11,7 @@ import type {
   RuntimeModule,
   SendFailure,
 } from '../../kernel/module.ts';
+import type { MaybePromise } from '../../kernel/process-host.ts';
 import { isSafeProcessId } from '../../wit/address.ts';
 import {
   httpServerAction,
@@ -42,6 +43,7 @@ import { type Figure, type MetricsServer, serveMetrics } from './metrics.ts';
 import type { AccessTo, Channels, Login } from './parts.ts';
 import { proxyList } from './requests/peer.ts';
 import { SecureLabels } from './bindings/secure-labels.ts';
+import { Streams } from './requests/streams.ts';
 import { WaitingTable } from './requests/waiting.ts';
 
 export { ListenError, type Tls } from './listen.ts';
@@ -138,6 +140,7 @@ class HttpServer implements HttpServerModule {
   readonly #compressor = new Compressor();
   readonly #actions: Actions;
   readonly #waiting: WaitingTable;
+  readonly #streams: Streams;
   readonly #handler: Handler;
   #server: WebServer | undefined;
   #metrics: MetricsServer | undefined;
@@ -152,9 +155,11 @@ class HttpServer implements HttpServerModule {
     this.#bindings = new Bindings(needs.labels ?? new SecureLabels());
     const development = options.development ?? false;
     this.#host = options.host ?? (development ? '127.0.0.1' : '0.0.0.0');
+    this.#streams = new Streams({ port, clock });
     this.#actions = new Actions({
       bindings: this.#bindings,
       channels: needs.channels,
+      streams: this.#streams,
       compressor: this.#compressor,
       print: (verbosity, text) => port.print(verbosity, text),
     });
@@ -172,6 +177,7 @@ class HttpServer implements HttpServerModule {
       {
         bindings: this.#bindings,
         waiting: this.#waiting,
+        streams: this.#streams,
         bodies: {
           counters: this.#counters,
           bytesMax: options.bodyBytesMax ?? REQUEST_BYTES_MAX,
@@ -258,16 +264,25 @@ class HttpServer implements HttpServerModule {
     return { ok: true, value: { action, request } };
   }
 
-  handle({ action, request }: HttpWork): Promise<Answer | undefined> {
-    const error = this.#actions.perform(action, request);
-    if (error !== undefined) return Promise.resolve(errorAnswer(error));
+  /** An answer that waits for its client holds up nothing else of its process. */
+  orderKey({ action, request }: HttpWork): string {
+    const { process } = request.source;
+    return action.kind === 'HttpStreamPush' ? `${process} ${action.value.request_id}` : process;
+  }
+
+  handle({ action, request }: HttpWork): MaybePromise<Answer | undefined> {
+    const done = this.#actions.perform(action, request);
+    if (done instanceof Promise) {
+      return done.then((error) => (error === undefined ? OK : errorAnswer(error)));
+    }
+    if (done !== undefined) return errorAnswer(done);
     // The extension answers, or nobody does (§8.2).
-    if (action.kind === 'WebSocketExtPushOutgoing') return Promise.resolve(undefined);
-    return Promise.resolve(OK);
+    return action.kind === 'WebSocketExtPushOutgoing' ? undefined : OK;
   }
 
   onProcessGone(process: ProcessId, ending: ProcessEnding): void {
     this.#waiting.processGone(process);
+    this.#streams.processGone(process, ending);
     this.#needs.channels?.processGone(process, ending);
     if (ending === 'ended') this.#bindings.drop(process);
   }
@@ -292,6 +307,7 @@ class HttpServer implements HttpServerModule {
     await (this.#drained ??= this.#drain(0));
     await this.#compressor.close();
     this.#waiting.close();
+    this.#streams.close();
   }
 
   #watch(): void {

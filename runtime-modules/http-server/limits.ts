@@ -32,6 +32,13 @@ export const ANSWER_S_DEVELOPMENT = 600;
 export const ANSWER_S_MAX = 86_400;
 /** Accuracy of those waits: never early, at most this late, in milliseconds. */
 export const ANSWER_TICK_MS = 100;
+/** How long a process that answers in pieces may be silent, in seconds; then the connection is cut. */
+export const STREAM_IDLE_S_MAX = 60;
+/**
+ * Answers in pieces that one process has under way; a further one is answered 503. Each may hold one push back: half of what the kernel
+ * lets a process have under way in a module.
+ */
+export const STREAMS_PER_PROCESS_MAX = 500;
 /** Bytes of status and headers in a process's answer; more is answered 500. The body is the blob, and bounded by messages. */
 export const ANSWER_HEAD_BYTES_MAX = 1024 * 1024;
 /** Header sets of answers remembered in their ready form. */

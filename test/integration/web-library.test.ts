@@ -54,16 +54,19 @@ class Browser {
           headers: loggedIn ? { ...headers, cookie: COOKIE } : headers,
           agent: false,
         },
-        async (answer) => {
+        (answer) => {
           const chunks: Buffer[] = [];
-          for await (const chunk of answer) chunks.push(chunk as Buffer);
-          resolve({
-            status: answer.statusCode ?? 0,
-            headers: new Map(
-              Object.entries(answer.headers).map(([name, value]) => [name, String(value)]),
-            ),
-            text: Buffer.concat(chunks).toString(),
-          });
+          answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+          answer.on('error', reject);
+          answer.on('end', () =>
+            resolve({
+              status: answer.statusCode ?? 0,
+              headers: new Map(
+                Object.entries(answer.headers).map(([name, value]) => [name, String(value)]),
+              ),
+              text: Buffer.concat(chunks).toString(),
+            }),
+          );
         },
       );
       asked.on('error', reject);

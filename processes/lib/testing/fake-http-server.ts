@@ -39,6 +39,12 @@ export interface FakeResponse {
   readonly text: string;
 }
 
+/** An answer in pieces. */
+interface FakeStream {
+  readonly pieces: Uint8Array[];
+  end: 'fin' | 'abort' | undefined;
+}
+
 /** A `TestProcess`, whatever it is. */
 interface AnyProcess {
   readonly host: MemoryHost;
@@ -60,9 +66,12 @@ export class FakeHttpServer {
     { readonly authenticated: boolean; readonly secure: boolean }
   >();
   readonly channels = new Map<number, FakeSocket>();
+  /** Answers in pieces under way, by the id of the request. */
+  readonly streams = new Map<string, FakeStream>();
   /** Kinds of what the process asked for. */
   readonly log: HttpServerAction['kind'][] = [];
   #nextChannel = 1;
+  #nextRequest = 1;
 
   readonly peer: Peer = (sent, host) => {
     const decoded = httpServerAction.decode(sent.request.body);
@@ -93,7 +102,10 @@ export class FakeHttpServer {
       const { type, bytes } = binding.content;
       return response(200, { 'content-type': type }, bytes);
     }
-    const lower = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]);
+    const id = `${this.#nextRequest++}`;
+    const lower = Object.entries({ ...headers, 'x-hyperware-request-id': id }).map(
+      ([name, value]) => [name.toLowerCase(), value],
+    );
     const message = httpServerRequest.encode({
       kind: 'Http',
       value: {
@@ -107,10 +119,13 @@ export class FakeHttpServer {
       },
     });
     const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body;
-    const id = arrive(process, message, bytes, TIMEOUT_S);
+    // Pieces may come as soon as the head is given.
+    const stream: FakeStream = { pieces: [], end: undefined };
+    this.streams.set(id, stream);
+    const messageId = arrive(process, message, bytes, TIMEOUT_S);
     await process.run();
     const answered = (): Answered | undefined =>
-      process.host.responses.find((one) => one.id === id);
+      process.host.responses.find((one) => one.id === messageId);
     for (let second = 0; second < TIMEOUT_S && answered() === undefined; second++) {
       process.host.advance(1);
       await process.run();
@@ -120,7 +135,16 @@ export class FakeHttpServer {
     const head = httpResponse.decode(answer.response.body);
     if (!head.ok) return response(500);
     const content = method === 'HEAD' ? undefined : answer.blob?.bytes;
-    return response(head.value.status, Object.fromEntries(head.value.headers), content);
+    const { 'x-hyperware-stream': pieces, ...shown } = Object.fromEntries(head.value.headers);
+    if (pieces !== '1' || method === 'HEAD') return response(head.value.status, shown, content);
+    for (let second = 0; second < TIMEOUT_S && stream.end === undefined; second++) {
+      process.host.advance(1);
+      await process.run();
+    }
+    this.streams.delete(id);
+    if (stream.end !== 'fin') throw new Error('the connection was cut');
+    const all = await new Blob([content ?? '', ...stream.pieces] as BlobPart[]).bytes();
+    return response(head.value.status, shown, all);
   }
 
   /** Opens a socket as a browser does; undefined when it is refused. */
@@ -181,6 +205,14 @@ export class FakeHttpServer {
         const socket = this.channels.get(channel_id);
         if (socket === undefined) return { kind: 'WsChannelNotFound' };
         socket.took(message_type.kind, sent.blob.bytes);
+        return undefined;
+      }
+      case 'HttpStreamPush': {
+        const { request_id, fin, abort } = action.value;
+        const stream = this.streams.get(request_id);
+        if (stream === undefined || stream.end !== undefined) return { kind: 'StreamClosed' };
+        if (sent.blob !== undefined) stream.pieces.push(sent.blob.bytes);
+        if (fin || abort === true) stream.end = fin ? 'fin' : 'abort';
         return undefined;
       }
       case 'WebSocketClose':

@@ -63,6 +63,15 @@ export function webConformance(open: () => Promise<WebWorld>): void {
     expect((await world.request('/files/a/b.c')).text).toBe('a/b.c');
   });
 
+  page('an answer in pieces arrives whole, or not as if it were', async (world) => {
+    const whole = await world.request('/pieces');
+    expect([whole.status, whole.text]).toEqual([200, 'one,two,three']);
+    expect(whole.headers.get('x-made')).toBe('in pieces');
+    expect(whole.headers.has('x-hyperware-stream')).toBe(false);
+    await expect(world.request('/given-up')).rejects.toThrow();
+    expect(world.prints().join('\n')).toContain('no two');
+  });
+
   page('M121 M127 a parameter that is no UTF-8 is the fault of who asks', async (world) => {
     expect(await world.request('/echo/%ff/z.json')).toMatchObject({ status: 400 });
   });

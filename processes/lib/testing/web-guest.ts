@@ -44,6 +44,22 @@ http.get('/slow', async (_request, process) => {
   await sleep(process, 20);
   return reply.text('at last');
 });
+http.get('/pieces', () =>
+  reply.stream(
+    async (stream) => {
+      await stream.write('one,');
+      await stream.write(new TextEncoder().encode('two,'));
+      await stream.write('three');
+    },
+    { type: 'text/plain', headers: { 'X-Made': 'in pieces' } },
+  ),
+);
+http.get('/given-up', () =>
+  reply.stream(async (stream) => {
+    await stream.write('one,');
+    throw new TypeError('no two');
+  }),
+);
 http.get('/moved', () => reply.redirect('/elsewhere'));
 http.get('/teapot', () => {
   throw new HttpError(418, 'short and stout', 'Teapot');

@@ -20,6 +20,8 @@ export interface HeaderLines {
   readonly headers: RawHeaders;
   /** What a process says about the body it would send; counts only in the answer to a HEAD. */
   readonly length: string | undefined;
+  /** The body comes in pieces, by `HttpStreamPush`. */
+  readonly stream: boolean;
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -82,6 +84,8 @@ const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/;
 // eslint-disable-next-line no-control-regex -- everything that is one byte in UTF-8
 const ASCII = /^[\x00-\x7f]*$/;
+/** In a process's answer: its body comes in pieces. For us only. */
+const STREAM_HEADER = 'x-hyperware-stream';
 /** How the message is cut and who may go on speaking on the connection. */
 const FRAMING = new Set([
   'connection',
@@ -98,11 +102,13 @@ const FRAMING = new Set([
 export function headerLines(entries: readonly (readonly [string, string])[]): HeaderLines {
   const lines = new Map<string, readonly [string, string]>();
   let length: string | undefined;
+  let stream = false;
   for (const [name, value] of entries) {
     if (!NAME.test(name) || CONTROL.test(value)) continue;
     const lower = name.toLowerCase();
     if (lower === 'content-length' && /^\d{1,15}$/.test(value)) length = value;
-    if (FRAMING.has(lower)) continue;
+    if (lower === STREAM_HEADER) stream = value === '1';
+    if (lower === STREAM_HEADER || FRAMING.has(lower)) continue;
     // A process must not end or replace the owner's session.
     if (lower === 'set-cookie' && value.trimStart().startsWith(SESSION_COOKIE_PREFIX)) continue;
     lines.set(lower, [name, headerBytes(value)]);
@@ -110,7 +116,7 @@ export function headerLines(entries: readonly (readonly [string, string])[]): He
   if (!lines.has('content-type')) {
     lines.set('content-type', ['Content-Type', 'application/octet-stream']);
   }
-  return { headers: [...lines.values()].flat(), length };
+  return { headers: [...lines.values()].flat(), length, stream };
 }
 
 /** UTF-8 as Node sends header values: one byte a character. */

@@ -1,13 +1,14 @@
 /** An HTTP request to its process and the answer back (runtime-modules.md §6.6). */
 import type { IncomingMessage } from 'node:http';
-import type { KernelMessage, LazyLoadBlob, NodeId } from '../../../wit/types.ts';
+import type { Address, KernelMessage, LazyLoadBlob, NodeId } from '../../../wit/types.ts';
 import { answerHead } from './answer-head.ts';
 import type { HttpBinding } from '../bindings/bindings.ts';
 import { NO_BYTES } from './body.ts';
 import { ANSWER_S_MAX } from '../limits.ts';
 import type { Found } from '../bindings/match.ts';
-import type { Reply } from './reply.ts';
+import { hasBody, type Reply } from './reply.ts';
 import { askedSeconds, requestJson } from './request-json.ts';
+import type { Streams } from './streams.ts';
 import type { Visit } from './visit.ts';
 import { Waiting, type WaitingTable } from './waiting.ts';
 
@@ -15,12 +16,25 @@ import { Waiting, type WaitingTable } from './waiting.ts';
 const EMPTY_BLOB: LazyLoadBlob = { mime: undefined, bytes: NO_BYTES };
 
 class HttpWaiting extends Waiting {
+  readonly #streams: Streams;
+
+  constructor(reply: Reply, target: Address, streams: Streams) {
+    super(reply, target);
+    this.#streams = streams;
+  }
+
   override answered({ message, blob }: KernelMessage): void {
     const { reply } = this;
     const head = message.kind === 'response' ? answerHead(message.response.body) : undefined;
     if (head === undefined) return reply.answerEmpty(500);
     const bytes = blob?.bytes ?? NO_BYTES;
-    const { headers, length } = head.lines;
+    const { headers, length, stream } = head.lines;
+    if (stream && reply.req.method !== 'HEAD' && hasBody(head.status)) {
+      this.#streams.open({ id: String(this.id), process: this.target.process, reply }, () =>
+        reply.begin(head.status, headers, bytes),
+      );
+      return;
+    }
     if (length !== undefined && bytes.length === 0 && reply.req.method === 'HEAD') {
       reply.answerReady(head.status, [...headers, 'Content-Length', length], undefined);
     } else {
@@ -32,6 +46,8 @@ class HttpWaiting extends Waiting {
 export interface ForwardParts {
   readonly our: NodeId;
   readonly waiting: WaitingTable;
+  /** Answers that come in pieces. */
+  readonly streams: Streams;
   /** Seconds an answer may take when the request does not say. */
   readonly answerS: number;
   readonly print: (verbosity: number, text: string) => void;
@@ -39,17 +55,20 @@ export interface ForwardParts {
 
 /** Sends the request on; the reply is given when the answer comes. */
 export function forward(
-  { our, waiting, answerS }: ForwardParts,
+  { our, waiting, streams, answerS }: ForwardParts,
   request: IncomingMessage,
   { visit, found, reply, body }: Forwarded,
 ): void {
   const seconds = Math.min(askedSeconds(visit.headers) ?? answerS, ANSWER_S_MAX);
-  waiting.send(new HttpWaiting(reply, { node: our, process: found.binding.process }), {
-    body: requestJson(request, visit, found),
+  const id = waiting.nextId();
+  const target = { node: our, process: found.binding.process };
+  const sent = {
+    body: requestJson(request, visit, found, id),
     blob: body.length === 0 ? EMPTY_BLOB : { mime: undefined, bytes: body },
     asked: seconds,
     seconds,
-  });
+  };
+  waiting.send(new HttpWaiting(reply, target, streams), sent, id);
 }
 
 export interface Forwarded {

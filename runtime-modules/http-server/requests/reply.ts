@@ -106,6 +106,14 @@ export class Reply extends ServerResponse {
     next();
   }
 
+  /** Sends the head and the first bytes of a body that comes in pieces. From then on it counts as under way again. */
+  begin(status: number, headers: RawHeaders, first: Uint8Array): void {
+    this.#head(status, headers, undefined);
+    this.hold();
+    if (first.length > 0) this.write(first);
+    else this.flushHeaders();
+  }
+
   /** The connection closes after this answer: the rest of the request was not read. */
   answerLast(status: number, text: string): void {
     this.last = true;

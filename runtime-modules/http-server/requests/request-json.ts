@@ -5,66 +5,72 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { HttpBinding } from '../bindings/bindings.ts';
 import type { Found } from '../bindings/match.ts';
+import type { U64 } from '../../../wit/types.ts';
 import { SESSION_COOKIE_PREFIX, withoutSessions } from '../login/session.ts';
 import type { Visit } from './visit.ts';
 
 const utf8 = new TextEncoder();
 
-/** The whole body. */
+/** The whole body. `id`: what the process calls the request when it answers in pieces. */
 export function requestJson(
   request: IncomingMessage,
   visit: Visit,
   found: Found<HttpBinding>,
+  id: U64,
 ): Uint8Array {
   const { peer, host } = visit;
   const source = peer.text === undefined ? 'null' : `"${peer.text}"`;
   const url = JSON.stringify(`http://${host.name}${visit.path}`);
   const text =
     `{"Http":{"source_socket_addr":${source},"method":"${visit.method}","url":${url}` +
-    `,"bound_path":${found.binding.pathJson},"headers":${headersJson(request)}` +
+    `,"bound_path":${found.binding.pathJson},"headers":${headersJson(request, id)}` +
     `,"url_params":${paramsJson(found)},"query_params":${queryJson(visit.query)}}}`;
   return utf8.encode(text);
 }
 
+/** Ours, in every request. */
+const ID_HEADER = 'x-hyperware-request-id';
 /** A value that stands in JSON as it is. */
 const PLAIN = /^[ !#-[\]-~]*$/;
 /** What HTTP calls visible text; anything else arrives empty (M134). */
 const VISIBLE = /^[\t\x20-\x7e]*$/;
 
 /** Names in lower case, of repeated ones the last. */
-export function headersJson(request: IncomingMessage): string {
+export function headersJson(request: IncomingMessage, id: U64): string {
   const { headers, rawHeaders } = request;
-  let text = '';
+  let text = `"${ID_HEADER}":"${id}"`;
   let count = 0;
   for (const name in headers) {
     const value = headers[name];
     // A list: only set-cookie, which no client has reason to send.
-    if (typeof value !== 'string') return repeatedHeadersJson(rawHeaders);
+    if (typeof value !== 'string') return repeatedHeadersJson(rawHeaders, id);
     count++;
-    text += headerJson(name, value, text === '');
+    text += headerJson(name, value);
   }
   // Node joins repeated headers or drops them; then it has fewer names than there are headers.
-  return count * 2 === rawHeaders.length ? `{${text}}` : repeatedHeadersJson(rawHeaders);
+  return count * 2 === rawHeaders.length ? `{${text}}` : repeatedHeadersJson(rawHeaders, id);
 }
 
-function repeatedHeadersJson(rawHeaders: readonly string[]): string {
+function repeatedHeadersJson(rawHeaders: readonly string[], id: U64): string {
   const last = new Map<string, string>();
   for (let at = 0; at < rawHeaders.length; at += 2) {
     last.set(rawHeaders[at]!.toLowerCase(), rawHeaders[at + 1]!);
   }
-  let text = '';
-  for (const [name, value] of last) text += headerJson(name, value, text === '');
+  let text = `"${ID_HEADER}":"${id}"`;
+  for (const [name, value] of last) text += headerJson(name, value);
   return `{${text}}`;
 }
 
-function headerJson(name: string, value: string, first: boolean): string {
+function headerJson(name: string, value: string): string {
+  // What a client calls its request is not what we do.
+  if (name === ID_HEADER) return '';
   let shown = value;
   if (name === 'cookie' && value.includes(SESSION_COOKIE_PREFIX)) {
     shown = withoutSessions(value);
     if (shown === '') return '';
   }
   // A header name has no character that JSON would have to escape.
-  return `${first ? '"' : ',"'}${name}":${valueJson(shown)}`;
+  return `,"${name}":${valueJson(shown)}`;
 }
 
 function valueJson(value: string): string {

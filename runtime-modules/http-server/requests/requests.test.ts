@@ -159,7 +159,7 @@ describe('what a process sees', () => {
     });
     expect(requests).toEqual([
       `{"source_socket_addr":"127.0.0.1:${localPort}","method":"GET","url":"http://example.com${AT}/x/7%2F8","bound_path":"${AT}/x/:id",` +
-        `"headers":{"host":"Example.COM:99","x-upper":"A \\"b\\" \\\\ c","connection":"close"},"url_params":{"id":"7%2F8"},"query_params":{"q":"1"}} 0 undefined`,
+        `"headers":{"x-hyperware-request-id":"${web.sent[0]}","host":"Example.COM:99","x-upper":"A \\"b\\" \\\\ c","connection":"close"},"url_params":{"id":"7%2F8"},"query_params":{"q":"1"}} 0 undefined`,
     ]);
   });
 
@@ -192,7 +192,7 @@ describe('what a process sees', () => {
       `GET ${AT} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-A: 1\r\nx-a: 2\r\nAccept: a\r\nACCEPT: b\r\nX-Bytes: caf\xc3\xa9\r\nX-Tab: a\tb\r\n__proto__: p\r\n\r\n`,
     );
     expect(text).toContain(
-      '"headers":{"host":"x","connection":"close","x-a":"2","accept":"b","x-bytes":"","x-tab":"a\\tb","__proto__":"p"}',
+      `"headers":{"x-hyperware-request-id":"${web.sent[0]}","host":"x","connection":"close","x-a":"2","accept":"b","x-bytes":"","x-tab":"a\\tb","__proto__":"p"}`,
     );
   });
 

@@ -79,9 +79,17 @@ export class WaitingTable {
     return this.#byId.size;
   }
 
+  /** An id for `send`, where the body has to name it. */
+  nextId(): number {
+    return this.#ids.next();
+  }
+
   /** Sends a request for somebody who waits at most `seconds`; `asked` is what the receiver is told about that. */
-  send(waiting: Waiting, { body, blob, metadata, asked, seconds }: WaitingRequest): void {
-    const id = this.#ids.next();
+  send(
+    waiting: Waiting,
+    { body, blob, metadata, asked, seconds }: WaitingRequest,
+    id = this.#ids.next(),
+  ): void {
     waiting.id = id;
     waiting.table = this;
     waiting.sentMs = this.#needs.clock.nowMs();
