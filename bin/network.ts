@@ -44,6 +44,8 @@ export interface NetworkNeeds {
     readonly routing: PublishedRouting;
   };
   readonly development: boolean;
+  /** Whether a development node is found through a chain, and so has to be reached. */
+  readonly shared?: boolean;
   readonly clock: Clock;
   readonly kernel: {
     port(name: string): KernelPort;
@@ -61,10 +63,12 @@ export interface Network extends AsyncDisposable {
   readonly module: NetModule;
   /** Opens the ports. @returns where it listens, as text @throws NetworkError */
   listen(): Promise<readonly string[]>;
+  /** Where others are to connect, once it listens. */
+  readonly ports: ReadonlyMap<string, number>;
 }
 
 export function networkOf(config: NetworkConfig | undefined, needs: NetworkNeeds): Network {
-  const { identity, development, clock, kernel } = needs;
+  const { identity, development, shared = false, clock, kernel } = needs;
   const ports = new Map<string, number>();
   const local: Routing = { kind: 'Direct', value: { ip: '127.0.0.1', ports } };
   const routing = development ? local : onWire(identity.routing);
@@ -87,8 +91,10 @@ export function networkOf(config: NetworkConfig | undefined, needs: NetworkNeeds
   const parts = new AsyncDisposableStack();
   return {
     module,
+    ports,
     async listen() {
-      const wanted = config === undefined ? [] : portsOf(config, routing, development);
+      const found = development && (shared || config?.developmentFolder !== undefined);
+      const wanted = config === undefined ? [] : portsOf(config, routing, found);
       const host = config?.host ?? (development ? '127.0.0.1' : '::');
       for (const { kind, port, fixed } of wanted)
         ports.set(kind, await openPort(module, kind, { host, port, fixed }));
@@ -115,11 +121,7 @@ interface WantedPort {
 }
 
 /** An indirect node needs none; a direct one those that the chain names; a development node those asked for, or both to be found by. */
-function portsOf(
-  config: NetworkConfig,
-  routing: Routing,
-  development: boolean,
-): readonly WantedPort[] {
+function portsOf(config: NetworkConfig, routing: Routing, found: boolean): readonly WantedPort[] {
   const asked = { ws: config.wsPort, tcp: config.tcpPort };
   const published = routing.kind === 'Routers' ? undefined : routing.value.ports;
   return TRANSPORT_KINDS.flatMap((kind): readonly WantedPort[] => {
@@ -128,7 +130,6 @@ function portsOf(
     if (port !== undefined) return [{ kind, port, fixed: true }];
     const onChain = published?.get(kind);
     if (onChain !== undefined && onChain !== 0) return [{ kind, port: onChain, fixed: true }];
-    const found = development && config.developmentFolder !== undefined;
     return found ? [{ kind, port: FIRST_PORT[kind], fixed: false }] : [];
   });
 }

@@ -37,6 +37,7 @@ import {
 } from '../runtime-modules/terminal/index.ts';
 import { cacheKey, type IdentityConfig, openIdentity, seedOf } from './identity.ts';
 import { type ModulesConfig, registerModules } from './modules.ts';
+import { beginSharing, isShared } from './fake-name.ts';
 import { type NetworkConfig, NetworkError, networkOf } from './network.ts';
 import { figuresOf, type WebConfig, webOf } from './web.ts';
 import { bundledPackages, BundleBuildError } from '../processes/bundled.ts';
@@ -198,10 +199,12 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   const eth = { port: kernel.port('eth'), clock: systemClock };
   kernel.registerModule(await ethOf(chainParts, chain, eth));
   await tellReaders(chainParts);
+  const shared = isDevelopment(config) && isShared(identity.name, config.chain ?? {});
   const network = parts.use(
     networkOf(config.network, {
       identity,
       development: isDevelopment(config),
+      shared,
       clock: systemClock,
       kernel,
     }),
@@ -227,6 +230,14 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   if (listening?.metricsUrl !== undefined)
     say(terminal, `metrics: ${listening.metricsUrl}/metrics`);
   if (peersAt.length > 0) say(terminal, `other nodes reach it at ${peersAt.join(', ')}`);
+  if (shared && network.ports.size > 0) {
+    const { name, publicKeyHex } = identity;
+    const tell = chainParts.tell;
+    const ports = Object.fromEntries(network.ports);
+    parts.use(
+      beginSharing({ name, publicKeyHex, ports }, { chain, config: config.chain ?? {}, tell }),
+    );
+  }
   terminal.start();
   return new RunningNode({
     kernel,
