@@ -29,9 +29,9 @@ export class RunningNode implements AsyncDisposable {
     });
   }
 
-  /** Starts without waiting. */
-  static spawn(args: readonly string[]): RunningNode {
-    const child = spawn(process.execPath, [LAUNCHER, ...args], {
+  /** Starts without waiting; another program than a node, such as kit, is one that shows what its nodes do. */
+  static spawn(args: readonly string[], program: string = LAUNCHER): RunningNode {
+    const child = spawn(process.execPath, [program, ...args], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, NO_COLOR: '1' },
     });

@@ -1,0 +1,38 @@
+/** Fake nodes for tests, on one chain, each a program of its own: what `kit boot-fake-node` starts, in a test's own hands. */
+import { join } from 'node:path';
+import { type Chain, startChain } from '../../contracts/chain/chain.ts';
+import { nodeArguments } from '../../kit/fake-nodes.ts';
+import { RunningNode } from './running-node.ts';
+
+export class FakeNetwork implements AsyncDisposable {
+  readonly chain: Chain;
+  readonly #folder: string;
+  readonly #nodes: RunningNode[] = [];
+
+  private constructor(chain: Chain, folder: string) {
+    this.chain = chain;
+    this.#folder = folder;
+  }
+
+  /** A chain and nobody on it. Homes are below `folder`, which is the caller's to delete. */
+  static async start(folder: string): Promise<FakeNetwork> {
+    return new FakeNetwork(await startChain(), folder);
+  }
+
+  /** Boots a node and waits until it is on the chain. `home`: another than the one of its name. */
+  async boot(
+    name: string,
+    { home = name, more = [] as readonly string[] } = {},
+  ): Promise<RunningNode> {
+    const plan = { name, home: join(this.#folder, home), port: 0 };
+    const node = RunningNode.spawn(nodeArguments(plan, this.chain.port, more));
+    this.#nodes.push(node);
+    await node.until(/nodes that share its chain find it as /);
+    return node;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#nodes.map((node) => node[Symbol.asyncDispose]()));
+    await this.chain.close();
+  }
+}
