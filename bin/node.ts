@@ -23,6 +23,7 @@ import { Staging } from '../runtime-modules/backup/staging.ts';
 import { ListenError } from '../runtime-modules/http-server/index.ts';
 import { type Identity, IdentityError } from '../runtime-modules/identity/development.ts';
 import { type Home, HomeError, openHome, wipeHome } from '../runtime-modules/identity/home.ts';
+import { SharedWsPort } from '../runtime-modules/net/shared-ws-port.ts';
 import { Accounts } from '../runtime-modules/shared/accounts.ts';
 import { type Quotas, readQuotas } from '../runtime-modules/shared/quotas.ts';
 import { openLevelStore, StoreError } from '../runtime-modules/state/index.ts';
@@ -188,12 +189,14 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   const running = kernel;
   parts.defer(() => running.shutdown());
   kernel.debug.setFull((config.verbosity ?? 0) >= EVENTS_FROM);
+  const peers = config.network?.wsOverHttp === true ? new SharedWsPort() : undefined;
   const web = await webOf(config.web && { ...config.web, port: webPort ?? config.web.port }, {
     identity,
     port: kernel.port('http-server'),
     clock: systemClock,
     version: version(),
     figures: () => figuresOf(running.usage().values()),
+    peers,
   });
   const participants = registerModules(kernel, { store, home, config, accounts, web, identity });
   const eth = { port: kernel.port('eth'), clock: systemClock };
@@ -205,6 +208,7 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
       identity,
       development: isDevelopment(config),
       shared,
+      peers,
       clock: systemClock,
       kernel,
     }),
@@ -217,7 +221,7 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   const listening = config.web === undefined ? undefined : await web.listen();
   await bootProcesses(kernel, { home, config, bundled, tell: (text) => say(terminal, text) });
   // Once there are processes to talk to.
-  const peersAt = await network.listen();
+  const peersAt = await network.listen(listening?.port);
   const control = await serveControl(
     home.path,
     new Staging({ home: home.path, copyKernel: (into) => store.copyTo(into), participants }),

@@ -1,11 +1,13 @@
 /** The conformance suite over every transport, and what is particular to one (networking.md §4). */
 import { connect } from 'node:net';
 import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { TestClock } from '../shared/testing.ts';
 import { MemoryNetwork } from './memory.ts';
 import { tcpTransport } from './tcp.ts';
+import { SharedWsPort } from './shared-ws-port.ts';
 import type { Transport, TransportKind } from './transport.ts';
 import { transportSuite, type SuiteWorld } from './testing/transport-suite.ts';
 import { wsTransport } from './ws.ts';
@@ -16,6 +18,30 @@ function real(make: () => Transport, ip: string) {
     at: { ip, port: 0 },
     turn: () => new Promise((resolve) => void setImmediate(resolve)),
     async [Symbol.asyncDispose]() {},
+  });
+}
+
+/** Upgrades that a web server hands over; it ends with the listener, as the node's does. */
+function sharedWs(): Transport {
+  return wsTransport({
+    async listen(at, accept) {
+      const shared = new SharedWsPort();
+      const server = createServer().listen({ host: at.ip, port: at.port });
+      await once(server, 'listening');
+      server.on('upgrade', (request, socket, head) => shared.accept(request, socket, head, at.ip));
+      const { port } = server.address() as { port: number };
+      const listener = await shared.listen({ ...at, port }, accept);
+      return {
+        port,
+        close: async () => {
+          await listener.close();
+          const closed = once(server, 'close');
+          server.close();
+          shared.close();
+          await closed;
+        },
+      };
+    },
   });
 }
 
@@ -36,6 +62,7 @@ transportSuite('tcp', real(tcpTransport, '127.0.0.1'));
 transportSuite('tcp over IPv6', real(tcpTransport, '::1'));
 transportSuite('ws', real(wsTransport, '127.0.0.1'));
 transportSuite('ws over IPv6', real(wsTransport, '::1'));
+transportSuite('ws at a port shared with a web server', real(sharedWs, '127.0.0.1'));
 transportSuite('tcp in memory, with loss', simulated('tcp'));
 transportSuite('ws in memory, with loss', simulated('ws'));
 
