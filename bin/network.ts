@@ -55,7 +55,7 @@ export interface NetworkNeeds {
   readonly kernel: {
     port(name: string): KernelPort;
     inject(message: KernelMessage): void | Promise<void>;
-    failed(message: KernelMessage, kind: SendErrorKind): void;
+    failed(message: KernelMessage, kind: SendErrorKind, refusal?: string): void;
   };
 }
 
@@ -91,7 +91,7 @@ export function networkOf(config: NetworkConfig | undefined, needs: NetworkNeeds
     random: Math.random,
     port: kernel.port('net'),
     deliver: (message) => kernel.inject(message),
-    failed: (message, kind) => kernel.failed(message, kind),
+    failed: (...what) => kernel.failed(...what),
   });
   const parts = new AsyncDisposableStack();
   return {
