@@ -47,6 +47,10 @@ export interface NetworkNeeds {
     readonly routing: PublishedRouting;
   };
   readonly development: boolean;
+  /** Nodes that it hears of may be on this machine or beside it: development nodes, and registered ones of a development chain (F29). */
+  readonly local: boolean;
+  /** The contract whose names it hears of; undefined: there is no chain. */
+  readonly contract?: string | undefined;
   /** Whether a development node is found through a chain, and so has to be reached. */
   readonly shared?: boolean;
   /** Where the web server hands other nodes over, with `wsOverHttp`. */
@@ -73,15 +77,15 @@ export interface Network extends AsyncDisposable {
 }
 
 export function networkOf(config: NetworkConfig | undefined, needs: NetworkNeeds): Network {
-  const { identity, development, shared = false, peers, clock, kernel } = needs;
+  const { identity, development, local, shared = false, peers, clock, kernel } = needs;
   const ports = new Map<string, number>();
-  const local: Routing = { kind: 'Direct', value: { ip: '127.0.0.1', ports } };
-  const routing = development ? local : onWire(identity.routing);
+  const here: Routing = { kind: 'Direct', value: { ip: '127.0.0.1', ports } };
+  const routing = development ? here : onWire(identity.routing);
   const us = { name: identity.name, networking_key: identity.publicKeyHex, routing };
   const module = net({
     us,
     networkingKey: identity.networkingKey,
-    development,
+    development: local,
     wire: config?.wire,
     peersMax: config?.maxPeers,
     passthroughsMax: config?.maxPassthroughs,
@@ -89,6 +93,7 @@ export function networkOf(config: NetworkConfig | undefined, needs: NetworkNeeds
     clock,
     transports: [tcpTransport(), wsTransport(peers)],
     random: Math.random,
+    contract: needs.contract,
     port: kernel.port('net'),
     deliver: (message) => kernel.inject(message),
     failed: (...what) => kernel.failed(...what),

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { HYPERMAP } from '../contracts/addresses.ts';
 import { packageOf, TERMINAL } from '../wit/address.ts';
 import type { PackageId, ProcessId } from '../wit/types.ts';
 import {
@@ -207,6 +208,8 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
     networkOf(config.network, {
       identity,
       development: isDevelopment(config),
+      local: isDevelopment(config) || config.chain?.fakechainPort !== undefined,
+      contract: config.chain === undefined ? undefined : HYPERMAP,
       shared,
       peers,
       clock: systemClock,

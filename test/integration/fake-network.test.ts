@@ -1,5 +1,7 @@
 /** Nodes that find each other on a chain they share, as real ones do: names, keys and addresses come from there and from nowhere else. */
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -23,6 +25,22 @@ async function keyOf(node: RunningNode, other: string, before?: string): Promise
     );
     if (key !== undefined && key !== before) return key;
   }
+}
+
+/** Until a hello is answered: a node may not have read of the other yet, or not be connected to its routers. */
+async function reaches(node: RunningNode, other: string): Promise<void> {
+  for (let heard = false; !heard;)
+    heard =
+      (await node.type(`hi ${other} hello`, /response from|is offline|no answer/))[0] ===
+      'response from';
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  return port;
 }
 
 test(
@@ -50,6 +68,39 @@ test(
     await again.type('history:chat:sys alice.os', /alice\.os: .*still there\?/);
     for (let state: string | undefined; state !== 'delivered';)
       [, state] = await alice.type('history:chat:sys bob.os', /still there\?"? \((\w+)\)/);
+  },
+  BOOTS_MS_MAX,
+);
+
+test(
+  'N21 N26 F29 registered nodes without an address of their own talk through the routers that the chain names; one dies, and they talk on',
+  async () => {
+    await using network = await FakeNetwork.start(folder);
+    const names = ['router-a.os', 'router-b.os'];
+    const routers = await Promise.all(
+      names.map(async (name) => {
+        const port = String(await freePort());
+        const how = ['--direct', '--ip', '127.0.0.1', '--tcp-port', port, '--ws-port', '0'];
+        return network.register(name, how, ['--max-passthroughs', '8']);
+      }),
+    );
+    const how = ['--routers', names.join(',')];
+    const [alice, bob] = await Promise.all([
+      network.register('alice-indirect.os', how),
+      network.register('bob-indirect.os', how),
+    ]);
+    await reaches(alice, 'bob-indirect.os');
+    await alice.type('peers', /bob-indirect\.os +through router-a\.os, router-b\.os/);
+    await bob.until(/alice-indirect\.os: hello/);
+    const relays = async (router: RunningNode): Promise<boolean> => {
+      const shown = await router.type('net-diagnostics', /active passthroughs|entries in the PKI/);
+      return shown[0] === 'active passthroughs';
+    };
+    const used = (await relays(routers[0]!)) ? 0 : 1;
+    expect(await relays(routers[used]!)).toBe(true);
+    await routers[used]!.end('SIGKILL');
+    await reaches(alice, 'bob-indirect.os');
+    expect(await relays(routers[1 - used]!)).toBe(true);
   },
   BOOTS_MS_MAX,
 );

@@ -1,6 +1,8 @@
 /** Fake nodes for tests, on one chain, each a program of its own: what `kit boot-fake-node` starts, in a test's own hands. */
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Chain, startChain } from '../../contracts/chain/chain.ts';
+import { personas } from '../../contracts/chain/personas.ts';
 import { nodeArguments } from '../../kit/fake-nodes.ts';
 import { RunningNode } from './running-node.ts';
 
@@ -28,6 +30,33 @@ export class FakeNetwork implements AsyncDisposable {
     const node = RunningNode.spawn(nodeArguments(plan, this.chain.port, more));
     this.#nodes.push(node);
     await node.until(/nodes that share its chain find it as /);
+    return node;
+  }
+
+  /** Registers a name as `hyperloom register` does and boots the real node that it is of, with those arguments. */
+  async register(
+    name: string,
+    how: readonly string[],
+    more: readonly string[] = [],
+  ): Promise<RunningNode> {
+    const home = join(this.#folder, name);
+    const secret = async (file: string, text: string): Promise<string> => {
+      const path = join(this.#folder, file);
+      await writeFile(path, text, { mode: 0o600 });
+      return path;
+    };
+    const password = ['--password-file', await secret('password', 'correct horse')];
+    const chain = ['--fakechain-port', String(this.chain.port)];
+    const key = ['--key-file', await secret('wallet.key', personas.alice.privateKey)];
+    const registering = RunningNode.spawn([
+      ...['register', home, '--name', name, ...how, ...key, ...password, ...chain],
+    ]);
+    this.#nodes.push(registering);
+    await registering.until(/ is registered/);
+    await registering.exited;
+    const node = RunningNode.spawn([home, ...password, ...chain, '--port', '0', ...more]);
+    this.#nodes.push(node);
+    await node.until(/ is up after /);
     return node;
   }
 
