@@ -125,9 +125,9 @@ test(
 );
 
 test(
-  'a node that cannot start ends the command with its own words, and a flag with a slip in it',
+  'KT2 a node that cannot start ends the command with its own words, and a flag with a slip in it',
   async () => {
-    await using wrong = kit('--cuont', '2');
+    await using wrong = RunningNode.spawn(['f', '--cuont', '2'], KIT);
     await wrong.until(/there is no flag --cuont/);
     expect(await wrong.exited).toMatchObject({ code: 1 });
     await using bad = kit('--count', '2', '-o', home('all'), '--', '--harts', '0');

@@ -220,6 +220,51 @@ test('F24 a message of 64 B goes before all but 256 KiB of the blobs that were o
   expect(waited).toBeLessThanOrEqual(256 * 1024);
 }, 60_000);
 
+test.each([
+  ['tcp', REFERENCE],
+  ['tcp', ALL_FEATURES],
+  ['ws', REFERENCE],
+] as const)(
+  'a peer that sends faster than its receiver reads, and heeds no sign, waits on its own side of the socket (%s %#)',
+  async (kind, offered) => {
+    await using world = new World();
+    const [alice] = await world.acquainted({ name: 'alice.os', listen: ['tcp', 'ws'] });
+    let open = (): void => undefined;
+    const opened = new Promise<void>((resolve) => (open = resolve));
+    let read = 0;
+    await alice!.node.start(
+      'slow:test:sys',
+      async (guest) => {
+        await opened;
+        for (;;) {
+          await guest.request();
+          read++;
+        }
+      },
+      { holds: [alice!.node.network()] },
+    );
+    const raw = await rawTo(world, alice!, kind, offered);
+    const TOTAL = 150;
+    const body = new Uint8Array(INBOX_BYTES_MAX / 4);
+    const request = remoteRequest('raw.os@a:b:c', 'alice.os@slow:test:sys', { body });
+    const encoded = encodeMessage(request, { bin: offered === ALL_FEATURES });
+    for (let count = 0; count < TOTAL; count++) raw.say(encoded);
+    await world.clock.advance(2_000);
+    const { links } = alice!.module.net.links.get('raw.os')!;
+    // 64 MiB of the mailbox, 4 MiB of the inbox, and what had begun: the rest is not read.
+    expect(links[0]!.received).toBeGreaterThan(60);
+    expect(links[0]!.received).toBeLessThan(75);
+    const stuck = links[0]!.received;
+    await world.clock.advance(500);
+    expect(links[0]!.received).toBe(stuck);
+    expect(raw.ended).toBeUndefined();
+    open();
+    for (let turns = 0; read < TOTAL && turns < 3_000; turns++) await world.clock.advance(10);
+    expect(read).toBe(TOTAL);
+  },
+  60_000,
+);
+
 test('per peer: one that takes nothing makes those wait that talk to it, and nobody who talks to another', async () => {
   await using world = new World();
   const [alice, , carol] = await world.acquainted(

@@ -31,7 +31,7 @@ async function keyOf(node: RunningNode, other: string, before?: string): Promise
 async function reaches(node: RunningNode, other: string): Promise<void> {
   for (let heard = false; !heard;)
     heard =
-      (await node.type(`hi ${other} hello`, /response from|is offline|no answer/))[0] ===
+      (await node.type(`hi ${other} hello`, /response from|is offline|timed out/))[0] ===
       'response from';
 }
 
