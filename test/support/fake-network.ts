@@ -10,6 +10,7 @@ export class FakeNetwork implements AsyncDisposable {
   readonly chain: Chain;
   readonly #folder: string;
   readonly #nodes: RunningNode[] = [];
+  #registered = Promise.resolve();
 
   private constructor(chain: Chain, folder: string) {
     this.chain = chain;
@@ -48,12 +49,16 @@ export class FakeNetwork implements AsyncDisposable {
     const password = ['--password-file', await secret('password', 'correct horse')];
     const chain = ['--fakechain-port', String(this.chain.port)];
     const key = ['--key-file', await secret('wallet.key', personas.alice.privateKey)];
-    const registering = RunningNode.spawn([
-      ...['register', home, '--name', name, ...how, ...key, ...password, ...chain],
-    ]);
-    this.#nodes.push(registering);
-    await registering.until(/ is registered/);
-    await registering.exited;
+    // One after another: they share a wallet, whose transactions are numbered.
+    this.#registered = this.#registered.then(async () => {
+      const registering = RunningNode.spawn([
+        ...['register', home, '--name', name, ...how, ...key, ...password, ...chain],
+      ]);
+      this.#nodes.push(registering);
+      await registering.until(/ is registered/);
+      await registering.exited;
+    });
+    await this.#registered;
     const node = RunningNode.spawn([home, ...password, ...chain, '--port', '0', ...more]);
     this.#nodes.push(node);
     await node.until(/ is up after /);
