@@ -3,7 +3,13 @@ import { createServer } from 'node:http';
 import { isIPv6 } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { Result } from '../../wit/types.ts';
-import { FRAME_BYTES_MAX, HANDSHAKE_MS_MAX, SOCKET_BYTES_MAX } from './limits.ts';
+import {
+  FRAME_BYTES_MAX,
+  HANDSHAKE_MS_MAX,
+  SOCKET_BYTES_MAX,
+  WS_FRAGMENTS_MAX,
+  WS_READS_MAX,
+} from './limits.ts';
 import type {
   Connection,
   ConnectionHandler,
@@ -24,6 +30,8 @@ export const WS_OPTIONS = {
   maxPayload: FRAME_BYTES_MAX,
   skipUTF8Validation: true,
   closeTimeout: CLOSE_MS,
+  maxFragments: WS_FRAGMENTS_MAX,
+  maxBufferedChunks: WS_READS_MAX,
 } as const;
 
 /** `shared`: nodes come in there, and no port is opened. */
