@@ -87,7 +87,10 @@ export class FakeNetwork implements AsyncDisposable {
 
   /** Types a line at a node's console. False: there is no such node, or it has ended. */
   enter(name: string, line: string): boolean {
-    return this.#running.get(name)?.child.stdin?.write(`${line}\n`) !== undefined;
+    const child = this.#running.get(name)?.child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return false;
+    child.stdin?.write(`${line}\n`);
+    return true;
   }
 
   /** Resolves with the exit codes when all nodes have ended. */
@@ -150,8 +153,14 @@ export class FakeNetwork implements AsyncDisposable {
     };
     for (const stream of [child.stdout, child.stderr])
       if (stream !== null) createInterface({ input: stream }).on('line', read);
+    let isUp = false;
+    void up.promise.then(
+      () => (isUp = true),
+      () => undefined,
+    );
     void ended.then((code) => {
       if (this.#over !== undefined) return up.resolve(undefined);
+      if (isUp) return this.#options.tell(`${plan.name} has ended with code ${code}`);
       return up.reject(
         new BuildError(
           'fake-node',

@@ -90,6 +90,11 @@ test(
     await network.type('hi alice.os hello', /alice\.os +\| .*bob\.os: hello/);
     await network.until(/bob\.os +\| .*response from alice\.os: ack/);
     await network.type('alice.os', /lines go to alice\.os/);
+    const lock = await readFile(join(home('all'), 'bob.os', '.lock'), 'utf8');
+    process.kill((JSON.parse(lock) as { pid: number }).pid, 'SIGTERM');
+    await network.until(/bob\.os has ended with code 0/);
+    await network.type('bob.os peers', /bob\.os is not there/);
+    await network.type('alice.os hi bob.os x', /bob\.os is offline|bob\.os timed out/);
     expect(await network.end('SIGINT')).toMatchObject({ code: 0 });
     expect(await isThere(home('all'))).toBe(false);
     expect(await chainAnswersAt(chainPort)).toBe(false);
