@@ -145,6 +145,7 @@ test('a development node takes other nodes under names of this machine only', as
 test(
   'nodes talk through a reverse proxy before the web server, whose pages are there too; it breaks, and they talk again',
   async () => {
+    await using nodes = new AsyncDisposableStack();
     await using proxy = new Proxy();
     await proxy.listen();
     const start = async (name: string, ...more: readonly string[]): Promise<RunningNode> => {
@@ -152,13 +153,14 @@ test(
         ...[join(folder, name), '--fake-node-name', name, '--port', '0', '--tcp-port', '0'],
         ...['--dev-network', join(folder, 'network'), ...more],
       ]);
+      nodes.use(node);
       await node.until(/ is up after /);
       return node;
     };
-    await using alice = await start('alice.dev', '--ws-over-http', '--ws-port', String(proxy.port));
+    const alice = await start('alice.dev', '--ws-over-http', '--ws-port', String(proxy.port));
     proxy.behind = Number(/http:\/\/localhost:(\d+)/.exec(alice.output)?.[1]);
     await alice.until(new RegExp(`other nodes reach it at ws 127\\.0\\.0\\.1 ${proxy.port}$`, 'm'));
-    await using bob = await start('bob.dev', '--ws-port', '0');
+    const bob = await start('bob.dev', '--ws-port', '0');
     for (let shown: string | undefined; shown !== String(proxy.port);)
       [, shown] = await bob.type('peer alice.dev', /127\.0\.0\.1, ws (\d+)|no node called/);
     await bob.type('hi alice.dev hello', /response from alice\.dev: ack/);
