@@ -5,6 +5,7 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CHAIN_ID, HYPERMAP } from '../contracts/addresses.ts';
+import { chainAnswersAt } from '../contracts/chain/find.ts';
 import { chainIdOf, type ChainConfig as ReadsConfig, publicProviders } from './chain-reads.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { KernelPort } from '../kernel/module.ts';
@@ -18,8 +19,6 @@ const MAIN_FIRST_BLOCK = 27_270_411;
 const MAIN_CACHE_SOURCES = ['us-cacher-1.hypr', 'eu-cacher-1.hypr', 'nick.hypr', 'nick1udwig.os'];
 /** In the home, when the development chain is to be kept. */
 export const CHAIN_FILE = '.fakechain';
-/** Milliseconds that a chain on a given port has to answer; it is on this machine. */
-const PROBE_MS = 1_000;
 
 /** From the command line. With a `fakechainPort` a development node uses the chain that answers there, or else starts it there. */
 export interface ChainConfig extends ReadsConfig {
@@ -87,7 +86,7 @@ async function startOrFind(
   home: string,
   tell: (text: string) => void,
 ): Promise<Found> {
-  if (fakechainPort !== undefined && fakechainPort !== 0 && (await answersAt(fakechainPort)))
+  if (fakechainPort !== undefined && fakechainPort !== 0 && (await chainAnswersAt(fakechainPort)))
     return { url: `ws://127.0.0.1:${fakechainPort}` };
   // Loaded here: a node on a real chain carries no contracts.
   const { startChain } = await import('../contracts/chain/chain.ts');
@@ -97,22 +96,6 @@ async function startOrFind(
     onSaveError: (error) => tell(`the development chain cannot be saved: ${String(error)}`),
   });
   return { url: chain.webSocketUrl, ended: chain.ended, close: () => chain.close() };
-}
-
-/** Whether a development chain, of another node perhaps, is there already. */
-async function answersAt(port: number): Promise<boolean> {
-  try {
-    const response = await fetch(`http://127.0.0.1:${port}`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: '{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}',
-      signal: AbortSignal.timeout(PROBE_MS),
-    });
-    const { result } = (await response.json()) as { result?: unknown };
-    return Number(result) === CHAIN_ID;
-  } catch {
-    return false;
-  }
 }
 
 /**

@@ -86,6 +86,10 @@ export const OPTIONS = {
     value: 'PORT',
     help: 'peers over TCP (default the first free from 10000; 0: none)',
   },
+  'ws-over-http': {
+    type: 'boolean',
+    help: "peers over WebSocket at the web server's port; behind a proxy --ws-port is the proxy's",
+  },
   'max-peers': { type: 'string', value: 'N', help: 'nodes connected at a time (default 32)' },
   'max-passthroughs': {
     type: 'string',

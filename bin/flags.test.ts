@@ -149,6 +149,7 @@ describe('the command line (runtime-modules.md §13.1)', () => {
       flags('h', '--tcp-port', '0', '--max-peers', '7', '--wire', 'reference').network,
     ).toEqual({
       wsPort: undefined,
+      wsOverHttp: false,
       tcpPort: 0,
       maxPeers: 7,
       maxPassthroughs: undefined,
@@ -158,11 +159,17 @@ describe('the command line (runtime-modules.md §13.1)', () => {
     expect(flags('start').network.developmentFolder).toMatch(/\.hyperloom.network$/);
     const named = flags('h', '--fake-node-name', 'a.dev', '--dev-network', '/tmp/n').network;
     expect(named.developmentFolder).toBe('/tmp/n');
+    const over = (...args: string[]) => flags('h', '--ws-over-http', ...args).network.wsPort;
+    expect(over('--port', '8080')).toBe(8_080);
+    expect(over('--port', '8080', '--ws-port', '80')).toBe(80);
+    expect(over('--fake-node-name', 'a.dev')).toBeUndefined();
   });
 
   test.each([
     [['h', '--wire', 'other'], '--wire must be'],
     [['h', '--dev-network', 'x'], '--dev-network is for development nodes'],
+    [['h', '--ws-over-http'], '--ws-over-http: say at which port'],
+    [['h', '--ws-over-http', '--port', '0'], '--ws-over-http: say at which port'],
     [['h', '--max-peers', '0'], '--max-peers'],
     [['h', '--nonsense'], '--nonsense'],
     [['h', '--harts', 'x'], '--harts must be a whole number from 1 to 64'],

@@ -77,6 +77,7 @@ export interface IdentityFlags {
 /** Of networking. */
 export interface NetworkFlags {
   readonly wsPort: number | undefined;
+  readonly wsOverHttp: boolean;
   readonly tcpPort: number | undefined;
   readonly maxPeers: number | undefined;
   readonly maxPassthroughs: number | undefined;
@@ -170,7 +171,7 @@ function identityFlags(values: Values, cwd: string): IdentityFlags {
     const path = values.text(name);
     return path === undefined ? undefined : resolve(cwd, path);
   };
-  const ws = values.number('ws-port', 0, 65_535);
+  const ws = wsPort(values);
   const tcp = values.number('tcp-port', 0, 65_535);
   const password = values.text('password');
   const passwordFile = file('password-file');
@@ -187,6 +188,14 @@ function identityFlags(values: Values, cwd: string): IdentityFlags {
     },
     ports: { ...(ws === undefined ? {} : { ws }), ...(tcp === undefined ? {} : { tcp }) },
   };
+}
+
+/** Where others are to connect over WebSocket. Only a node that finds a port by itself may leave it open which. */
+function wsPort(values: Values): number | undefined {
+  const port = values.number('ws-port', 0, 65_535);
+  if (port !== undefined || !values.flag('ws-over-http')) return port;
+  const web = values.number('port', 0, 65_535);
+  return web === 0 ? undefined : web;
 }
 
 function webFlags(values: Values, development: boolean, cwd: string): WebFlags {
@@ -232,8 +241,15 @@ function networkFlags(values: Values, development: boolean, cwd: string): Networ
       '--dev-network is for development nodes: it goes with start or --fake-node-name.';
   }
   const folder = given ?? (development ? DEVELOPMENT_NETWORK : undefined);
+  const wsOverHttp = values.flag('ws-over-http');
+  const fake = development || values.text('fake-node-name') !== undefined;
+  if (wsOverHttp && !fake && wsPort(values) === undefined) {
+    values.error ??=
+      '--ws-over-http: say at which port others reach the web server, with --port or, behind a proxy, with --ws-port.';
+  }
   return {
-    wsPort: values.number('ws-port', 0, 65_535),
+    wsPort: wsPort(values),
+    wsOverHttp,
     tcpPort: values.number('tcp-port', 0, 65_535),
     maxPeers: values.number('max-peers', 1, 1_000_000),
     maxPassthroughs: values.number('max-passthroughs', 0, 1_000_000),

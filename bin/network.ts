@@ -6,6 +6,7 @@ import type { KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { KernelPort } from '../kernel/module.ts';
 import { net, type NetModule } from '../runtime-modules/net/index.ts';
+import type { SharedWsPort } from '../runtime-modules/net/shared-ws-port.ts';
 import { DevelopmentRecords } from '../runtime-modules/net/records.ts';
 import { tcpTransport } from '../runtime-modules/net/tcp.ts';
 import { type TransportKind, TRANSPORT_KINDS } from '../runtime-modules/net/transport.ts';
@@ -22,6 +23,8 @@ const PORTS_TRIED = 1_000;
 export interface NetworkConfig {
   /** Default the first free from 9000 on; 0: none. */
   readonly wsPort?: number | undefined;
+  /** WebSockets of other nodes come in at the web server's port; `wsPort` is then where a proxy before it takes them. */
+  readonly wsOverHttp?: boolean | undefined;
   /** Default the first free from 10000 on; 0: none. */
   readonly tcpPort?: number | undefined;
   /** Address to listen on. Default all; development nodes 127.0.0.1. */
@@ -44,11 +47,19 @@ export interface NetworkNeeds {
     readonly routing: PublishedRouting;
   };
   readonly development: boolean;
+  /** Nodes that it hears of may be on this machine or beside it: development nodes, and registered ones of a development chain (F29). */
+  readonly local: boolean;
+  /** The contract whose names it hears of; undefined: there is no chain. */
+  readonly contract?: string | undefined;
+  /** Whether a development node is found through a chain, and so has to be reached. */
+  readonly shared?: boolean;
+  /** Where the web server hands other nodes over, with `wsOverHttp`. */
+  readonly peers?: SharedWsPort | undefined;
   readonly clock: Clock;
   readonly kernel: {
     port(name: string): KernelPort;
     inject(message: KernelMessage): void | Promise<void>;
-    failed(message: KernelMessage, kind: SendErrorKind): void;
+    failed(message: KernelMessage, kind: SendErrorKind, refusal?: string): void;
   };
 }
 
@@ -59,36 +70,41 @@ export class NetworkError extends Error {
 
 export interface Network extends AsyncDisposable {
   readonly module: NetModule;
-  /** Opens the ports. @returns where it listens, as text @throws NetworkError */
-  listen(): Promise<readonly string[]>;
+  /** Opens the ports. `webPort`: the web server's. @returns where it listens, as text @throws NetworkError */
+  listen(webPort?: number): Promise<readonly string[]>;
+  /** Where others are to connect, once it listens. */
+  readonly ports: ReadonlyMap<string, number>;
 }
 
 export function networkOf(config: NetworkConfig | undefined, needs: NetworkNeeds): Network {
-  const { identity, development, clock, kernel } = needs;
+  const { identity, development, local, shared = false, peers, clock, kernel } = needs;
   const ports = new Map<string, number>();
-  const local: Routing = { kind: 'Direct', value: { ip: '127.0.0.1', ports } };
-  const routing = development ? local : onWire(identity.routing);
+  const here: Routing = { kind: 'Direct', value: { ip: '127.0.0.1', ports } };
+  const routing = development ? here : onWire(identity.routing);
   const us = { name: identity.name, networking_key: identity.publicKeyHex, routing };
   const module = net({
     us,
     networkingKey: identity.networkingKey,
-    development,
+    development: local,
     wire: config?.wire,
     peersMax: config?.maxPeers,
     passthroughsMax: config?.maxPassthroughs,
   })({
     clock,
-    transports: [tcpTransport(), wsTransport()],
+    transports: [tcpTransport(), wsTransport(peers)],
     random: Math.random,
+    contract: needs.contract,
     port: kernel.port('net'),
     deliver: (message) => kernel.inject(message),
-    failed: (message, kind) => kernel.failed(message, kind),
+    failed: (...what) => kernel.failed(...what),
   });
   const parts = new AsyncDisposableStack();
   return {
     module,
-    async listen() {
-      const wanted = config === undefined ? [] : portsOf(config, routing, development);
+    ports,
+    async listen(webPort) {
+      const found = development && (shared || config?.developmentFolder !== undefined);
+      const wanted = config === undefined ? [] : portsOf(config, routing, { found, webPort });
       const host = config?.host ?? (development ? '127.0.0.1' : '::');
       for (const { kind, port, fixed } of wanted)
         ports.set(kind, await openPort(module, kind, { host, port, fixed }));
@@ -118,7 +134,7 @@ interface WantedPort {
 function portsOf(
   config: NetworkConfig,
   routing: Routing,
-  development: boolean,
+  { found, webPort }: { readonly found: boolean; readonly webPort: number | undefined },
 ): readonly WantedPort[] {
   const asked = { ws: config.wsPort, tcp: config.tcpPort };
   const published = routing.kind === 'Routers' ? undefined : routing.value.ports;
@@ -128,7 +144,8 @@ function portsOf(
     if (port !== undefined) return [{ kind, port, fixed: true }];
     const onChain = published?.get(kind);
     if (onChain !== undefined && onChain !== 0) return [{ kind, port: onChain, fixed: true }];
-    const found = development && config.developmentFolder !== undefined;
+    if (kind === 'ws' && config.wsOverHttp === true)
+      return webPort === undefined ? [] : [{ kind, port: webPort, fixed: true }];
     return found ? [{ kind, port: FIRST_PORT[kind], fixed: false }] : [];
   });
 }

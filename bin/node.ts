@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { HYPERMAP } from '../contracts/addresses.ts';
 import { packageOf, TERMINAL } from '../wit/address.ts';
 import type { PackageId, ProcessId } from '../wit/types.ts';
 import {
@@ -23,6 +24,7 @@ import { Staging } from '../runtime-modules/backup/staging.ts';
 import { ListenError } from '../runtime-modules/http-server/index.ts';
 import { type Identity, IdentityError } from '../runtime-modules/identity/development.ts';
 import { type Home, HomeError, openHome, wipeHome } from '../runtime-modules/identity/home.ts';
+import { SharedWsPort } from '../runtime-modules/net/shared-ws-port.ts';
 import { Accounts } from '../runtime-modules/shared/accounts.ts';
 import { type Quotas, readQuotas } from '../runtime-modules/shared/quotas.ts';
 import { openLevelStore, StoreError } from '../runtime-modules/state/index.ts';
@@ -37,6 +39,7 @@ import {
 } from '../runtime-modules/terminal/index.ts';
 import { cacheKey, type IdentityConfig, openIdentity, seedOf } from './identity.ts';
 import { type ModulesConfig, registerModules } from './modules.ts';
+import { beginSharing, isShared } from './fake-name.ts';
 import { type NetworkConfig, NetworkError, networkOf } from './network.ts';
 import { figuresOf, type WebConfig, webOf } from './web.ts';
 import { bundledPackages, BundleBuildError } from '../processes/bundled.ts';
@@ -187,21 +190,28 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   const running = kernel;
   parts.defer(() => running.shutdown());
   kernel.debug.setFull((config.verbosity ?? 0) >= EVENTS_FROM);
+  const peers = config.network?.wsOverHttp === true ? new SharedWsPort() : undefined;
   const web = await webOf(config.web && { ...config.web, port: webPort ?? config.web.port }, {
     identity,
     port: kernel.port('http-server'),
     clock: systemClock,
     version: version(),
     figures: () => figuresOf(running.usage().values()),
+    peers,
   });
   const participants = registerModules(kernel, { store, home, config, accounts, web, identity });
   const eth = { port: kernel.port('eth'), clock: systemClock };
   kernel.registerModule(await ethOf(chainParts, chain, eth));
   await tellReaders(chainParts);
+  const shared = isDevelopment(config) && isShared(identity.name, config.chain ?? {});
   const network = parts.use(
     networkOf(config.network, {
       identity,
       development: isDevelopment(config),
+      local: isDevelopment(config) || config.chain?.fakechainPort !== undefined,
+      contract: config.chain === undefined ? undefined : HYPERMAP,
+      shared,
+      peers,
       clock: systemClock,
       kernel,
     }),
@@ -214,7 +224,7 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   const listening = config.web === undefined ? undefined : await web.listen();
   await bootProcesses(kernel, { home, config, bundled, tell: (text) => say(terminal, text) });
   // Once there are processes to talk to.
-  const peersAt = await network.listen();
+  const peersAt = await network.listen(listening?.port);
   const control = await serveControl(
     home.path,
     new Staging({ home: home.path, copyKernel: (into) => store.copyTo(into), participants }),
@@ -227,6 +237,14 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   if (listening?.metricsUrl !== undefined)
     say(terminal, `metrics: ${listening.metricsUrl}/metrics`);
   if (peersAt.length > 0) say(terminal, `other nodes reach it at ${peersAt.join(', ')}`);
+  if (shared && network.ports.size > 0) {
+    const { name, publicKeyHex } = identity;
+    const tell = chainParts.tell;
+    const ports = Object.fromEntries(network.ports);
+    parts.use(
+      beginSharing({ name, publicKeyHex, ports }, { chain, config: config.chain ?? {}, tell }),
+    );
+  }
   terminal.start();
   return new RunningNode({
     kernel,

@@ -20,6 +20,7 @@ import {
 import { ANSWER_S_DEFAULT, ANSWER_S_DEVELOPMENT } from '../runtime-modules/http-server/limits.ts';
 import { Login } from '../runtime-modules/http-server/login/login.ts';
 import { SecureLabels } from '../runtime-modules/http-server/bindings/secure-labels.ts';
+import type { PeerSockets } from '../runtime-modules/http-server/parts.ts';
 import { Sessions } from '../runtime-modules/http-server/login/session.ts';
 import type { LoginIdentity } from '../runtime-modules/identity/login-identity.ts';
 import type { Clock } from '../runtime-modules/shared/clock.ts';
@@ -45,11 +46,13 @@ export interface WebNeeds {
   readonly clock: Clock;
   readonly version: string;
   readonly figures: () => readonly Figure[];
+  /** Takes other nodes that connect at the web server's port. */
+  readonly peers?: PeerSockets | undefined;
 }
 
 /** The module, not listening yet. @throws ListenError when a file or a proxy's address cannot be used */
 export async function webOf(config: WebConfig = {}, needs: WebNeeds): Promise<HttpServerModule> {
-  const { identity, port, clock, version, figures } = needs;
+  const { identity, port, clock, version, figures, peers } = needs;
   const { development } = identity;
   const { metricsPort, channelsMax } = config;
   const options = {
@@ -74,6 +77,7 @@ export async function webOf(config: WebConfig = {}, needs: WebNeeds): Promise<Ht
     clock,
     version,
     figures,
+    peers,
     labels,
     accessTo: (visitor: Visitor, binding: BoundPath, isSecureLabel: (label: string) => boolean) =>
       accessTo(visitor, binding, isSecureLabel, sessions),

@@ -115,9 +115,11 @@ export class Dispatcher {
   }
 
   /** A message of this node could not be delivered; tells its sender if that awaits a response (kernel.md §1.9). */
-  failed(message: KernelMessage, kind: SendErrorKind): void {
+  failed(message: KernelMessage, kind: SendErrorKind, refusal: string | undefined): void {
     if (message.source.node !== this.#table.our) return;
-    this.#fail(this.#table.get(message.source.process), message, kind, 'unreachable');
+    const source = this.#table.get(message.source.process);
+    if (refusal === undefined) return this.#fail(source, message, kind, 'unreachable');
+    return this.#fail(source, message, kind, 'too-large', refusal);
   }
 
   /** Level-0 to level-2 lines of the kernel itself, or about one process. */
@@ -211,17 +213,18 @@ export class Dispatcher {
     this.#fail(source, message, 'timeout', 'full');
   }
 
-  /** `why` is for modules: a guest is told `kind` only. */
+  /** `why` is for modules: a guest is told `kind` only, and a refusal of the transport. */
   #fail(
     source: Party | undefined,
     message: KernelMessage,
     kind: SendErrorKind,
     why: SendFailure,
+    refusal?: string,
   ): void {
     const { message: content } = message;
     if (content.kind !== 'request' || content.request.expectsResponse === undefined) return;
     if (source?.kind === 'process' && source.exists)
-      source.host.fail(message.id, kind, message.target);
+      source.host.fail(message.id, kind, message.target, refusal);
     if (source?.kind === 'module') source.queue.failed(message, kind, why);
   }
 

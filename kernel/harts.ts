@@ -23,7 +23,7 @@ export interface HostSide {
   /** Takes a response; false when it is known that nobody asked for it. */
   reply(message: KernelMessage): boolean;
   /** Ends the outstanding request of that id with a send error, if there is one. */
-  fail(id: U64, kind: SendErrorKind, target: Address): void;
+  fail(id: U64, kind: SendErrorKind, target: Address, refusal?: string): void;
   close(): void;
   readonly suspendedSenders: number;
   /** How this instance exits, as it last said itself. */

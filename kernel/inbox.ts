@@ -83,11 +83,11 @@ export class Inbox {
   }
 
   /** Ends the outstanding request of that id with a send error; does nothing when there is none. */
-  fail(id: U64, kind: SendErrorKind, target: Address): void {
+  fail(id: U64, kind: SendErrorKind, target: Address, refusal?: string): void {
     const entry = this.registers.contexts.get(id);
     if (entry === undefined) return;
     this.#link.timers.disarm(entry);
-    this.registers.settleError(entry, kind, target);
+    this.registers.settleError(entry, kind, target, refusal);
     this.#arrive(entry);
   }
 

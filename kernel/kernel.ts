@@ -209,9 +209,12 @@ export class Kernel {
     return this.#dispatcher.inject(message);
   }
 
-  /** The transport gives a message up that it was sent; its sender learns of it if it awaits a response. */
-  failed(message: KernelMessage, kind: SendErrorKind): void {
-    this.#dispatcher.failed(message, kind);
+  /**
+   * The transport gives a message up that it was sent; its sender learns of it if it awaits a response. `refusal`: why it was not sent at
+   * all, where that is more than the kind says (`wit/send-refusal.ts`).
+   */
+  failed(message: KernelMessage, kind: SendErrorKind, refusal?: string): void {
+    this.#dispatcher.failed(message, kind, refusal);
   }
 
   /**

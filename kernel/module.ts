@@ -44,9 +44,9 @@ export type ProcessEnding = 'ended' | 'restarting';
 
 /**
  * Why a request of a module failed before anybody answered: nobody of that name runs, its mailbox is full, the module may not message
- * it, or the other node did not take it.
+ * it, the other node did not take it, or it is more than that node takes at a time.
  */
-export type SendFailure = 'gone' | 'full' | 'not-permitted' | 'unreachable';
+export type SendFailure = 'gone' | 'full' | 'not-permitted' | 'unreachable' | 'too-large';
 
 export interface ModuleRequest {
   /** The message's id; what answers it outside the module, such as an extension, needs it. */

@@ -169,11 +169,15 @@ export class Registers {
     return entry;
   }
 
-  /** Takes `entry` out of `contexts`, failed. */
-  settleError(entry: Outstanding, kind: SendErrorKind, target: Address): void {
+  /** Takes `entry` out of `contexts`, failed. A refusal takes the place of the request's metadata in what its requester gets back (F24). */
+  settleError(entry: Outstanding, kind: SendErrorKind, target: Address, refusal?: string): void {
     if (this.contexts.get(entry.request.id) === entry) this.contexts.delete(entry.request.id);
     const { message, blob } = entry.request;
-    entry.error = { kind, target, message, blob };
+    const told =
+      refusal === undefined || message.kind !== 'request'
+        ? message
+        : { kind: message.kind, request: { ...message.request, metadata: refusal } };
+    entry.error = { kind, target, message: told, blob };
   }
 
   #takeBlob(blob: LazyLoadBlob | undefined): void {

@@ -7,6 +7,8 @@ enableCompileCache();
 const main = defineCommand({
   meta: { name: 'kit', description: 'Builds and runs hyperloom packages.' },
   subCommands: {
+    'boot-fake-node': () =>
+      import('./commands/boot-fake-node.ts').then((module) => module.bootFakeNode),
     build: () => import('./commands/build.ts').then((module) => module.build),
     new: () => import('./commands/new.ts').then((module) => module.create),
     run: () => import('./commands/run.ts').then((module) => module.run),

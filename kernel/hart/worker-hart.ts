@@ -186,8 +186,8 @@ class WorkerProcess implements RemoteProcess {
     return true;
   }
 
-  fail(id: U64, error: SendErrorKind, target: Address): void {
-    this.#outbox.push({ kind: 'fail', process: this.number, id, error, target });
+  fail(id: U64, error: SendErrorKind, target: Address, refusal?: string): void {
+    this.#outbox.push({ kind: 'fail', process: this.number, id, error, target, refusal });
   }
 
   close(): void {

@@ -83,7 +83,7 @@ function deliver({ link, host, guest }: Hosted, message: ToProcess): void {
       host.reply(message.message);
       return;
     case 'fail':
-      host.fail(message.id, message.error, message.target);
+      host.fail(message.id, message.error, message.target, message.refusal);
       return;
     case 'answer':
       link.answered(message.call, message.value);

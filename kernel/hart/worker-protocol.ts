@@ -54,6 +54,7 @@ export type ToHart =
       readonly id: U64;
       readonly error: SendErrorKind;
       readonly target: Address;
+      readonly refusal: string | undefined;
     }
   | {
       readonly kind: 'answer';

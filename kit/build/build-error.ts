@@ -9,7 +9,8 @@ export class BuildError extends Error {
     | 'source'
     | 'componentize'
     | 'missing-wasm'
-    | 'bad-flags';
+    | 'bad-flags'
+    | 'fake-node';
   constructor(code: BuildError['code'], message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;

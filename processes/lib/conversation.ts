@@ -5,7 +5,7 @@
  * current, and sees to it that every unanswered request becomes current again.
  */
 import type { Address, Capability, LazyLoadBlob, Request, Response } from '../../wit/types.ts';
-import { NoResponse } from './errors.ts';
+import { noResponse } from './errors.ts';
 import type { Delivery, Host } from './host.ts';
 
 /** One received request that may be answered. */
@@ -159,7 +159,7 @@ export class Conversation {
     if (pending.prompt !== undefined && pending.counts) pending.prompt.outstanding -= 1;
     this.#flush();
     if (delivery.kind === 'send-error') {
-      pending.reject(new NoResponse(delivery.error.kind, delivery.error.target));
+      pending.reject(noResponse(delivery.error));
     } else if (delivery.message.kind === 'response') {
       const { response } = delivery.message;
       pending.resolve({
@@ -234,7 +234,7 @@ export class Conversation {
     this.#options.beforeWait();
     const request = requestOf(body, options, timeoutOf(options));
     const result = this.#host.sendAndAwaitResponse(target, request, options.blob);
-    if (!result.ok) return Promise.reject(new NoResponse(result.error.kind, result.error.target));
+    if (!result.ok) return Promise.reject(noResponse(result.error));
     const { source, message } = result.value;
     if (message.kind !== 'response') return Promise.reject(new Error('not a response'));
     const { body: answer, metadata, capabilities } = message.response;

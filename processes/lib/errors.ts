@@ -1,17 +1,46 @@
 /** The errors that application code may meet. */
-import type { Address, SendErrorKind } from '../../wit/types.ts';
+import type { Address, SendError, SendErrorKind } from '../../wit/types.ts';
 import { formatAddress } from '../../wit/address.ts';
+import { decodeSendRefusal } from '../../wit/send-refusal.ts';
 
 /** A request got no response: its target's node was unreachable, or its time ran out. */
 export class NoResponse extends Error {
-  override readonly name = 'NoResponse';
+  override readonly name: string = 'NoResponse';
   readonly kind: SendErrorKind;
   readonly target: Address;
-  constructor(kind: SendErrorKind, target: Address) {
-    super(`${formatAddress(target)}: ${kind}`);
+  constructor(kind: SendErrorKind, target: Address, message: string = kind) {
+    super(`${formatAddress(target)}: ${message}`);
     this.kind = kind;
     this.target = target;
   }
+}
+
+/**
+ * A request was not sent, since it is longer than its target's node takes at a time; trying it again is of no use, `sendLarge` of
+ * `hyperware/large` cuts a blob into pieces. Both in bytes as on the wire, where those of a blob may take two each.
+ */
+export class MessageTooLarge extends NoResponse {
+  override readonly name = 'MessageTooLarge';
+  readonly bytes: number;
+  readonly bytesMax: number;
+  constructor(target: Address, bytes: number, bytesMax: number) {
+    super(
+      'timeout',
+      target,
+      `a message of ${bytes} bytes, and its node takes ${bytesMax} at a time`,
+    );
+    this.bytes = bytes;
+    this.bytesMax = bytesMax;
+  }
+}
+
+/** The error that a send error stands for. */
+export function noResponse({ kind, target, message }: SendError): NoResponse {
+  const metadata = message.kind === 'request' ? message.request.metadata : undefined;
+  const refusal = decodeSendRefusal(metadata);
+  if (refusal === undefined) return new NoResponse(kind, target);
+  const { bytes, bytes_max } = refusal.value;
+  return new MessageTooLarge(target, Number(bytes), Number(bytes_max));
 }
 
 /** The other side answered with an error. */

@@ -4,7 +4,7 @@ export { client, type Client } from './client.ts';
 export { Context, RequesterGone, type AnswerOptions, type DeferredReply } from './context.ts';
 export { contract, method, type Access, type Contract } from './contract.ts';
 export { type Reply, type RequestOptions, type SendOptions } from './conversation.ts';
-export { NoResponse, Refusal, RemoteError } from './errors.ts';
+export { MessageTooLarge, NoResponse, Refusal, RemoteError } from './errors.ts';
 export { host, type Delivery, type Host } from './host.ts';
 export {
   defineProcess,

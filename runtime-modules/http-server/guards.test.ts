@@ -523,8 +523,12 @@ describe('RPC', () => {
     web = await WebNode.start({ exposeLocal: true });
     const got = await ask({ process: APP, node: 'bob.os', expects_response: 5 });
     expect([got.status, got.text]).toEqual([503, 'bob.os cannot be reached']);
+    const { kernel } = web.node;
+    kernel.setNet({ send: (message) => kernel.failed(message, 'timeout', '{}') });
+    const large = await ask({ process: APP, node: 'bob.os', expects_response: 5 });
+    expect([large.status, large.text]).toEqual([413, 'bob.os takes no message of that size']);
     const sent: string[] = [];
-    web.node.kernel.setNet({
+    kernel.setNet({
       send: (message) => void sent.push(`${message.target.node} ${message.target.process}`),
     });
     expect((await ask({ process: APP, node: 'bob.os' })).status).toBe(200);

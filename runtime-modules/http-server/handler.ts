@@ -14,8 +14,9 @@ import { REQUESTS_PER_CONNECTION_MAX, RPC_BYTES_MAX } from './limits.ts';
 import { answeredLogin } from './login/login-paths.ts';
 import { firstSegment, type Found } from './bindings/match.ts';
 import { type Access, type BoundPath, FOREIGN_TEXT, SANDBOX } from './login/access.ts';
-import type { AccessTo, Channels, Login, Opening } from './parts.ts';
+import type { AccessTo, Channels, Login, Opening, PeerSockets } from './parts.ts';
 import { Peer } from './requests/peer.ts';
+import { peerAddress } from './requests/peer-upgrade.ts';
 import { type RawHeaders, Reply } from './requests/reply.ts';
 import { rpc, RPC_PATH } from './requests/rpc.ts';
 import {
@@ -53,6 +54,7 @@ export interface HandlerParts {
   readonly accessTo: AccessTo | undefined;
   readonly login: Login | undefined;
   readonly channels: Channels | undefined;
+  readonly peers: PeerSockets | undefined;
 }
 
 const DEVELOPMENT_ONLY =
@@ -82,6 +84,8 @@ export class Handler {
   readonly #peers = new WeakMap<object, Peer>();
   readonly #connected = new Set<Peer>();
   readonly #openings = new WeakMap<IncomingMessage, Opening>();
+  /** Upgrades that another node asks for, with where it is. */
+  readonly #nodes = new WeakMap<IncomingMessage, string>();
   readonly #forwarding: ForwardParts;
   /** Processes may still be about to bind their paths. */
   starting = true;
@@ -163,12 +167,19 @@ export class Handler {
   grants(request: IncomingMessage): boolean {
     const opening = this.#openingFor(request);
     if (opening !== undefined) this.#openings.set(request, opening);
-    return opening !== undefined;
+    const ip = opening === undefined ? this.#nodeAt(request) : undefined;
+    if (ip !== undefined) this.#nodes.set(request, ip);
+    return opening !== undefined || ip !== undefined;
   }
 
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const opening = this.#openings.get(request);
-    const { channels } = this.#parts;
+    const { channels, peers } = this.#parts;
+    const ip = this.#nodes.get(request);
+    if (ip !== undefined && peers?.open === true) {
+      this.#connected.delete(this.#peerOf(request));
+      return peers.accept(request, socket, head, ip);
+    }
     if (opening !== undefined && channels?.accept(request, socket, head, opening) === true) {
       this.#parts.bodies.counters.webSocketsOpened++;
       // The channels' from now on.
@@ -357,6 +368,14 @@ export class Handler {
       sourceSocketAddr: peer.text,
       forwardedFor: forwardedFor(visit),
     };
+  }
+
+  /** Where another node is that wants to connect; undefined: it is none, or there is nobody to take it. */
+  #nodeAt(request: IncomingMessage): string | undefined {
+    if (this.#parts.peers?.open !== true || this.#draining) return undefined;
+    const visit = visitOf(request, this.#peerOf(request));
+    if (typeof visit === 'string') return undefined;
+    return peerAddress(request, visit, this.#options.development);
   }
 
   /** A native program of this machine; those have no origin (F40). */

@@ -40,7 +40,7 @@ import {
 } from './limits.ts';
 import { listen, webServer, type Tls, type WebServer } from './listen.ts';
 import { type Figure, type MetricsServer, serveMetrics } from './metrics.ts';
-import type { AccessTo, Channels, Login } from './parts.ts';
+import type { AccessTo, Channels, Login, PeerSockets } from './parts.ts';
 import { proxyList } from './requests/peer.ts';
 import { SecureLabels } from './bindings/secure-labels.ts';
 import { Streams } from './requests/streams.ts';
@@ -89,6 +89,8 @@ export interface HttpServerNeeds {
   readonly labels?: SecureLabels | undefined;
   /** Without them, upgrades are answered as ordinary requests. */
   readonly channels?: Channels | undefined;
+  /** Without it, other nodes do not connect here. */
+  readonly peers?: PeerSockets | undefined;
   /** What the node adds to the metrics; the same names each time. */
   readonly figures?: (() => readonly Figure[]) | undefined;
   /** Shown by /health. */
@@ -187,6 +189,7 @@ class HttpServer implements HttpServerModule {
         accessTo: needs.accessTo,
         login: needs.login,
         channels: needs.channels,
+        peers: needs.peers,
       },
     );
   }
@@ -319,8 +322,9 @@ class HttpServer implements HttpServerModule {
 
   async #drain(graceMs: number): Promise<void> {
     const server = this.#server;
-    const { channels, clock } = this.#needs;
+    const { channels, clock, peers } = this.#needs;
     this.#handler.drain();
+    peers?.close();
     for (const timer of [this.#watching, this.#starting])
       if (timer !== undefined) clock.cancel(timer);
     if (server?.listening === true) {

@@ -45,6 +45,16 @@ export interface Opening {
   readonly forwardedFor: string | undefined;
 }
 
+/** Other nodes, which connect at this port when they have none of their own (networking.md §4.2). */
+export interface PeerSockets {
+  /** Whether anybody takes them. */
+  readonly open: boolean;
+  /** Answers a granted upgrade and has the socket from then on. `ip`: the client's. */
+  accept(request: IncomingMessage, socket: Duplex, head: Buffer, ip: string): void;
+  /** Ends all of them, and takes no more. */
+  close(): void;
+}
+
 /** WebSocket channels and extension channels (runtime-modules.md §6.11, §8). */
 export interface Channels {
   /** Open ones. */

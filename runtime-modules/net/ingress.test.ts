@@ -1,6 +1,6 @@
 /** Authenticated peers that say what they may not, and messages that are too long or too many (networking.md §4.1, §6; findings F23, F24). */
 import { expect, test } from 'vitest';
-import { remoteRequest } from '../../kernel/testing.ts';
+import { type GuestCode, remoteRequest } from '../../kernel/testing.ts';
 import type { KernelMessage } from '../../wit/types.ts';
 import { ALL_FEATURES, type Features, REFERENCE } from './handshake.ts';
 import { CAPABILITIES_MAX, INBOX_BYTES_MAX, MESSAGE_BYTES_MAX, MESSAGE_MS_MAX } from './limits.ts';
@@ -176,6 +176,124 @@ test('F23 F24 a short message does not wait for a blob of 64 MiB between two hyp
   );
   for (let turns = 0; order.length < 2 && turns < 10_000; turns++) await world.clock.advance(5);
   expect(order).toEqual(['small 64', 'large 0']);
+}, 60_000);
+
+test('F24 a message of 64 B goes before all but 256 KiB of the blobs that were on their way before it', async () => {
+  await using world = new World({ latencyMs: 1 });
+  const [alice, bob] = await world.acquainted({ name: 'alice.os' }, { name: 'bob.os' });
+  const asked = [1, 2, 3].map((index) => `large-${index}:test:sys`);
+  for (const id of [...asked, 'small:test:sys'])
+    await bob!.node.start(id, async (guest) => void (await guest.request()), {
+      holds: [bob!.node.network()],
+    });
+  expect(await world.until(alice!.ask('bob.os', 'hello'))).toBe('ack');
+  // Chunks of blobs that arrive at bob between the small message's sending and its arrival.
+  let since: number | undefined;
+  let waited: number | undefined;
+  world.network.tamper = (frame, from) => {
+    if (from !== world.ip(1) || since === undefined || waited !== undefined) return [frame];
+    if (frame.length > 1_000) since += frame.length;
+    else waited = since;
+    return [frame];
+  };
+  await alice!.node.start(
+    'sender:test:sys',
+    async (guest) => {
+      for (const id of asked) {
+        const bytes = new Uint8Array(8 * 1024 * 1024);
+        await guest.send(`bob.os@${id}`, {}, { blob: { mime: undefined, bytes } });
+      }
+    },
+    { holds: [alice!.node.network()] },
+  );
+  await world.clock.advance(20);
+  const { links } = alice!.module.net.links.get('bob.os')!;
+  // What the socket has taken is before it, too.
+  since = links[0]!.connection.bufferedBytes;
+  expect(since).toBeGreaterThan(0);
+  await alice!.node.start(
+    'short:test:sys',
+    async (guest) => guest.send('bob.os@small:test:sys', { body: Buffer.alloc(64) }),
+    { holds: [alice!.node.network()] },
+  );
+  for (let turns = 0; waited === undefined && turns < 1_000; turns++) await world.clock.advance(5);
+  expect(waited).toBeLessThanOrEqual(256 * 1024);
+}, 60_000);
+
+test.each([
+  ['tcp', REFERENCE],
+  ['tcp', ALL_FEATURES],
+  ['ws', REFERENCE],
+] as const)(
+  'a peer that sends faster than its receiver reads, and heeds no sign, waits on its own side of the socket (%s %#)',
+  async (kind, offered) => {
+    await using world = new World();
+    const [alice] = await world.acquainted({ name: 'alice.os', listen: ['tcp', 'ws'] });
+    let open = (): void => undefined;
+    const opened = new Promise<void>((resolve) => (open = resolve));
+    let read = 0;
+    await alice!.node.start(
+      'slow:test:sys',
+      async (guest) => {
+        await opened;
+        for (;;) {
+          await guest.request();
+          read++;
+        }
+      },
+      { holds: [alice!.node.network()] },
+    );
+    const raw = await rawTo(world, alice!, kind, offered);
+    const TOTAL = 150;
+    const body = new Uint8Array(INBOX_BYTES_MAX / 4);
+    const request = remoteRequest('raw.os@a:b:c', 'alice.os@slow:test:sys', { body });
+    const encoded = encodeMessage(request, { bin: offered === ALL_FEATURES });
+    for (let count = 0; count < TOTAL; count++) raw.say(encoded);
+    await world.clock.advance(2_000);
+    const { links } = alice!.module.net.links.get('raw.os')!;
+    // 64 MiB of the mailbox, 4 MiB of the inbox, and what had begun: the rest is not read.
+    expect(links[0]!.received).toBeGreaterThan(60);
+    expect(links[0]!.received).toBeLessThan(75);
+    const stuck = links[0]!.received;
+    await world.clock.advance(500);
+    expect(links[0]!.received).toBe(stuck);
+    expect(raw.ended).toBeUndefined();
+    open();
+    for (let turns = 0; read < TOTAL && turns < 3_000; turns++) await world.clock.advance(10);
+    expect(read).toBe(TOTAL);
+  },
+  60_000,
+);
+
+test('per peer: one that takes nothing makes those wait that talk to it, and nobody who talks to another', async () => {
+  await using world = new World();
+  const [alice, , carol] = await world.acquainted(
+    { name: 'alice.os' },
+    { name: 'bob.os' },
+    { name: 'carol.os' },
+  );
+  for (const name of ['bob.os', 'carol.os'])
+    expect(await world.until(alice!.ask(name, 'hello'))).toBe('ack');
+  world.network.partition(world.ip(1), world.ip(2));
+  let sent = 0;
+  const ends: string[] = [];
+  const fast: GuestCode = async (guest) => {
+    for (;;) {
+      await guest.send('bob.os@none:test:sys', { body: new Uint8Array(1024 * 1024) });
+      sent++;
+    }
+  };
+  for (const name of ['fast-1:test:sys', 'fast-2:test:sys'])
+    await alice!.node.start(name, fast, { holds: [alice!.node.network()] });
+  await world.clock.advance(1_000);
+  // Each pair of processes may keep 16 MiB, and what is on the cable; then its sender waits.
+  expect(sent).toBeGreaterThan(16);
+  expect(sent).toBeLessThan(48);
+  for (let index = 0; index < 8; index++)
+    ends.push(await world.until(alice!.ask('carol.os', `${index}`), 200));
+  expect(new Set(ends)).toEqual(new Set(['ack']));
+  expect(carol!.lines.length).toBe(9);
+  expect(alice!.module.net.links.waitingBytes).toBeLessThan(48 * 1024 * 1024);
 }, 60_000);
 
 test('a process that does not read slows its sender, and nobody else', async () => {

@@ -20,6 +20,11 @@ export const CAPABILITIES_MAX = 256;
 /** A handshake payload is a name, a signature and a few flags. */
 export const HANDSHAKE_UNIT_BYTES_MAX = 4_096;
 
+/** Fragments of one WebSocket message; the reference sends none, a proxy in between may. */
+export const WS_FRAGMENTS_MAX = 64;
+/** Reads of which an unfinished WebSocket frame may consist: one of the longest takes some 50, and byte by byte it would fill the memory. */
+export const WS_READS_MAX = 4_096;
+
 /** Connecting and the whole handshake, in ms; the same for whoever connects to us (N10). */
 export const HANDSHAKE_MS_MAX = 5_000;
 /** Connections that may be in their handshake; a further one is closed at once. */

@@ -43,6 +43,9 @@ const PROBE_AFTER_MS = 2_000;
 /** … and given up after this long without an answer: a dead router or a cut cable says nothing (F29). */
 const PROBE_MS_MAX = 4_000;
 
+/** Told of a message that is longer than its receiver's node takes; both in bytes, as on the wire. */
+export type TooLong = (message: KernelMessage, bytes: number, bytesMax: number) => void;
+
 export interface LinkNeeds {
   readonly our: NodeId;
   readonly clock: Clock;
@@ -50,8 +53,7 @@ export interface LinkNeeds {
   /** Whether this link is the one that sends. */
   readonly sends: () => boolean;
   readonly receive: (message: KernelMessage) => void;
-  /** A message that is too long for this peer. */
-  readonly tooLong: (message: KernelMessage, bytes: number) => void;
+  readonly tooLong: TooLong;
   /** Something has left the outbox. */
   readonly room: () => void;
   /** It is dead; `delivered`: whether it ever finished sending a message. */
@@ -225,7 +227,7 @@ export class Link {
       }
     }
     this.#needs.outbox.done(entry);
-    this.#needs.tooLong(entry.message, bytes);
+    this.#needs.tooLong(entry.message, bytes, max);
     return undefined;
   }
 

@@ -5,6 +5,7 @@
 import type { KernelMessage, NodeId, Result, SendErrorKind } from '../../wit/types.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Session } from './handshake.ts';
+import type { TooLong } from './link.ts';
 import { OutboxBudget } from './outbox.ts';
 import { Peer, type Role } from './peer.ts';
 import type { Pki } from './pki.ts';
@@ -18,7 +19,7 @@ export interface LinksNeeds {
   readonly pki: Pki;
   readonly deliver: (message: KernelMessage) => void | Promise<void>;
   readonly failed: (message: KernelMessage, kind: SendErrorKind) => void;
-  readonly tooLong: (message: KernelMessage, bytes: number) => void;
+  readonly tooLong: TooLong;
   readonly dial: (name: NodeId, adopt: Adopt) => Promise<Result<void, string>>;
   readonly note: (reason: string) => void;
   /** There were more peers than may be. */

@@ -57,6 +57,8 @@ export class MemoryNetwork {
   #ports = 40_000;
   /** Frames carried so far, both ways. */
   frames = 0;
+  /** What becomes of a frame between two addresses, for who in between changes, drops or repeats it; undefined: it passes. */
+  tamper: ((frame: Uint8Array, from: string, to: string) => readonly Uint8Array[]) | undefined;
 
   constructor(options: MemoryNetworkOptions) {
     this.clock = options.clock;
@@ -222,7 +224,10 @@ class MemoryConnection implements Connection {
     this.#network.frames++;
     // Copied, as a socket would: the sender may use its buffer again.
     const frame = Buffer.concat(pieces);
-    other.#expect({ frame, clearLength });
+    const { tamper } = this.#network;
+    if (tamper === undefined) return other.#expect({ frame, clearLength });
+    for (const [index, passed] of tamper(frame, this.ip, this.remoteIp).entries())
+      other.#expect({ frame: passed, clearLength: index === 0 ? clearLength : undefined });
   }
 
   ping(): void {}

@@ -28,6 +28,19 @@ test.each(['tcp', 'ws'] as const)(
   },
 );
 
+test.each(['tcp', 'ws'] as const)(
+  'nodes reach each other at IPv6 addresses over %s',
+  async (kind) => {
+    const [alice] = await nodes(
+      { name: 'alice.os', listen: [kind], ip: '::1' },
+      { name: 'bob.os', listen: [kind], ip: '::1' },
+    );
+    expect(await alice!.ask('bob.os', 'hello')).toBe('ack');
+    const [link] = alice!.module.net.links.get('bob.os')!.links;
+    expect(link!.connection.remoteIp).toBe('::1');
+  },
+);
+
 test.each([
   ['reference', 'hl/1'],
   ['hl/1', 'reference'],

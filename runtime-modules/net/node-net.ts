@@ -6,6 +6,7 @@ import type { KeyObject } from 'node:crypto';
 import type { HnsUpdate } from '../../wit/eth-api.ts';
 import { encodeNetAction, type NetIdentity } from '../../wit/net-api.ts';
 import { plainRequest } from '../../wit/message.ts';
+import { encodeSendRefusal } from '../../wit/send-refusal.ts';
 import type { KernelMessage, NodeId, SendErrorKind } from '../../wit/types.ts';
 import { moduleId } from '../../wit/address.ts';
 import type { KernelPort } from '../../kernel/module.ts';
@@ -55,7 +56,7 @@ export interface NodeNetNeeds {
   /** A message of another node, its source proved. A promise while its receiver has no room. */
   readonly deliver: (message: KernelMessage) => void | Promise<void>;
   /** A message of ours that did not go. */
-  readonly failed: (message: KernelMessage, kind: SendErrorKind) => void;
+  readonly failed: (message: KernelMessage, kind: SendErrorKind, refusal?: string) => void;
   readonly limitHit: () => void;
 }
 
@@ -107,7 +108,7 @@ export class NodeNet {
         pki: this.pki,
         deliver: needs.deliver,
         failed: needs.failed,
-        tooLong: (message, bytes) => this.#tooLong(message, bytes),
+        tooLong: (...what) => this.#tooLong(...what),
         dial: (to, adopt) =>
           this.#dialler.connect(to, adopt, { proxyRequest: this.routers.includes(to) }),
         note,
@@ -227,14 +228,16 @@ export class NodeNet {
     });
   }
 
-  #tooLong(message: KernelMessage, bytes: number): void {
-    const mib = (bytes / 1024 / 1024).toFixed(1);
+  #tooLong(message: KernelMessage, bytes: number, bytesMax: number): void {
+    const mib = (count: number): string => `${(count / 1024 / 1024).toFixed(1)} MiB`;
+    const to = message.target.node;
     this.refusals.note('message too long for its receiver');
     this.#needs.port.print(
       0,
-      `did not send a message of ${mib} MiB to ${message.target.node}: its node takes 10 MB at a time`,
+      `did not send a message of ${mib(bytes)} to ${to}: its node takes ${mib(bytesMax)} at a time`,
     );
-    this.#needs.failed(message, 'timeout');
+    const value = { bytes: BigInt(bytes), bytes_max: BigInt(bytesMax) };
+    this.#needs.failed(message, 'timeout', encodeSendRefusal({ kind: 'TooLarge', value }));
   }
 }
 

@@ -9,7 +9,7 @@ import type { Clock } from '../shared/clock.ts';
 import type { Session } from './handshake.ts';
 import { Inbox } from './inbox.ts';
 import { BACKOFF_MS_MAX, BACKOFF_MS_MIN, SWITCH_MS, WAITING_SENDERS_MAX } from './limits.ts';
-import { Link } from './link.ts';
+import { Link, type TooLong } from './link.ts';
 import { laneOf, Outbox, type OutboxBudget } from './outbox.ts';
 import type { Connection } from './transport.ts';
 
@@ -24,7 +24,7 @@ export interface PeerNeeds {
   readonly budget: OutboxBudget;
   readonly deliver: (message: KernelMessage) => void | Promise<void>;
   readonly failed: (message: KernelMessage, kind: SendErrorKind) => void;
-  readonly tooLong: (message: KernelMessage, bytes: number) => void;
+  readonly tooLong: TooLong;
   /** Connects; `adopt` of this peer has been called when it resolves well. */
   readonly dial: () => Promise<Result<void, string>>;
   readonly note: (reason: string) => void;

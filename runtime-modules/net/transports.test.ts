@@ -1,11 +1,14 @@
 /** The conformance suite over every transport, and what is particular to one (networking.md §4). */
 import { connect } from 'node:net';
 import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { TestClock } from '../shared/testing.ts';
+import { WS_FRAGMENTS_MAX, WS_READS_MAX } from './limits.ts';
 import { MemoryNetwork } from './memory.ts';
 import { tcpTransport } from './tcp.ts';
+import { SharedWsPort } from './shared-ws-port.ts';
 import type { Transport, TransportKind } from './transport.ts';
 import { transportSuite, type SuiteWorld } from './testing/transport-suite.ts';
 import { wsTransport } from './ws.ts';
@@ -16,6 +19,30 @@ function real(make: () => Transport, ip: string) {
     at: { ip, port: 0 },
     turn: () => new Promise((resolve) => void setImmediate(resolve)),
     async [Symbol.asyncDispose]() {},
+  });
+}
+
+/** Upgrades that a web server hands over; it ends with the listener, as the node's does. */
+function sharedWs(): Transport {
+  return wsTransport({
+    async listen(at, accept) {
+      const shared = new SharedWsPort();
+      const server = createServer().listen({ host: at.ip, port: at.port });
+      await once(server, 'listening');
+      server.on('upgrade', (request, socket, head) => shared.accept(request, socket, head, at.ip));
+      const { port } = server.address() as { port: number };
+      const listener = await shared.listen({ ...at, port }, accept);
+      return {
+        port,
+        close: async () => {
+          await listener.close();
+          const closed = once(server, 'close');
+          server.close();
+          shared.close();
+          await closed;
+        },
+      };
+    },
   });
 }
 
@@ -36,6 +63,7 @@ transportSuite('tcp', real(tcpTransport, '127.0.0.1'));
 transportSuite('tcp over IPv6', real(tcpTransport, '::1'));
 transportSuite('ws', real(wsTransport, '127.0.0.1'));
 transportSuite('ws over IPv6', real(wsTransport, '::1'));
+transportSuite('ws at a port shared with a web server', real(sharedWs, '127.0.0.1'));
 transportSuite('tcp in memory, with loss', simulated('tcp'));
 transportSuite('ws in memory, with loss', simulated('ws'));
 
@@ -78,6 +106,56 @@ test('F29 a WebSocket message longer than any chunk, and a plain HTTP request, a
   await once(socket, 'open');
   socket.send(Buffer.alloc(65_536));
   expect(await ended.promise).toMatch(/WS_ERR_UNSUPPORTED_MESSAGE_LENGTH/);
+  await listener.close();
+});
+
+test.each([
+  ['fragments', WS_FRAGMENTS_MAX],
+  ['reads', WS_READS_MAX],
+])('a WebSocket message comes in so many %s, and no more', async (what, max) => {
+  const frames: number[] = [];
+  const ended = Promise.withResolvers<string>();
+  const listener = await wsTransport().listen({ ip: '127.0.0.1', port: 0 }, (connection) =>
+    connection.attach({
+      onFrame: (frame) => void frames.push(frame.length),
+      onLength: () => undefined,
+      onDrain: () => undefined,
+      onEnd: ended.resolve,
+    }),
+  );
+  const raw = connect({ port: listener.port, host: '127.0.0.1', noDelay: true });
+  raw.on('error', () => undefined);
+  raw.write(
+    'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n',
+  );
+  await once(raw, 'data');
+  /** Binary, masked with zeros. */
+  const header = (opcode: number, length: number): Buffer =>
+    Buffer.from([opcode, 0x80 | 126, length >> 8, length & 255, 0, 0, 0, 0]);
+  const inFragments = (count: number): void => {
+    for (let index = 0; index < count; index++) {
+      const fin = index === count - 1 ? 0x80 : 0;
+      raw.write(Buffer.concat([header(fin | (index === 0 ? 2 : 0), 200), Buffer.alloc(200)]));
+    }
+  };
+  const inReads = async (count: number): Promise<void> => {
+    raw.write(header(0x82, count));
+    for (let index = 0; index < count && !raw.destroyed; index++) {
+      // Apart, or the system joins them.
+      await new Promise((resolve) => raw.write(Buffer.of(0), resolve));
+      await new Promise(setImmediate);
+    }
+  };
+  if (what === 'fragments') inFragments(max);
+  else await inReads(max / 8);
+  await expect.poll(() => frames.length).toBe(1);
+  if (what === 'fragments') inFragments(max + 1);
+  // Some are joined all the same.
+  else await inReads(6 * max);
+  expect(await ended.promise).toMatch(/^WS_ERR_TOO_MANY/);
+  expect(frames.length).toBe(1);
+  raw.destroy();
   await listener.close();
 });
 

@@ -3,7 +3,13 @@ import { createServer } from 'node:http';
 import { isIPv6 } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { Result } from '../../wit/types.ts';
-import { FRAME_BYTES_MAX, HANDSHAKE_MS_MAX, SOCKET_BYTES_MAX } from './limits.ts';
+import {
+  FRAME_BYTES_MAX,
+  HANDSHAKE_MS_MAX,
+  SOCKET_BYTES_MAX,
+  WS_FRAGMENTS_MAX,
+  WS_READS_MAX,
+} from './limits.ts';
 import type {
   Connection,
   ConnectionHandler,
@@ -19,15 +25,22 @@ const UPGRADE_REQUIRED = 426;
 const CHECK_MS = 1_000;
 /** Time for a close to be answered before the socket is cut. */
 const CLOSE_MS = 2_000;
-const OPTIONS = {
+export const WS_OPTIONS = {
   perMessageDeflate: false,
   maxPayload: FRAME_BYTES_MAX,
   skipUTF8Validation: true,
   closeTimeout: CLOSE_MS,
+  maxFragments: WS_FRAGMENTS_MAX,
+  maxBufferedChunks: WS_READS_MAX,
 } as const;
 
-export function wsTransport(): Transport {
-  return { kind: 'ws', dial, listen };
+/** `shared`: nodes come in there, and no port is opened. */
+export function wsTransport(shared?: Pick<Transport, 'listen'>): Transport {
+  return {
+    kind: 'ws',
+    dial,
+    listen: shared === undefined ? listen : (...at) => shared.listen(...at),
+  };
 }
 
 function dial(to: NetAddress, signal: AbortSignal): Promise<Result<Connection, DialRefusal>> {
@@ -35,7 +48,7 @@ function dial(to: NetAddress, signal: AbortSignal): Promise<Result<Connection, D
     if (signal.aborted) return resolve({ ok: false, error: 'given up' });
     const host = isIPv6(to.ip) ? `[${to.ip}]` : to.ip;
     const socket = new WebSocket(`ws://${host}:${to.port}/`, {
-      ...OPTIONS,
+      ...WS_OPTIONS,
       handshakeTimeout: HANDSHAKE_MS_MAX,
     });
     // Before it is open: what comes with the answer to the upgrade is not to be lost.
@@ -64,7 +77,7 @@ async function listen(at: NetAddress, accept: (connection: Connection) => void):
     },
     (_request, response) => response.writeHead(UPGRADE_REQUIRED).end(),
   );
-  const sockets = new WebSocketServer({ ...OPTIONS, server, clientTracking: false });
+  const sockets = new WebSocketServer({ ...WS_OPTIONS, server, clientTracking: false });
   sockets.on('connection', (socket, request) =>
     accept(new WsConnection(socket, request.socket.remoteAddress ?? '')),
   );
@@ -88,7 +101,7 @@ async function listen(at: NetAddress, accept: (connection: Connection) => void):
   };
 }
 
-class WsConnection implements Connection {
+export class WsConnection implements Connection {
   readonly kind = 'ws';
   readonly lengths = 'sealed';
   readonly remoteIp: string;

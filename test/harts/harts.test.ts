@@ -3,6 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { HOG_S, WorkerHartPool } from '../../kernel/hart/hart-pool.ts';
 import { buildComponent } from '../../kit/build/component.ts';
+import { KERNEL } from '../../wit/address.ts';
+import { encodeSendRefusal } from '../../wit/send-refusal.ts';
 import { id, testNode, type TestNode } from '../support/node.ts';
 
 const guest = (path: string): Promise<Uint8Array> =>
@@ -12,13 +14,15 @@ let echo: Uint8Array;
 let requester: Uint8Array;
 let spinner: Uint8Array;
 let script: Uint8Array;
+let sender: Uint8Array;
 
 beforeAll(async () => {
-  [echo, requester, spinner, script] = await Promise.all([
+  [echo, requester, spinner, script, sender] = await Promise.all([
     guest('../guests/echo.wat'),
     guest('../bench/guests/requester.wat'),
     guest('./guests/spinner.wat'),
     guest('../guests/echo.ts'),
+    guest('../guests/sender.ts'),
   ]);
 });
 
@@ -154,6 +158,31 @@ describe('messages across harts', () => {
     await until(() => made.pool.harts()[0]?.size === 1);
     expect((await made.node.ask('echo:far:os', 'and now')).text).toBe('and now');
   });
+
+  test.each([
+    [0, 'sender:sender:sys'],
+    [1, 'sender:sender:os'],
+  ])(
+    'F24 on hart %i a process learns that its message is too large for another node',
+    async (_, name) => {
+      await using made = await hartNode(2);
+      const { node } = made;
+      const value = { bytes: 70_000_000n, bytes_max: 10_485_800n };
+      const refusal = encodeSendRefusal({ kind: 'TooLarge', value });
+      node.kernel.setNet({
+        send: (message) =>
+          (message.blob?.bytes.length ?? 0) > 1_000
+            ? node.kernel.failed(message, 'timeout', refusal)
+            : node.kernel.failed(message, 'timeout'),
+      });
+      const network = { issuer: { node: 'test.os', process: KERNEL }, params: '"network"' };
+      await node.start(name, sender, { capabilities: [network] });
+      expect((await node.ask(name, '2000')).text).toMatch(
+        /^MessageTooLarge timeout: 70000000 > 10485800: bob\.os@sink:sink:sys: a message of/,
+      );
+      expect((await node.ask(name, '10')).text).toBe('NoResponse timeout');
+    },
+  );
 
   test('the usage of a process on another hart reaches the kernel', async () => {
     await using made = await hartNode(1);

@@ -24,6 +24,20 @@ export function whyNoNamespaces(): string | undefined {
   return bridged.status === 0 ? undefined : bridged.stderr.trim();
 }
 
+/** Why the kernel spoils no cables here; undefined when it does. */
+export function whyNoNetem(): string | undefined {
+  const none = whyNoNamespaces();
+  if (none !== undefined) return none;
+  using namespaces = new Namespaces(1);
+  try {
+    namespaces.spoil(0, 'delay 1ms');
+    return undefined;
+  } catch (error) {
+    const { stderr, message } = error as Error & { readonly stderr?: Buffer };
+    return stderr?.toString().trim() ?? message;
+  }
+}
+
 export class Namespaces implements Disposable {
   readonly #prefix = `hl${process.pid}`;
   readonly #hosts: number;
@@ -65,6 +79,12 @@ export class Namespaces implements Disposable {
 
   heal(host: number): void {
     ip('-n', this.#hub(), 'link', 'set', `port${host}`, 'up');
+  }
+
+  /** Delay, loss and the like of a host's cable, in the words of `tc`. @throws Error where the kernel has no netem */
+  spoil(host: number, netem: string): void {
+    const command = ['netns', 'exec', this.name(host), 'tc', 'qdisc', 'replace', 'dev', 'eth0'];
+    ip(...command, 'root', 'netem', ...netem.split(' '));
   }
 
   [Symbol.dispose](): void {

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 const LAUNCHER = fileURLToPath(new URL('../../bin/hyperloom.mjs', import.meta.url));
 /** Long enough for a first start on a busy machine, which builds the bundled packages. */
-const WAIT_MS = 60_000;
+const WAIT_MS = 120_000;
 
 export class RunningNode implements AsyncDisposable {
   readonly child: ChildProcess;
@@ -29,9 +29,9 @@ export class RunningNode implements AsyncDisposable {
     });
   }
 
-  /** Starts without waiting. */
-  static spawn(args: readonly string[]): RunningNode {
-    const child = spawn(process.execPath, [LAUNCHER, ...args], {
+  /** Starts without waiting; another program than a node, such as kit, is one that shows what its nodes do. */
+  static spawn(args: readonly string[], program: string = LAUNCHER): RunningNode {
+    const child = spawn(process.execPath, [program, ...args], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, NO_COLOR: '1' },
     });

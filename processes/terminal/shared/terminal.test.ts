@@ -385,6 +385,15 @@ describe('scripts', () => {
     };
     net({ kind: 'Peers', value: [identity] });
     expect(peers(guest, '')).toMatch(/bob\.os +1\.2\.3\.4, ws 9000 +ab/);
+    const ports = new Map([
+      ['tcp', 0],
+      ['ws', 0],
+    ]);
+    net({
+      kind: 'Peer',
+      value: { ...identity, routing: { kind: 'Direct', value: { ip: '::1', ports } } },
+    });
+    expect(peer(guest, 'bob.os')).toBe('bob.os  ::1, no ports  ab');
     net({ kind: 'Peers', value: [] });
     expect(peers(guest, '')).toBe('no peers');
     net({ kind: 'Peer', value: { ...identity, routing: { kind: 'Routers', value: ['r.os'] } } });

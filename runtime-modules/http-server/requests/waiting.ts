@@ -49,6 +49,8 @@ export abstract class Waiting extends Deadline implements Abandonable {
         return this.reply.answerText(503, `${process} has too many requests waiting`, RETRY);
       case 'unreachable':
         return this.reply.answerText(503, `${node} cannot be reached`);
+      case 'too-large':
+        return this.reply.answerText(413, `${node} takes no message of that size`);
       case 'not-permitted':
         // As if it had been silent (M142); the kernel has told the owner why.
         return this.reply.answerEmpty(408);

@@ -114,7 +114,7 @@ export class NetNode implements AsyncDisposable {
       random: seededRandom(name.length),
       port: node.kernel.port('net'),
       deliver: (message) => node.kernel.inject(message),
-      failed: (message, kind) => node.kernel.failed(message, kind),
+      failed: (...what) => node.kernel.failed(...what),
     });
     node.kernel.registerModule(module);
     const asker = new Asker();

@@ -92,6 +92,34 @@ export class SimulatedClock implements Clock {
   }
 }
 
+/** The clock of a machine that is wrong: `offsetMs` ahead, and going `rate` times as fast as the world's. */
+export class SkewedClock implements Clock {
+  readonly #world: Clock;
+  readonly #offsetMs: number;
+  readonly #rate: number;
+
+  constructor(
+    world: Clock,
+    { offsetMs, rate }: { readonly offsetMs: number; readonly rate: number },
+  ) {
+    this.#world = world;
+    this.#offsetMs = offsetMs;
+    this.#rate = rate;
+  }
+
+  nowMs(): number {
+    return this.#offsetMs + this.#world.nowMs() * this.#rate;
+  }
+
+  schedule(action: () => void, delayMs: number): object {
+    return this.#world.schedule(action, delayMs / this.#rate);
+  }
+
+  cancel(handle: object): void {
+    this.#world.cancel(handle);
+  }
+}
+
 function settle(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));
 }

@@ -54,6 +54,8 @@ function row({ name, networking_key, routing }: NetIdentity): string[] {
   if (routing.kind === 'Routers')
     return [name, `through ${routing.value.join(', ') || 'nobody'}`, networking_key];
   const { ip, ports } = routing.value;
-  const offered = [...ports].map(([kind, port]) => `${kind} ${port}`).join(', ');
+  // Port 0 stands for one that is not offered (networking.md §1).
+  const open = [...ports].filter(([, port]) => port !== 0);
+  const offered = open.map(([kind, port]) => `${kind} ${port}`).join(', ');
   return [name, `${ip}, ${offered || 'no ports'}`, networking_key];
 }

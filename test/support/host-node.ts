@@ -1,5 +1,5 @@
 /**
- * A node in a process of its own, for tests in network namespaces: `NAME IP PORT FILE OTHER=IP…`. It chats, keeps the chat's state in FILE, which a
+ * A node in a process of its own, for tests on several hosts: `NAME IP PORT FILE OTHER=IP:PORT…`. It chats, keeps the chat's state in FILE, which a
  * kill -9 leaves whole, and prints it whenever it changes, base64, a line each. A line `TARGET TEXT` of its input is a message to send.
  */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -41,12 +41,12 @@ class FileDisk implements Disk {
 const [name = '', ip = '', port = '', file = '', ...others] = process.argv.slice(2);
 const node = await NetNode.start({ name, ip, port: Number(port) });
 for (const other of others) {
-  const [called = '', at = ''] = other.split('=');
+  const [called = '', at = '', on = ''] = other.split(/[=:]/);
   node.module.net.update({
     name: called,
     public_key: publicHex(testKey(called)),
     ips: [at],
-    ports: new Map([['tcp', Number(port)]]),
+    ports: new Map([['tcp', Number(on)]]),
     routers: [],
   });
 }
