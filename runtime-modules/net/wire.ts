@@ -17,6 +17,7 @@ import {
 } from '../../wit/messagepack-shapes.ts';
 import { addressText } from '../../wit/net-api.ts';
 import { CAPABILITIES_MAX } from './limits.ts';
+import { fastVectors } from './simd-vectors.ts';
 import type { Capability, KernelMessage } from '../../wit/types.ts';
 
 export interface WireOptions {
@@ -45,7 +46,7 @@ export function encodeMessage(message: KernelMessage, options: WireOptions): Uin
 export function encodePieces(message: KernelMessage, { bin }: WireOptions): Uint8Array[] {
   const { blob } = message;
   const apart = bin && blob !== undefined && blob.bytes.length > COPIED_BYTES_MAX;
-  const writer = new MessagePackWriter(capacityOf(message, { bin, apart }));
+  const writer = new MessagePackWriter(capacityOf(message, { bin, apart }), fastVectors);
   const vector = (value: Uint8Array): void => (bin ? writer.bin(value) : writer.byteVector(value));
   const optionalText = (value: string | undefined): void =>
     value === undefined ? writer.nil() : writer.text(value);
@@ -153,7 +154,7 @@ const messageShape = struct({
  * context is not passed on: one from elsewhere means nothing.
  */
 export function decodeMessage(encoded: Uint8Array): KernelMessage | undefined {
-  const read = decodeWith(new MessagePackReader(encoded), messageShape);
+  const read = decodeWith(new MessagePackReader(encoded, fastVectors), messageShape);
   if (read?.source === undefined || read.target === undefined || read.message === undefined)
     return undefined;
   const { kind, value } = read.message;
