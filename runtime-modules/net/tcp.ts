@@ -2,6 +2,7 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { Result } from '../../wit/types.ts';
 import { FRAME_BYTES_MAX } from './limits.ts';
+import { release } from './release.ts';
 import type {
   Connection,
   ConnectionHandler,
@@ -150,7 +151,10 @@ class TcpConnection implements Connection {
     }
     this.#socket.cork();
     this.#socket.write(head);
-    for (const piece of pieces) this.#socket.write(piece);
+    for (const piece of pieces)
+      this.#socket.write(piece, (error) => {
+        if (!error) release(piece);
+      });
     this.#socket.uncork();
   }
 
@@ -213,6 +217,8 @@ class TcpConnection implements Connection {
 
   readonly #onData = (read: Buffer): void => {
     this.#parse(this.#head === undefined ? read : Buffer.concat([this.#head, read]));
+    // Frames are their handler's during the call only, and parts have been copied.
+    if (this.#head === undefined && !this.#spliced) release(read);
   };
 
   /** Hands frames over until there is none, or the handler wants no more. */

@@ -4,6 +4,7 @@ import { isIPv6 } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { Result } from '../../wit/types.ts';
 import { FRAME_BYTES_MAX, HANDSHAKE_MS_MAX, SOCKET_BYTES_MAX } from './limits.ts';
+import { release } from './release.ts';
 import type {
   Connection,
   ConnectionHandler,
@@ -133,8 +134,9 @@ class WsConnection implements Connection {
 
   send(pieces: readonly Uint8Array[]): void {
     const [only] = pieces;
-    const frame = pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces);
-    this.#pass(frame);
+    if (pieces.length === 1 && only !== undefined) return this.#pass(only);
+    this.#pass(Buffer.concat(pieces));
+    for (const piece of pieces) release(piece);
   }
 
   ping(): void {
