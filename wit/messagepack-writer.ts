@@ -13,11 +13,11 @@ export class MessagePackWriter {
   #view: DataView;
   #at = 0;
 
-  /** `capacityBytes`: what is expected; more costs a copy. `vectors`: what writes byte vectors. */
-  constructor(capacityBytes = 256, vectors: VectorCodec = plainVectors) {
+  /** `room`: where to write, or how many bytes are expected; more costs a copy. `vectors`: what writes byte vectors. */
+  constructor(room: number | Uint8Array<ArrayBuffer> = 256, vectors: VectorCodec = plainVectors) {
     this.#vectors = vectors;
-    this.#bytes = new Uint8Array(capacityBytes);
-    this.#view = new DataView(this.#bytes.buffer);
+    this.#bytes = typeof room === 'number' ? new Uint8Array(room) : room;
+    this.#view = viewOf(this.#bytes);
   }
 
   /** What was written, as a view; the writer must not be used again. */
@@ -140,9 +140,13 @@ export class MessagePackWriter {
     const grown = new Uint8Array(Math.max(needed, Math.min(2 * this.#bytes.length, GROWTH_MAX)));
     grown.set(this.#bytes.subarray(0, this.#at));
     this.#bytes = grown;
-    this.#view = new DataView(grown.buffer);
+    this.#view = viewOf(grown);
   }
 }
 
 /** A buffer doubles up to here, in bytes; what needs more gets exactly that. */
 const GROWTH_MAX = 65_536;
+
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
+}

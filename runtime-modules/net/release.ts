@@ -3,12 +3,15 @@
  * to the collector it is looked for in the whole heap every few tens of MiB, and new memory is cold each time: a blob took twice as long.
  */
 
-/** Shorter ones are copied, or share memory with others. */
-const RELEASED_BYTES_MIN = 16_384;
+/** Up to this `Buffer` hands out parts of memory that others have parts of, too. */
+const SHARED_BYTES_MAX = Buffer.poolSize >>> 1;
 
-/** These bytes are nobody's any more: every view of them is empty from now on. Nothing happens when they share their memory. */
+/** These bytes are nobody's any more: every view of them is empty from now on. Nothing happens to short ones, or parts of something. */
 export function release(bytes: Uint8Array): void {
-  const { buffer, length } = bytes;
-  if (length < RELEASED_BYTES_MIN || length !== buffer.byteLength) return;
-  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
+  if (bytes.length === bytes.buffer.byteLength) releaseAround(bytes);
+}
+
+/** The same, for a long part of something that nobody has another part of. */
+export function releaseAround({ buffer, length }: Uint8Array): void {
+  if (length > SHARED_BYTES_MAX && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
