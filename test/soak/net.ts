@@ -4,6 +4,7 @@
  * that does not grow. `node --expose-gc test/soak/net.ts [minutes] [first seed] [nodes]`; ends with 1 and the seed when something is broken.
  */
 import { seededRandom } from '../../runtime-modules/net/memory.ts';
+import { settle } from '../bench/child.ts';
 import { ChatNetwork } from '../support/chat-network.ts';
 
 const MINUTES = 10;
@@ -38,8 +39,8 @@ async function storm(seed: number, nodes: number): Promise<Storm> {
   return { line, wrong };
 }
 
-function heapMib(): number {
-  globalThis.gc?.();
+async function heapMib(): Promise<number> {
+  await settle();
   const { heapUsed, external } = process.memoryUsage();
   return (heapUsed + external) / 2 ** 20;
 }
@@ -50,7 +51,7 @@ async function main(): Promise<number> {
   let baseMib: number | undefined;
   for (let seed = firstSeed; Date.now() < endMs; seed++) {
     const { line, wrong } = await storm(seed, nodes);
-    const mib = heapMib();
+    const mib = await heapMib();
     process.stdout.write(`seed ${seed}: ${line}; heap ${mib.toFixed(1)} MiB\n`);
     if (seed === firstSeed + WARM_STORMS) baseMib = mib;
     const grown = baseMib !== undefined && mib > baseMib + GROWTH_MIB_MAX;
@@ -61,7 +62,7 @@ async function main(): Promise<number> {
       return 1;
     }
   }
-  const grownMib = heapMib() - (baseMib ?? 0);
+  const grownMib = (await heapMib()) - (baseMib ?? 0);
   if (baseMib !== undefined)
     process.stdout.write(`nothing broken; grown by ${grownMib.toFixed(1)} MiB\n`);
   return 0;
