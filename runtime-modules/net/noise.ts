@@ -1,6 +1,7 @@
 /**
  * Noise_XX_25519_ChaChaPoly_BLAKE2s with an empty prologue (networking.md §3; the Noise Protocol Framework, revision 34, §5 and §7.5): the
- * handshake of one connection, then a cipher for each direction. Primitives are Node's own (F25); nothing here waits or knows a socket.
+ * handshake of one connection, then a cipher for each direction. Primitives are Node's own (F25), for short frames too: Node 26 seals 200 bytes
+ * in 2.9 µs, WebAssembly in 2.3. Nothing here waits or knows a socket.
  */
 import {
   createCipheriv,

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { remoteRequest } from '../../kernel/testing.ts';
 import { CHUNK_BYTES_MAX } from '../../runtime-modules/net/limits.ts';
 import { CipherState } from '../../runtime-modules/net/noise.ts';
-import { release } from '../../runtime-modules/net/release.ts';
+import { release, releaseAround } from '../../runtime-modules/net/release.ts';
 import { decodeMessage, encodeMessage, encodePieces } from '../../runtime-modules/net/wire.ts';
 import { alternate, median, timed } from './measure.ts';
 import { BLOB_BYTES, blobs, Far, Near } from './net-ends.ts';
@@ -84,7 +84,7 @@ async function parts(scale: Scale, blob: Uint8Array, times: number): Promise<rea
   const codec = (bin: boolean): (() => void) => {
     const encoded = encodeMessage(message, { bin });
     return often(() => {
-      encodePieces(message, { bin });
+      releaseAround(encodePieces(message, { bin })[0]);
       decodeMessage(encoded);
     });
   };

@@ -61,7 +61,7 @@ async function serve() {
   const served = await node(['/ip4/127.0.0.1/tcp/0']);
   await served.handle(ECHO, echo);
   await served.handle(SINK, sink);
-  process.stdout.write(`${served.getMultiaddrs()[0]}\n`);
+  process.stdout.write(`${String(served.getMultiaddrs()[0])}\n`);
   process.stdin.resume().on('end', () => process.exit(0));
 }
 
