@@ -82,6 +82,15 @@ export class Near implements AsyncDisposable {
     return promise;
   }
 
+  /** How long each of so many round trips took, in ms. */
+  async each(trips: number): Promise<readonly number[]> {
+    const took: number[] = [];
+    await this.timed(async (guest) => {
+      for (let index = 0; index < trips; index++) took.push(await timed(() => trip(guest)));
+    });
+    return took;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.node[Symbol.asyncDispose]();
   }
@@ -89,7 +98,7 @@ export class Near implements AsyncDisposable {
 
 export const SMALL = Buffer.alloc(64, 1);
 
-export async function trip(guest: GuestApi): Promise<void> {
+async function trip(guest: GuestApi): Promise<void> {
   const answer = await guest.sendAndAwait(`bob.os@${ECHO}`, {
     body: SMALL,
     expectsResponse: WAIT_S,

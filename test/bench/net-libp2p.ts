@@ -61,10 +61,10 @@ export class Libp2p implements Disposable {
     return new Libp2p(near, far);
   }
 
-  /** Milliseconds that so many round trips of 64 B took, or so many blobs of a MiB one way. */
-  async take(what: 'trips' | 'blobs', times: number): Promise<number> {
+  /** Milliseconds of each of so many round trips of 64 B, or of so many blobs of a MiB one way together. */
+  async take(what: 'trips' | 'blobs', times: number): Promise<readonly number[]> {
     this.#near.tell(`${what} ${times}`);
-    return Number(await this.#near.line());
+    return (await this.#near.line()).split(' ').map(Number);
   }
 
   [Symbol.dispose](): void {

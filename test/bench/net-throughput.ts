@@ -40,8 +40,10 @@ export async function throughput(scale: Scale): Promise<readonly Row[]> {
       timed(() => client.blobs(blob, times)),
     );
     if (libp2p !== undefined)
-      await beside(`${wire}-libp2p`, 'the same; floor: js-libp2p, Noise and yamux', () =>
-        libp2p.take('blobs', times),
+      await beside(
+        `${wire}-libp2p`,
+        'the same; floor: js-libp2p, Noise and yamux',
+        async () => (await libp2p.take('blobs', times))[0] ?? 0,
       );
   }
   const targets: Readonly<Record<string, number>> = {

@@ -14,7 +14,7 @@ import { publicKeyOf } from '../../runtime-modules/net/pki.ts';
 import { publicHex, testKey } from '../../runtime-modules/net/testing/nodes.ts';
 import { inChild } from './child.ts';
 import { alternate, percentile, timed } from './measure.ts';
-import { BLOB_BYTES, blobs, Far, Near, SMALL, trip } from './net-ends.ts';
+import { BLOB_BYTES, blobs, Far, Near, SMALL } from './net-ends.ts';
 import { FloorClient } from './net-floor.ts';
 import { Libp2p } from './net-libp2p.ts';
 import { throughput } from './net-throughput.ts';
@@ -40,32 +40,32 @@ async function roundtrip(scale: Scale): Promise<readonly Row[]> {
   const trips = count(10_000, scale, 10);
   using far = await Far.start('node', 'bob.os');
   await using near = await Near.start('hl/1', far.port);
-  const ours: number[] = [];
-  const take = async (): Promise<number> => {
-    const took = await near.timed(async (guest) => {
-      for (let index = 0; index < trips; index++)
-        ours.push((await timed(() => trip(guest))) * 1000);
-    });
-    return (took * 1000) / trips;
-  };
   const rows: Row[] = [];
-  const beside = async (name: string, max: number, floor: (trips: number) => Promise<number>) => {
-    ours.length = 0;
+  /** `floor` returns how long each trip took, in ms. */
+  const beside = async (name: string, max: number, floor: () => Promise<readonly number[]>) => {
+    const all = { ours: [] as number[], floor: [] as number[] };
+    const mean = async (to: number[], trips: Promise<readonly number[]>): Promise<number> => {
+      const took = (await trips).map((ms) => ms * 1000);
+      to.push(...took);
+      return took.reduce((sum, us) => sum + us, 0) / took.length;
+    };
     const pair = await alternate(
       scale.runs,
-      take,
-      async () => ((await floor(trips)) * 1000) / trips,
+      () => mean(all.ours, near.each(trips)),
+      () => mean(all.floor, floor()),
     );
+    const p50 = percentile(all.ours, 0.5);
+    const half = percentile(all.floor, 0.5);
     rows.push({
       name: `net.roundtrip.${name}`,
       value: pair.ours,
       unit: 'us',
       floor: pair.floor,
       target: { of: 'ratio', max },
-      p50: percentile(ours, 0.5),
-      p99: percentile(ours, 0.99),
+      p50,
+      p99: percentile(all.ours, 0.99),
       runs: scale.runs,
-      note: `64 B; floor: ${FLOORS[name]}`,
+      note: `64 B; floor: ${FLOORS[name]}, p50 ${half.toFixed(1)}, ours ${(p50 / half).toFixed(2)} of it`,
     });
   };
   for (const [kind, max] of [
@@ -74,15 +74,16 @@ async function roundtrip(scale: Scale): Promise<readonly Row[]> {
   ] as const) {
     using floorFar = await Far.start(kind);
     using client = await FloorClient.open(kind, floorFar.port);
-    await beside(kind, max, (trips) =>
-      timed(async () => {
-        for (let index = 0; index < trips; index++) await client.roundTrip(SMALL);
-      }),
-    );
+    await beside(kind, max, async () => {
+      const took: number[] = [];
+      for (let index = 0; index < trips; index++)
+        took.push(await timed(() => client.roundTrip(SMALL)));
+      return took;
+    });
   }
   using libp2p = await Libp2p.start(scale);
   if (libp2p !== undefined)
-    await beside('libp2p', LIBP2P_RATIO_MAX, (trips) => libp2p.take('trips', trips));
+    await beside('libp2p', LIBP2P_RATIO_MAX, () => libp2p.take('trips', trips));
   return rows;
 }
 
