@@ -198,7 +198,6 @@ class TcpConnection implements Connection {
       other.#socket.destroy();
       watch.onEnd();
     };
-    const counted = (chunk: Buffer): void => watch.onBytes(chunk.length);
     for (const [from, to] of [
       [this, other],
       [other, this],
@@ -208,9 +207,18 @@ class TcpConnection implements Connection {
       from.#spliced = true;
       from.#socket.off('data', from.#onData);
       if (received.length > 0) to.#socket.write(received);
-      from.#socket.on('data', counted);
-      from.#socket.pipe(to.#socket);
+      // As `pipe` does it, and the memory is given back at once.
+      from.#socket.on('data', (chunk: Buffer) => {
+        watch.onBytes(chunk.length);
+        const open = to.#socket.write(chunk, (error) => {
+          if (!error) release(chunk);
+        });
+        if (!open) from.#socket.pause();
+      });
+      to.#socket.on('drain', () => from.#socket.resume());
+      from.#socket.once('end', () => to.#socket.end());
       from.#socket.once('close', end);
+      if (!to.#socket.writableNeedDrain) from.#socket.resume();
     }
     return true;
   }
