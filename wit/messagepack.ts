@@ -2,10 +2,9 @@
  * The part of MessagePack that the Hyperware wire uses, as rmp-serde reads and writes it (networking.md §5): byte vectors are lists of
  * integers, integers take their shortest form; reading also takes what its decoder takes. Runs in guests: imports nothing of the host.
  */
+import { plainVectors, type VectorCodec } from './byte-vectors.ts';
 import type { U64 } from './types.ts';
 
-/** Elements of a byte vector that are read without a look at each; then, if any was unusual, again one by one. */
-const BLOCK_ELEMENTS = 4_096;
 /** Texts up to this are assembled here: field names, which a decoder call would cost more than. */
 const SHORT_TEXT_BYTES = 32;
 const SAFE_HIGH_WORD = 2 ** 21;
@@ -32,11 +31,14 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 export class MessagePackReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
+  readonly #vectors: VectorCodec;
   #at = 0;
   failed = false;
 
-  constructor(bytes: Uint8Array) {
+  /** `vectors`: what reads lists of integers that are byte vectors. */
+  constructor(bytes: Uint8Array, vectors: VectorCodec = plainVectors) {
     this.#bytes = bytes;
+    this.#vectors = vectors;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
@@ -132,8 +134,14 @@ export class MessagePackReader {
     while (done < length && !this.failed) {
       // No more than can all be long in what is left of the message; at its end that halves from block to block.
       const room = Math.max(1, (this.#bytes.length - this.#at) >>> 1);
-      const block = Math.min(BLOCK_ELEMENTS, length - done, room);
-      if (!this.#block(out, done, block)) this.#oneByOne(out, done, block);
+      const block = Math.min(this.#vectors.blockElements, length - done, room);
+      const end =
+        2 * block <= this.#bytes.length - this.#at
+          ? this.#vectors.read(this.#bytes, this.#at, out.subarray(done, done + block))
+          : undefined;
+      // Some unusual form: each is looked at.
+      if (end === undefined) this.#oneByOne(out, done, block);
+      else this.#at = end;
       done += block;
     }
     return out;
@@ -232,24 +240,6 @@ export class MessagePackReader {
       this.failed = true;
       return '';
     }
-  }
-
-  /** Elements of the two usual forms, without a branch on their values; false, and nothing is read, when there is another one. */
-  #block(out: Uint8Array, from: number, count: number): boolean {
-    const bytes = this.#bytes;
-    let at = this.#at;
-    if (at + 2 * count > bytes.length) return false;
-    let unusual = 0;
-    for (let index = from; index < from + count; index++) {
-      const byte = bytes[at]!;
-      const long = byte >>> 7;
-      out[index] = bytes[at + long]!;
-      unusual |= long * (byte ^ 0xcc);
-      at += 1 + long;
-    }
-    if (unusual !== 0) return false;
-    this.#at = at;
-    return true;
   }
 
   #oneByOne(out: Uint8Array, from: number, count: number): void {

@@ -11,6 +11,7 @@ import {
   MUX_OPEN_BYTES_MAX,
   MUX_OPEN_MAX,
 } from './limits.ts';
+import { release } from './release.ts';
 
 export type Framing = 'clear' | 'sealed' | 'mux';
 
@@ -114,6 +115,8 @@ interface Partial {
   readonly length: number;
   received: number;
   readonly pieces: Uint8Array[];
+  /** What the pieces are in. */
+  readonly chunks: Uint8Array[];
 }
 
 type Assembled = Result<Uint8Array | undefined, FrameRefusal>;
@@ -142,26 +145,26 @@ export class Assembler {
     return begun.ok ? undefined : begun.error;
   }
 
-  /** An opened chunk; the message when it is complete. */
+  /** An opened chunk, which is no longer the caller's; the message when it is complete. */
   chunk(plain: Uint8Array): Assembled {
-    if (this.#framing === 'clear') return this.#add(0, plain);
+    if (this.#framing === 'clear') return this.#add(0, plain, plain);
     const head = Buffer.from(plain.buffer, plain.byteOffset, plain.length);
     if (this.#framing === 'mux') return this.#numbered(head);
-    if (this.#open.size > 0) return this.#add(0, plain);
+    if (this.#open.size > 0) return this.#add(0, plain, plain);
     if (plain.length < 4) return refuse('chunk too short');
     const begun = this.#begin(0, head.readUInt32BE(0));
-    return begun.ok ? this.#add(0, plain.subarray(4)) : begun;
+    return begun.ok ? this.#add(0, plain.subarray(4), plain) : begun;
   }
 
   #numbered(plain: Buffer): Assembled {
     if (plain.length < 5) return refuse('chunk too short');
     const number = plain.readUInt32BE(0);
-    if (this.#open.has(number)) return this.#add(number, plain.subarray(4));
+    if (this.#open.has(number)) return this.#add(number, plain.subarray(4), plain);
     if (number !== this.#next) return refuse('message number out of turn');
     if (plain.length < 8) return refuse('chunk too short');
     this.#next++;
     const begun = this.#begin(number, plain.readUInt32BE(4));
-    return begun.ok ? this.#add(number, plain.subarray(8)) : begun;
+    return begun.ok ? this.#add(number, plain.subarray(8), plain) : begun;
   }
 
   #begin(number: number, length: number): Assembled {
@@ -169,12 +172,12 @@ export class Assembler {
     if (length > messageBytesMax(this.#framing)) return refuse('message too long');
     const fits = this.#open.size === 0 || this.#openBytes + length <= MUX_OPEN_BYTES_MAX;
     if (this.#open.size >= MUX_OPEN_MAX || !fits) return refuse('too many messages open');
-    this.#open.set(number, { length, received: 0, pieces: [] });
+    this.#open.set(number, { length, received: 0, pieces: [], chunks: [] });
     this.#openBytes += length;
     return NOTHING;
   }
 
-  #add(number: number, data: Uint8Array): Assembled {
+  #add(number: number, data: Uint8Array, chunk: Uint8Array): Assembled {
     const partial = this.#open.get(number);
     if (partial === undefined) return refuse('message number out of turn');
     partial.received += data.length;
@@ -182,11 +185,14 @@ export class Assembler {
     if (partial.received > partial.length && this.#framing !== 'sealed')
       return refuse('chunk past its message');
     partial.pieces.push(data);
+    partial.chunks.push(chunk);
     if (partial.received < partial.length) return NOTHING;
     this.#open.delete(number);
     this.#openBytes -= partial.length;
     const [only] = partial.pieces;
-    const whole = partial.pieces.length === 1 ? only : Buffer.concat(partial.pieces);
+    if (partial.pieces.length === 1) return { ok: true, value: only };
+    const whole = Buffer.concat(partial.pieces);
+    for (const each of partial.chunks) release(each);
     return { ok: true, value: whole };
   }
 }

@@ -31,8 +31,9 @@ import {
   SOCKET_BYTES_MAX,
 } from './limits.ts';
 import type { Entry, Outbox } from './outbox.ts';
+import { releaseAround } from './release.ts';
 import type { Connection } from './transport.ts';
-import { decodeMessage, encodePieces } from './wire.ts';
+import { decodeMessage, encodePieces, sharesMemory } from './wire.ts';
 
 /** Sealed in one turn of the event loop; then others have theirs. */
 const TURN_BYTES = 262_144;
@@ -64,6 +65,8 @@ interface Active {
   readonly entry: Entry;
   readonly cutter: Cutter;
   readonly bytes: number;
+  /** The part of it that was made to be sent. */
+  readonly encoded: Uint8Array;
 }
 
 export class Link {
@@ -223,7 +226,7 @@ export class Link {
       bytes = cutter.length;
       if (bytes <= max) {
         this.#numbers++;
-        return { entry, cutter, bytes };
+        return { entry, cutter, bytes, encoded: pieces[0] };
       }
     }
     this.#needs.outbox.done(entry);
@@ -240,6 +243,7 @@ export class Link {
       this.#active.splice(this.#active.indexOf(active), 1);
       this.#busy.delete(active.entry.lane);
       this.#activeBytes -= active.bytes;
+      releaseAround(active.encoded);
       this.sent++;
       this.#needs.outbox.done(active.entry);
       this.#needs.room();
@@ -283,6 +287,8 @@ export class Link {
   #message(encoded: Uint8Array): void {
     const message = decodeMessage(encoded);
     if (message === undefined) return this.#dead('undecodable message');
+    // Integers have become bytes.
+    if (!sharesMemory(message, encoded)) releaseAround(encoded);
     if (message.source.node !== this.session.peer) return this.#dead('speaks for another node');
     if (!isSafeProcessId(message.source.process)) return this.#dead('unsafe process name');
     const { node } = message.target;

@@ -1,8 +1,19 @@
 /** Nodes that talk to each other over real sockets of this machine (networking.md §7, §10, §11). */
+import { createHash, randomBytes } from 'node:crypto';
 import { afterEach, expect, test } from 'vitest';
 import type { GuestCode } from '../../kernel/testing.ts';
 import { encodeNetAction } from '../../wit/net-api.ts';
 import { acquainted, NET, NetNode, type NetNodeOptions } from './testing/nodes.ts';
+
+/** Around what is copied, what fills a chunk, and what shares memory. */
+const LENGTHS = [
+  ...[1, 250, 300, 4_000, 16_300, 16_384, 20_000, 32_700, 33_000, 43_000, 65_000, 65_519, 65_600],
+  ...[87_000, 131_000, 200_000, 700_000, 1_000_000, 3_000_000],
+];
+
+function hashOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
 
 const open: NetNode[] = [];
 afterEach(async () => {
@@ -57,6 +68,56 @@ test.each([
     expect(link!.session.features.mux).toBe(one === 'hl/1' && two === 'hl/1');
   }
 });
+
+test.each([
+  ['tcp', 'hl/1'],
+  ['tcp', 'reference'],
+  ['ws', 'hl/1'],
+  ['ws', 'reference'],
+] as const)(
+  'F23 blobs of any length over %s, %s, arrive unchanged and stay so, many at a time',
+  async (kind, wire) => {
+    const [alice, bob] = await nodes(
+      { name: 'alice.os', wire, listen: [kind] },
+      { name: 'bob.os', wire, listen: [kind] },
+    );
+    const kept: { hash: string; bytes: Uint8Array }[] = [];
+    const holds = [bob!.node.network()];
+    const keep: GuestCode = async (guest) => {
+      for (;;) {
+        const delivery = await guest.receive();
+        const bytes = guest.host.getBlob()?.bytes ?? new Uint8Array();
+        kept.push({ hash: hashOf(bytes), bytes });
+        if (delivery.kind === 'message')
+          await guest.respond(hashOf(bytes), {}, guest.host.getBlob());
+      }
+    };
+    await bob!.node.start('keep:test:sys', keep, { holds, public: true });
+    const asked = LENGTHS.map(async (length, index) => {
+      const bytes = randomBytes(length);
+      const { promise, resolve } = Promise.withResolvers<string>();
+      const hash = hashOf(bytes);
+      await alice!.node.start(
+        `ask-${index}:test:sys`,
+        async (guest) => {
+          const blob = { mime: undefined, bytes };
+          const answer = await guest.sendAndAwait('bob.os@keep:test:sys', {}, blob);
+          const back = hashOf(guest.host.getBlob()?.bytes ?? new Uint8Array());
+          resolve(answer.ok && back === hash ? hash : `${length}: ${JSON.stringify(answer)}`);
+        },
+        { holds: [alice!.node.network()] },
+      );
+      expect(await promise).toBe(hash);
+      // What was sent is the sender's still.
+      expect(hashOf(bytes)).toBe(hash);
+    });
+    await Promise.all(asked);
+    expect(kept.map(({ bytes }) => bytes.length).toSorted((a, b) => a - b)).toEqual(
+      LENGTHS.toSorted((a, b) => a - b),
+    );
+    for (const { hash, bytes } of kept) expect(hashOf(bytes)).toBe(hash);
+  },
+);
 
 test('N27 N28 F29 a name nobody knows is offline, a dead port too, and WebSocket is tried after TCP', async () => {
   const [alice, bob] = await nodes({ name: 'alice.os' }, { name: 'bob.os', listen: ['ws'] });

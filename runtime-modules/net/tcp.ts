@@ -2,6 +2,7 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { Result } from '../../wit/types.ts';
 import { FRAME_BYTES_MAX } from './limits.ts';
+import { release } from './release.ts';
 import type {
   Connection,
   ConnectionHandler,
@@ -150,7 +151,10 @@ class TcpConnection implements Connection {
     }
     this.#socket.cork();
     this.#socket.write(head);
-    for (const piece of pieces) this.#socket.write(piece);
+    for (const piece of pieces)
+      this.#socket.write(piece, (error) => {
+        if (!error) release(piece);
+      });
     this.#socket.uncork();
   }
 
@@ -194,7 +198,6 @@ class TcpConnection implements Connection {
       other.#socket.destroy();
       watch.onEnd();
     };
-    const counted = (chunk: Buffer): void => watch.onBytes(chunk.length);
     for (const [from, to] of [
       [this, other],
       [other, this],
@@ -204,15 +207,26 @@ class TcpConnection implements Connection {
       from.#spliced = true;
       from.#socket.off('data', from.#onData);
       if (received.length > 0) to.#socket.write(received);
-      from.#socket.on('data', counted);
-      from.#socket.pipe(to.#socket);
+      // As `pipe` does it, and the memory is given back at once.
+      from.#socket.on('data', (chunk: Buffer) => {
+        watch.onBytes(chunk.length);
+        const open = to.#socket.write(chunk, (error) => {
+          if (!error) release(chunk);
+        });
+        if (!open) from.#socket.pause();
+      });
+      to.#socket.on('drain', () => from.#socket.resume());
+      from.#socket.once('end', () => to.#socket.end());
       from.#socket.once('close', end);
+      if (!to.#socket.writableNeedDrain) from.#socket.resume();
     }
     return true;
   }
 
   readonly #onData = (read: Buffer): void => {
     this.#parse(this.#head === undefined ? read : Buffer.concat([this.#head, read]));
+    // Frames are their handler's during the call only, and parts have been copied.
+    if (this.#head === undefined && !this.#spliced) release(read);
   };
 
   /** Hands frames over until there is none, or the handler wants no more. */

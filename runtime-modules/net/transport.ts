@@ -41,7 +41,7 @@ export interface Connection {
   lengthNext: boolean;
   /** Frames go to this handler from now on; nothing is read before the first call. */
   attach(handler: ConnectionHandler): void;
-  /** One frame, given in pieces. Never refuses: look at `bufferedBytes` first. */
+  /** One frame, given in pieces, which are no longer the caller's: long ones are released. Never refuses: look at `bufferedBytes` first. */
   send(pieces: readonly Uint8Array[], clearLength?: number): void;
   /** Shows that we are here, where the transport has a way. */
   ping(): void;

@@ -17,6 +17,7 @@ import {
 } from '../../wit/messagepack-shapes.ts';
 import { addressText } from '../../wit/net-api.ts';
 import { CAPABILITIES_MAX } from './limits.ts';
+import { fastVectors } from './simd-vectors.ts';
 import type { Capability, KernelMessage } from '../../wit/types.ts';
 
 export interface WireOptions {
@@ -34,18 +35,23 @@ const MESSAGE_WEIGHT = 1_024;
 
 /** The encoded message. */
 export function encodeMessage(message: KernelMessage, options: WireOptions): Uint8Array {
-  const [only, ...more] = encodePieces(message, options);
-  return only !== undefined && more.length === 0 ? only : Buffer.concat([only ?? NOTHING, ...more]);
+  const pieces = encodePieces(message, options);
+  return pieces.length === 1 ? pieces[0] : Buffer.concat(pieces);
 }
 
 /**
- * The encoded message in pieces, a long blob as itself: it must not change until they are sent. The context stays here: it never leaves
- * its node (kernel.md §1.3).
+ * The encoded message in pieces: one that is new, and a long blob as itself, which must not change until they are sent. The context stays
+ * here: it never leaves its node (kernel.md §1.3).
  */
-export function encodePieces(message: KernelMessage, { bin }: WireOptions): Uint8Array[] {
+export function encodePieces(
+  message: KernelMessage,
+  { bin }: WireOptions,
+): [Uint8Array, ...Uint8Array[]] {
   const { blob } = message;
   const apart = bin && blob !== undefined && blob.bytes.length > COPIED_BYTES_MAX;
-  const writer = new MessagePackWriter(capacityOf(message, { bin, apart }));
+  // Of the pool, as most messages are short: memory of its own costs more than all that is written into it.
+  const room = Buffer.allocUnsafe(capacityOf(message, { bin, apart }));
+  const writer = new MessagePackWriter(room, fastVectors);
   const vector = (value: Uint8Array): void => (bin ? writer.bin(value) : writer.byteVector(value));
   const optionalText = (value: string | undefined): void =>
     value === undefined ? writer.nil() : writer.text(value);
@@ -153,7 +159,7 @@ const messageShape = struct({
  * context is not passed on: one from elsewhere means nothing.
  */
 export function decodeMessage(encoded: Uint8Array): KernelMessage | undefined {
-  const read = decodeWith(new MessagePackReader(encoded), messageShape);
+  const read = decodeWith(new MessagePackReader(encoded, fastVectors), messageShape);
   if (read?.source === undefined || read.target === undefined || read.message === undefined)
     return undefined;
   const { kind, value } = read.message;
@@ -175,4 +181,13 @@ export function decodeMessage(encoded: Uint8Array): KernelMessage | undefined {
     blob: read.lazy_load_blob,
     ...(signatures.length > 0 ? { signatures } : {}),
   };
+}
+
+/** Whether parts of a decoded message are views into what it was decoded from. */
+export function sharesMemory(
+  { message, blob, signatures = [] }: KernelMessage,
+  encoded: Uint8Array,
+): boolean {
+  const { body } = message.kind === 'request' ? message.request : message.response;
+  return [body, blob?.bytes, ...signatures].some((bytes) => bytes?.buffer === encoded.buffer);
 }

@@ -10,6 +10,8 @@ import {
   WS_FRAGMENTS_MAX,
   WS_READS_MAX,
 } from './limits.ts';
+import { FRAME_BYTES_MAX, HANDSHAKE_MS_MAX, SOCKET_BYTES_MAX } from './limits.ts';
+import { release } from './release.ts';
 import type {
   Connection,
   ConnectionHandler,
@@ -146,8 +148,9 @@ export class WsConnection implements Connection {
 
   send(pieces: readonly Uint8Array[]): void {
     const [only] = pieces;
-    const frame = pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces);
-    this.#pass(frame);
+    if (pieces.length === 1 && only !== undefined) return this.#pass(only);
+    this.#pass(Buffer.concat(pieces));
+    for (const piece of pieces) release(piece);
   }
 
   ping(): void {

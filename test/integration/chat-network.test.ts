@@ -4,7 +4,7 @@ import { seededRandom } from '../../runtime-modules/net/memory.ts';
 import { ChatNetwork } from '../support/chat-network.ts';
 
 const SEED = Number(process.env['NET_SEED'] ?? 20_260_102);
-const STORM = { kills: 0.15, cuts: 0.2, posts: 2 };
+const STORM = { kills: 0.15, cuts: 0.2, posts: 2, asks: 4 };
 const CALM = { kills: 0, cuts: 0, posts: 0 };
 const STORM_S = 120;
 /** The longest wait between two attempts, and the attempts. */
@@ -32,6 +32,9 @@ test(
     expect(network.kills, problem).toBeGreaterThan(5);
     expect(network.cuts, problem).toBeGreaterThan(5);
     expect(waited, problem).toBeGreaterThan(5);
+    // Others asked each other meanwhile, with and without success; each request ended once, or `broken` would have said so.
+    expect(network.requests.answered, problem).toBeGreaterThan(100);
+    expect(network.requests.failed, problem).toBeGreaterThan(5);
     await network.mend();
     await network.pass(CALM_S, CALM);
     expect(network.undelivered(), problem).toEqual([]);

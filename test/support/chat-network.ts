@@ -9,6 +9,7 @@ import { NetNode } from '../../runtime-modules/net/testing/nodes.ts';
 import { World } from '../../runtime-modules/net/testing/world.ts';
 import { processId } from '../../wit/address.ts';
 import { type Disk, libraryGuest } from './library-guest.ts';
+import { RequestLedger } from './request-ledger.ts';
 
 export const CHAT = processId('chat:chat:sys');
 /** Seconds until a killed node is started again, and a cut is mended, at most. */
@@ -28,11 +29,17 @@ export interface Weather {
   readonly cuts: number;
   /** Messages posted in a second. */
   readonly posts: number;
+  /** Other requests in a second, most of them short. */
+  readonly asks?: number;
 }
+
+/** Of every tenth request, up to this goes with it. */
+const BLOB_BYTES_MAX = 1_000_000;
 
 export class ChatNetwork implements AsyncDisposable {
   readonly world: World;
   readonly places: readonly Place[];
+  readonly requests: RequestLedger;
   readonly #random: () => number;
   readonly #later: { readonly second: number; readonly work: () => Promise<void> | void }[] = [];
   #second = 0;
@@ -43,6 +50,7 @@ export class ChatNetwork implements AsyncDisposable {
   private constructor(seed: number, count: number) {
     this.#random = seededRandom(seed);
     this.world = new World({ seed, latencyMs: 15, jitterMs: 40, loss: 0.02 });
+    this.requests = new RequestLedger(this.world.clock);
     this.places = Array.from({ length: count }, (_, index) => ({
       name: `n${index}.os`,
       ip: this.world.ip(index + 1),
@@ -67,6 +75,7 @@ export class ChatNetwork implements AsyncDisposable {
         await each.work();
       }
       for (let count = 0; count < weather.posts; count++) this.#post();
+      for (let count = weather.asks ?? 0; count > 0; count--) this.#ask();
       if (this.#random() < weather.kills) await this.#killOne();
       if (this.#random() < weather.cuts) this.#cutOne();
       await this.world.clock.advance(1_000);
@@ -106,9 +115,9 @@ export class ChatNetwork implements AsyncDisposable {
     return (JSON.parse(text) as { History: { content: string; delivery: string }[] }).History;
   }
 
-  /** Every message that breaks the promise: shown as delivered and not in the other's store, or there more than once, or out of order. */
+  /** Every promise that is broken: a request that has not ended once and in time; a message shown as delivered and not in the other's store, or there more than once, or out of order. */
   broken(): string[] {
-    const wrong: string[] = [];
+    const wrong = this.requests.broken();
     for (const [from, to] of this.pairs()) {
       const received = this.stored(to, from).flatMap(({ author, content }) =>
         author === from ? [content] : [],
@@ -159,6 +168,7 @@ export class ChatNetwork implements AsyncDisposable {
       other.node.meet(node);
       node.meet(other.node);
     }
+    await this.requests.join(node);
     const powered = (): boolean => place.node === node;
     await node.node.start(CHAT, libraryGuest(chat, disk, powered), {
       holds: [node.node.network()],
@@ -171,6 +181,7 @@ export class ChatNetwork implements AsyncDisposable {
     const { node } = place;
     if (node === undefined) return;
     place.node = undefined;
+    this.requests.forget(node);
     this.world.network.kill(place.ip);
     await this.world.until(node[Symbol.asyncDispose](), 600_000);
   }
@@ -197,6 +208,12 @@ export class ChatNetwork implements AsyncDisposable {
     const target = to.name;
     const message = `message ${this.posted++}`;
     void from.node.ask(from.name, JSON.stringify({ Send: { target, message } }), CHAT);
+  }
+
+  #ask(): void {
+    const [from, to] = [this.#any(), this.#any()];
+    const long = this.#random() < 0.1 ? this.#random() * BLOB_BYTES_MAX : 0;
+    if (from !== to && from.node !== undefined) this.requests.ask(from.node, to.name, long);
   }
 
   #laterOn(work: () => Promise<void> | void): void {
