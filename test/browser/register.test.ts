@@ -23,6 +23,9 @@ import { missing } from '../support/tools.ts';
 /** Where pictures of the pages go, for whoever works on them. */
 const SHOTS = process.env['HYPERLOOM_SCREENSHOTS'] ?? '';
 const PASSWORD = 'correct horse battery';
+/** For whatever a page has to come to, in milliseconds: a node that starts while others build on the same two cores takes a minute. */
+const PAGE_MS_MAX = 120_000;
+const TEST_MS_MAX = 400_000;
 
 let chain: Chain;
 let browser: Browser | undefined;
@@ -48,7 +51,7 @@ beforeEach(async (test) => {
   complaints.length = 0;
   context = await browser.newContext();
   page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(PAGE_MS_MAX);
   page.on('console', (message) => {
     // A refusal by status is what some tests are about; and between the setup and the node nobody answers.
     const expected = /the server responded with|ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE/;
@@ -196,7 +199,7 @@ async function shot(name: string): Promise<void> {
   }
 }
 
-describe('a new node', () => {
+describe('a new node', { timeout: TEST_MS_MAX }, () => {
   test('F31 a name is chosen, minted by commit and reveal, and the node boots with it', async () => {
     await injectWallet(personas.alice);
     const { url, opened } = await starting();
@@ -330,7 +333,7 @@ describe('a new node', () => {
     await context.close();
     context = await browser!.newContext();
     page = await context.newPage();
-    page.setDefaultTimeout(20_000);
+    page.setDefaultTimeout(PAGE_MS_MAX);
     await injectWallet(personas.erin);
     home = await mkdtemp(join(tmpdir(), 'register-'));
     const second = await starting();
@@ -357,7 +360,7 @@ describe('a new node', () => {
     await context.close();
     context = await browser!.newContext();
     page = await context.newPage();
-    page.setDefaultTimeout(20_000);
+    page.setDefaultTimeout(PAGE_MS_MAX);
     await injectWallet(personas.dave);
     await page.goto(`${second.url}/reset`);
     await page.locator('#name').fill('browser-dave.dev');

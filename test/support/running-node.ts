@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 const LAUNCHER = fileURLToPath(new URL('../../bin/hyperloom.mjs', import.meta.url));
 /** Long enough for a first start on a busy machine, which builds the bundled packages. */
-const WAIT_MS = 60_000;
+const WAIT_MS = 120_000;
 
 export class RunningNode implements AsyncDisposable {
   readonly child: ChildProcess;
