@@ -3,7 +3,6 @@
  * error of the request itself goes straight back; only a provider's own trouble makes us ask the next one.
  */
 import type { EthError, EthRpcRequest, RpcErrorObject } from '../../wit/eth-api.ts';
-import { formatJson } from '../../wit/json.ts';
 import type { U64 } from '../../wit/types.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Provider, ProviderList } from './provider-list.ts';
@@ -202,8 +201,8 @@ function ask(
 }
 
 /** As providers want it: the library sends null for no parameters, and some take lists only (eth.md §2). */
-export function paramsText({ params }: EthRpcRequest): string {
-  return params === null ? '[]' : formatJson(params);
+function paramsText({ params }: EthRpcRequest): string {
+  return params === 'null' ? '[]' : params;
 }
 
 export function rpcError(error: RpcErrorObject): EthError {
