@@ -29,7 +29,7 @@ const MEMORY_MIB_MAX = 48;
 const CALL_RATIO_MAX = 1.5;
 const CALLS = 2_000;
 /** Runs are cut into pieces that take turns: on a machine that others use too, both sides of a pair then have the same neighbours. */
-const PIECES = 5;
+const PIECES = 20;
 const PROCESSES = 100;
 const SUBSCRIPTIONS_EACH = 10;
 const ASK_S = 600;
