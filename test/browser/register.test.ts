@@ -1,6 +1,6 @@
 /** From an unregistered home to a running node, in a real Chromium, with a wallet that signs for real against the embedded chain. */
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
-import { createPrivateKey, createPublicKey, randomBytes } from 'node:crypto';
+import { createPrivateKey, createPublicKey, randomBytes, randomInt } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { JsonRpcProvider, NonceManager, Wallet } from 'ethers';
@@ -16,6 +16,7 @@ import { systemClock } from '../../kernel/clock.ts';
 import { sealKeyfile } from '../../runtime-modules/identity/keyfile.ts';
 import { decodeKeyfile, encodeKeyfile } from '../../runtime-modules/identity/keyfile-format.ts';
 import { hashPassword } from '../../runtime-modules/identity/password.ts';
+import { freePort } from '../../runtime-modules/identity/registration/reach.ts';
 import { startChromium } from '../support/chromium.ts';
 import { RunningNode } from '../support/running-node.ts';
 import { missing } from '../support/tools.ts';
@@ -251,7 +252,10 @@ describe('a new node', { timeout: TEST_MS_MAX }, () => {
 
   test('F31 the program itself: setup, boot, and the node on the same port, with a session', async () => {
     await injectWallet(personas.bob);
-    const args = [home, '--port', '0', '--fakechain-port', String(chain.port)];
+    // Written on chain, so both starts need it: the usual one is any other node's of this machine.
+    const peers = await freePort(20_000 + randomInt(10_000));
+    const ports = ['--port', '0', '--ws-port', String(peers)];
+    const args = [home, ...ports, '--fakechain-port', String(chain.port)];
     await using node = RunningNode.spawn(args);
     const [, url = ''] = await node.until(/Set it up at (http:\S+)/);
     await page.goto(url);
