@@ -114,13 +114,10 @@ export class Requests {
     signal: AbortSignal,
   ): Promise<Served & { readonly final?: boolean }> {
     const { clock } = this.#parts;
-    const candidates = all.filter(
-      (provider) => provider.online && provider.marks.allows(call.method, call.params),
-    );
-    // All are avoided: a provider that may fail is better than none.
-    const asked = candidates.length > 0 ? candidates : all.slice(0, 1);
+    const asked = worthAsking(all, call);
     let last: EthError = { kind: 'NoRpcForChain' };
-    for (const [at, provider] of asked.entries()) {
+    for (let at = 0; at < asked.length; at++) {
+      const provider = asked[at]!;
       const leftMs = call.endMs - clock.nowMs();
       if (leftMs <= 0) return { ok: false, error: { kind: 'RpcTimeout' }, final: true };
       if (signal.aborted) break;
@@ -179,6 +176,16 @@ export class Requests {
     this.#cache.delete(key);
     this.#cachedChars -= key.length + entry.result.length;
   }
+}
+
+/** The first one where all are avoided: a provider that may fail is better than none. */
+function worthAsking(all: readonly Provider[], call: Call): readonly Provider[] {
+  const isWorth = ({ online, marks }: Provider): boolean =>
+    online && marks.allows(call.method, call.params);
+  // As a rule they are, and nothing is copied.
+  if (all.every(isWorth)) return all;
+  const some = all.filter(isWorth);
+  return some.length > 0 ? some : all.slice(0, 1);
 }
 
 /** What is asked of each provider. */
