@@ -10,7 +10,7 @@ import { IdentityError } from '../runtime-modules/identity/development.ts';
 import { HomeError, openHome } from '../runtime-modules/identity/home.ts';
 import { hashPassword } from '../runtime-modules/identity/password.ts';
 import { bootDigest } from '../runtime-modules/identity/registration/boot-message.ts';
-import { splitName } from '../runtime-modules/identity/registration/name-state.ts';
+import { invalidText, splitName } from '../runtime-modules/identity/registration/name-state.ts';
 import { nextStep, type Plan } from '../runtime-modules/identity/registration/plan.ts';
 import type { Registration } from '../runtime-modules/identity/registration/registration.ts';
 import type { Ports, Routing } from '../runtime-modules/identity/routing.ts';
@@ -198,7 +198,7 @@ function parse(args: readonly string[]): Options | string {
   const [home, ...extra] = positionals;
   const { name = '' } = values;
   if (home === undefined || extra.length > 0) return 'say which home folder, and one only';
-  if (splitName(name) === undefined) return '--name: a name has two parts, such as alice-smith.os';
+  if (splitName(name) === undefined) return `--name: ${invalidText(name)}`;
   const [ws, tcp, fakechainPort] = [
     portOf(values['ws-port']),
     portOf(values['tcp-port']),

@@ -7,6 +7,7 @@ import {
   f64,
   i64,
   json,
+  jsonText,
   list,
   option,
   record,
@@ -115,6 +116,8 @@ test('M3 nesting beyond 127 levels is refused, not a stack overflow', () => {
   expect(refusal(json, '['.repeat(127) + ']'.repeat(127))).toBe('accepted');
   expect(refusal(json, '['.repeat(128) + ']'.repeat(128))).toContain('recursion');
   expect(refusal(json, '['.repeat(1_000_000))).toContain('recursion');
+  expect(refusal(jsonText, '['.repeat(127) + ']'.repeat(127))).toBe('accepted');
+  expect(refusal(jsonText, '['.repeat(1_000_000))).toContain('recursion');
 });
 
 test('M1 bytes, lists and dictionaries', () => {
@@ -187,6 +190,10 @@ test('M2 the parser accepts what JSON.parse accepts and nothing else (but lone s
         theirs = false;
       }
       const ours = json.decode(document);
+      // What is passed on unread is judged alike, and is the text it was.
+      const unread = jsonText.decode(document);
+      if (ours.ok) expect(unread).toEqual({ ok: true, value: document.trim() });
+      else expect(unread).toEqual(ours);
       if (!ours.ok && /surrogate|out of range/.test(ours.error.expected)) return;
       expect(ours.ok, document).toBe(theirs);
       if (ours.ok) expect(JSON.parse(json.stringify(ours.value))).toEqual(JSON.parse(document));

@@ -116,6 +116,13 @@ export const json: Codec<JsonValue> = codec({
   write: (value) => formatJson(value),
 });
 
+/** Any JSON value as the text it came in: for what is passed on and not looked at. The text of a value that is written is taken as valid. */
+export const jsonText: Codec<string> = codec({
+  description: 'json',
+  read: (json) => json.valueText(),
+  write: (value) => value,
+});
+
 // --- composites ----------------------------------------------------------------------------------------------------------
 
 /** `null` or a missing field is undefined. */
@@ -233,7 +240,7 @@ export function record<const F extends Fields>(fields: F): Codec<RecordOf<F>> {
       for (let more = json.enter(); more; more = json.nextMember()) {
         const index = nextField(json, expected);
         if (index === undefined) {
-          json.value();
+          json.skip();
           continue;
         }
         const name = names[index]!;

@@ -7,6 +7,7 @@ import {
   dictionary,
   i64,
   json,
+  jsonText,
   list,
   option,
   record,
@@ -28,7 +29,8 @@ export const ethSubscriptionKind = union({
 });
 export type EthSubscriptionKind = Decoded<typeof ethSubscriptionKind>['kind'];
 
-const rpcRequest = record({ chain_id: u64, method: text, params: json });
+/** `params` goes on to the provider as the text it is. */
+const rpcRequest = record({ chain_id: u64, method: text, params: jsonText });
 export type EthRpcRequest = Decoded<typeof rpcRequest>;
 
 export const ethAction = union({
@@ -36,7 +38,7 @@ export const ethAction = union({
   UnsubscribeLogs: u64,
   Request: rpcRequest,
   /** Ours: a read that a trusted provider answers, or two that agree at one block (findings.md F35). */
-  AgreedRequest: rpcRequest,
+  AgreedRequest: record({ chain_id: u64, method: text, params: json }),
 });
 export type EthAction = Decoded<typeof ethAction>;
 

@@ -192,6 +192,40 @@ export class JsonReader {
     }
   }
 
+  /** The same as its text, without the white space around it. */
+  valueText(): string {
+    this.#peek();
+    const start = this.#at;
+    this.skip();
+    return this.#text.slice(start, this.#at);
+  }
+
+  /** Reads past whatever is next, as strictly, and builds nothing of it. */
+  skip(): void {
+    switch (this.kind) {
+      case 'object':
+        for (let more = this.enter(); more; more = this.nextMember()) {
+          this.key();
+          this.skip();
+        }
+        return;
+      case 'array':
+        for (let more = this.enter(); more; more = this.nextItem()) this.skip();
+        return;
+      case 'string':
+        this.string();
+        return;
+      case 'number':
+        this.number();
+        return;
+      case 'word':
+        this.word();
+        return;
+      default:
+        this.#fail('expected a value');
+    }
+  }
+
   #fail(what: string): never {
     throw new Malformed(`${what} at offset ${this.#at}`);
   }

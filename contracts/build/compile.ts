@@ -142,8 +142,8 @@ function immutableNames({ sources }: Output): Map<string, string> {
   return names;
 }
 
-/** Our sources and, transitively, what they import. */
-function readSources(): Record<string, { content: string }> {
+/** Our sources and, transitively, what they import, by path from the repository's root. */
+export function readSources(): Record<string, { content: string }> {
   const sources: Record<string, { content: string }> = {};
   const pending = readdirSync(join(ROOT, SOURCES), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.sol'))

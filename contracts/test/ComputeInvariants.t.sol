@@ -57,7 +57,6 @@ contract ComputeInvariantsTest is Fixture {
         targets[0] = address(handler);
     }
 
-    /// forge-config: default.invariant.runs = 144
     function invariant_C1_to_C6_money_and_reservations_add_up() external view {
         uint256[2] memory locked;
         uint256[2] memory active;

@@ -14,9 +14,26 @@ import { writeCodeFiles } from './code-files.ts';
 /** Of forge's JSON, what is looked at. */
 interface Suite {
   readonly test_results: Readonly<
-    Record<string, { readonly status: string; readonly reason: string | null }>
+    Record<
+      string,
+      {
+        readonly status: string;
+        readonly reason: string | null;
+        readonly kind: { readonly Invariant?: Fuzzed };
+      }
+    >
   >;
 }
+
+/** How much was tried. */
+interface Fuzzed {
+  readonly runs: number;
+  readonly calls: number;
+}
+
+/** Runs of each invariant, and calls of each run: what foundry.toml says, and what forge then says it did. */
+const RUNS_MIN = 256;
+const DEPTH_MIN = 64;
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const TARGET = join(ROOT, 'contracts/target');
@@ -110,6 +127,21 @@ describe(`on the EVM, with seed ${SEED}`, () => {
     Object.keys(results).map(titleOf),
   );
   test.each(REQUIRED)('%s: there is a test of it', (title) => expect(titles).toContain(title));
+
+  test('HM11 HM30 F44 every invariant was fuzzed for 256 runs of depth 64', ({ annotate }) => {
+    const invariants = Object.values(suites).flatMap(({ test_results: results }) =>
+      Object.entries(results).filter(([signature]) => signature.startsWith('invariant_')),
+    );
+    expect(invariants).toHaveLength(Object.keys(REACHED_MIN).length);
+    for (const [signature, { kind }] of invariants) {
+      const { runs = 0, calls = 0 } = kind.Invariant ?? {};
+      const line = `${titleOf(signature)}: ${runs} runs, ${calls} calls`;
+      void annotate(line);
+      process.stdout.write(`${line}\n`);
+      expect(runs, line).toBeGreaterThanOrEqual(RUNS_MIN);
+      expect(calls, line).toBeGreaterThanOrEqual(runs * DEPTH_MIN);
+    }
+  });
 
   for (const [about, least] of Object.entries(REACHED_MIN)) {
     test(`${INVARIANT_IDS[about] ?? ''} invariants of ${about} were tried on states worth trying`, ({

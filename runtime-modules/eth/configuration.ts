@@ -32,8 +32,8 @@ export class Configuration {
   readonly #print: (verbosity: number, text: string) => void;
   #access = PRIVATE;
   #temporary: readonly ProviderConfig[] = [];
-  /** Resolves when the temporary providers are known; nothing is asked before. */
-  #settled: Promise<void> = Promise.resolve();
+  /** Resolves when the temporary providers are known; undefined: they are. Nothing is asked before. */
+  #settling: Promise<void> | undefined;
 
   constructor(
     options: ConfigurationOptions,
@@ -49,8 +49,8 @@ export class Configuration {
     return this.#access;
   }
 
-  get settled(): Promise<void> {
-    return this.#settled;
+  get settling(): Promise<void> | undefined {
+    return this.#settling;
   }
 
   async load(): Promise<void> {
@@ -66,7 +66,9 @@ export class Configuration {
     if (loaded.kind !== 'unreadable' && (loaded.kind === 'absent' || prepend.length > 0))
       await this.#save();
     if (temporary instanceof Promise)
-      this.#settled = temporary.then((each) => this.#addTemporary(each));
+      this.#settling = temporary
+        .then((each) => this.#addTemporary(each))
+        .finally(() => (this.#settling = undefined));
     else this.#addTemporary(temporary ?? []);
     const access = await loadAccess(join(this.#options.home, ACCESS_FILE));
     if (access.kind === 'read') this.#access = access.value;

@@ -130,7 +130,8 @@ class Eth implements EthModule {
   }
 
   async handle(work: EthWork, signal: AbortSignal): Promise<Answer | undefined> {
-    await this.#configuration.settled;
+    const { settling } = this.#configuration;
+    if (settling !== undefined) await settling;
     if (signal.aborted) return undefined;
     if (work.kind === 'configure') return answerConfig(await this.#configure(work.action));
     const { action, request } = work;
@@ -160,7 +161,7 @@ class Eth implements EthModule {
   }
 
   async agreed(chainId: U64, method: string, params: JsonValue): Promise<Agreed> {
-    await this.#configuration.settled;
+    await this.#configuration.settling;
     const witnesses = this.#providers
       .of(chainId)
       .filter((provider) => provider.kind === 'url')

@@ -26,6 +26,8 @@ export class ProviderList {
   readonly #make: ProviderMaker;
   /** In order of preference, URLs of a chain before its nodes. */
   #entries: Entry[] = [];
+  /** Of chains that have any, until the next change. */
+  readonly #ofChain = new Map<U64, readonly Provider[]>();
 
   constructor(make: ProviderMaker) {
     this.#make = make;
@@ -36,9 +38,13 @@ export class ProviderList {
   }
 
   of(chainId: U64): readonly Provider[] {
-    return this.#entries
+    const known = this.#ofChain.get(chainId);
+    if (known !== undefined) return known;
+    const found = this.#entries
       .filter(({ config }) => config.chain_id === chainId)
       .map(({ provider }) => provider);
+    if (found.length > 0) this.#ofChain.set(chainId, found);
+    return found;
   }
 
   /** The node of that name among the providers of any chain. */
@@ -80,6 +86,7 @@ export class ProviderList {
           ({ config: other }) =>
             other.chain_id === config.chain_id && other.provider.kind === 'Node',
         );
+    this.#ofChain.clear();
     if (at < 0) this.#entries.push(entry);
     else this.#entries.splice(at, 0, entry);
   }
@@ -90,6 +97,7 @@ export class ProviderList {
       ({ config }) => config.chain_id === chainId && nameOf(config) === name,
     );
     if (at < 0) return false;
+    this.#ofChain.clear();
     for (const { provider } of this.#entries.splice(at, 1)) provider.close();
     return true;
   }
@@ -109,11 +117,13 @@ export class ProviderList {
     }
     for (const { provider } of before.values()) provider.close();
     const rank = ({ config }: Entry): number => (config.provider.kind === 'RpcUrl' ? 0 : 1);
+    this.#ofChain.clear();
     this.#entries = after.toSorted((a, b) => rank(a) - rank(b));
   }
 
   close(): void {
     for (const { provider } of this.#entries) provider.close();
+    this.#ofChain.clear();
     this.#entries = [];
   }
 

@@ -3,7 +3,6 @@
  * error of the request itself goes straight back; only a provider's own trouble makes us ask the next one.
  */
 import type { EthError, EthRpcRequest, RpcErrorObject } from '../../wit/eth-api.ts';
-import { formatJson } from '../../wit/json.ts';
 import type { U64 } from '../../wit/types.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Provider, ProviderList } from './provider-list.ts';
@@ -115,13 +114,10 @@ export class Requests {
     signal: AbortSignal,
   ): Promise<Served & { readonly final?: boolean }> {
     const { clock } = this.#parts;
-    const candidates = all.filter(
-      (provider) => provider.online && provider.marks.allows(call.method, call.params),
-    );
-    // All are avoided: a provider that may fail is better than none.
-    const asked = candidates.length > 0 ? candidates : all.slice(0, 1);
+    const asked = worthAsking(all, call);
     let last: EthError = { kind: 'NoRpcForChain' };
-    for (const [at, provider] of asked.entries()) {
+    for (let at = 0; at < asked.length; at++) {
+      const provider = asked[at]!;
       const leftMs = call.endMs - clock.nowMs();
       if (leftMs <= 0) return { ok: false, error: { kind: 'RpcTimeout' }, final: true };
       if (signal.aborted) break;
@@ -182,6 +178,16 @@ export class Requests {
   }
 }
 
+/** The first one where all are avoided: a provider that may fail is better than none. */
+function worthAsking(all: readonly Provider[], call: Call): readonly Provider[] {
+  const isWorth = ({ online, marks }: Provider): boolean =>
+    online && marks.allows(call.method, call.params);
+  // As a rule they are, and nothing is copied.
+  if (all.every(isWorth)) return all;
+  const some = all.filter(isWorth);
+  return some.length > 0 ? some : all.slice(0, 1);
+}
+
 /** What is asked of each provider. */
 interface Call {
   readonly id: U64;
@@ -202,8 +208,8 @@ function ask(
 }
 
 /** As providers want it: the library sends null for no parameters, and some take lists only (eth.md §2). */
-export function paramsText({ params }: EthRpcRequest): string {
-  return params === null ? '[]' : formatJson(params);
+function paramsText({ params }: EthRpcRequest): string {
+  return params === 'null' ? '[]' : params;
 }
 
 export function rpcError(error: RpcErrorObject): EthError {

@@ -18,6 +18,26 @@ export function encodeCall(id: number, method: string, params: string): string {
 
 /** What a provider sent; undefined when it is no frame that could be meant for us. Never throws. */
 export function decodeFrame(text: string): RpcFrame | undefined {
+  return usualResult(text) ?? anyFrame(text);
+}
+
+/** Most frames, spelled as nearly every provider spells them: one value between a fixed start and the end, so no member needs looking for. */
+function usualResult(text: string): RpcFrame | undefined {
+  const start = USUAL_RESULT.exec(text);
+  if (start === null || !text.endsWith('}')) return undefined;
+  const result = text.slice(start[0].length, -1);
+  try {
+    // One whole value: whatever else were in the frame would be trailing text.
+    JSON.parse(result);
+  } catch {
+    return undefined;
+  }
+  return { kind: 'result', id: Number(start[1]), result };
+}
+
+const USUAL_RESULT = /^\{"jsonrpc":"2\.0","id":(0|[1-9]\d{0,14}),"result":(?=\S)/;
+
+function anyFrame(text: string): RpcFrame | undefined {
   try {
     // Only to see that it is JSON: everything below relies on that.
     JSON.parse(text);

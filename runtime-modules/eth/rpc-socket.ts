@@ -42,7 +42,8 @@ export interface RpcSocketEvents {
 interface Waiting {
   readonly method: string;
   readonly resolve: (outcome: CallOutcome) => void;
-  readonly timer: object;
+  /** Of the clock. */
+  readonly endMs: number;
 }
 
 export class RpcSocket {
@@ -51,6 +52,8 @@ export class RpcSocket {
   readonly #events: RpcSocketEvents;
   readonly #waiting = new Map<number, Waiting>();
   #lastId = 0;
+  /** One for all calls, for the earliest end of them or before: a timer of its own costs a call more than all else that is done for it. */
+  #timeout: { readonly timer: object; readonly atMs: number } | undefined;
   #ping: object | undefined;
   #unanswered = 0;
   #dead: string | undefined;
@@ -122,12 +125,10 @@ export class RpcSocket {
       return Promise.resolve({ kind: 'lost', reason: `${CALLS_WAITING_MAX} calls are waiting` });
     }
     const id = ++this.#lastId;
+    const endMs = this.#clock.nowMs() + timeoutMs;
+    this.#armTimeout(endMs);
     return new Promise((resolve) => {
-      const timer = this.#clock.schedule(() => {
-        this.#waiting.delete(id);
-        resolve({ kind: 'timeout' });
-      }, timeoutMs);
-      this.#waiting.set(id, { method, resolve, timer });
+      this.#waiting.set(id, { method, resolve, endMs });
       this.#socket.send(encodeCall(id, method, params));
     });
   }
@@ -154,7 +155,6 @@ export class RpcSocket {
     const waiting = this.#waiting.get(frame.id);
     if (waiting === undefined) return;
     this.#waiting.delete(frame.id);
-    this.#clock.cancel(waiting.timer);
     waiting.resolve(
       frame.kind === 'result'
         ? { kind: 'result', result: frame.result }
@@ -165,12 +165,35 @@ export class RpcSocket {
   /** A frame was too large, and nothing but logs is: asking for fewer helps, asking somebody else or again does not. */
   #refuseLogs(): void {
     const message = `too many results: the answer has more than ${FRAME_BYTES_MAX} bytes`;
-    for (const [id, { method, resolve, timer }] of this.#waiting) {
+    for (const [id, { method, resolve }] of this.#waiting) {
       if (method !== 'eth_getLogs') continue;
       this.#waiting.delete(id);
-      this.#clock.cancel(timer);
       resolve({ kind: 'error', error: { code: LIMIT_EXCEEDED, message, data: undefined } });
     }
+  }
+
+  #armTimeout(endMs: number): void {
+    const armed = this.#timeout;
+    if (armed !== undefined && armed.atMs <= endMs) return;
+    if (armed !== undefined) this.#clock.cancel(armed.timer);
+    const delayMs = Math.max(1, endMs - this.#clock.nowMs());
+    this.#timeout = { timer: this.#clock.schedule(() => this.#timeOut(), delayMs), atMs: endMs };
+  }
+
+  /** Ends the calls that are due, and sleeps until the next of those that wait. */
+  #timeOut(): void {
+    this.#timeout = undefined;
+    const nowMs = this.#clock.nowMs();
+    let nextMs = Infinity;
+    for (const [id, { resolve, endMs }] of this.#waiting) {
+      if (endMs > nowMs) {
+        nextMs = Math.min(nextMs, endMs);
+        continue;
+      }
+      this.#waiting.delete(id);
+      resolve({ kind: 'timeout' });
+    }
+    if (nextMs < Infinity) this.#armTimeout(nextMs);
   }
 
   #armPing(): void {
@@ -186,11 +209,9 @@ export class RpcSocket {
     if (this.#dead !== undefined) return;
     this.#dead = reason;
     if (this.#ping !== undefined) this.#clock.cancel(this.#ping);
+    if (this.#timeout !== undefined) this.#clock.cancel(this.#timeout.timer);
     this.#socket.terminate();
-    for (const { resolve, timer } of this.#waiting.values()) {
-      this.#clock.cancel(timer);
-      resolve({ kind: 'lost', reason });
-    }
+    for (const { resolve } of this.#waiting.values()) resolve({ kind: 'lost', reason });
     this.#waiting.clear();
     this.#events.ended(reason);
   }

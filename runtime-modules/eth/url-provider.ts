@@ -93,7 +93,7 @@ export class UrlProvider {
     const endMs = clock.nowMs() + timeoutMs;
     let outcome: CallOutcome = { kind: 'lost', reason: 'not connected' };
     for (let attempt = 0; attempt < 2; attempt++) {
-      const socket = await this.#connected();
+      const socket = this.#live ?? (await this.#connected());
       if (socket === undefined) break;
       const leftMs = endMs - clock.nowMs();
       if (leftMs <= 0) return { kind: 'timeout' };
@@ -168,9 +168,14 @@ export class UrlProvider {
     this.#socket?.tell('eth_unsubscribe', JSON.stringify([subscription.name]));
   }
 
+  /** The connection, if there is one. */
+  get #live(): RpcSocket | undefined {
+    return !this.#closed && this.#socket?.alive === true ? this.#socket : undefined;
+  }
+
   #connected(): Promise<RpcSocket | undefined> {
     if (this.#closed) return Promise.resolve(undefined);
-    if (this.#socket?.alive === true) return Promise.resolve(this.#socket);
+    if (this.#live !== undefined) return Promise.resolve(this.#live);
     return (this.#opening ??= this.#open().finally(() => (this.#opening = undefined)));
   }
 

@@ -41,11 +41,17 @@ export const SESSION_SECRET_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** PKCS#8 v2 around the seed and its public key, and the older tagging of the public key that is also read. */
-const PKCS8_HEAD = Buffer.from('3051020101300506032b657004220420', 'hex');
-const PKCS8_MIDDLE = Buffer.from('812100', 'hex');
-const PKCS8_HEAD_OLD = Buffer.from('3053020101300506032b657004220420', 'hex');
-const PKCS8_MIDDLE_OLD = Buffer.from('a123032100', 'hex');
+/** PKCS#8 v2 around the seed and its public key. */
+const PKCS8 = {
+  head: Buffer.from('3051020101300506032b657004220420', 'hex'),
+  middle: Buffer.from('812100', 'hex'),
+} as const;
+/** The older tagging of the public key, which is also read. */
+const PKCS8_OLD = {
+  head: Buffer.from('3053020101300506032b657004220420', 'hex'),
+  middle: Buffer.from('a123032100', 'hex'),
+} as const;
+const HEAD_BYTES = PKCS8.head.length;
 
 export interface SecretParts {
   readonly seed: Uint8Array;
@@ -127,24 +133,27 @@ export async function sealKeyfile(
   }
 }
 
-/** Decrypts. One key derivation, whatever comes of it. The caller disposes of the secrets. */
+/**
+ * Decrypts. One key derivation, whatever comes of it, and the same steps after it for every password: each part is decrypted and what
+ * came out is compared as a whole, so that the time says nothing but yes or no. The caller disposes of the secrets.
+ */
 export async function openKeyfile(
   keyfile: Keyfile,
   passwordHash: string,
 ): Promise<Result<KeyfileSecrets, OpenError>> {
   const key = await deriveDiskKey(passwordHash, keyfile.salt);
-  const document = unseal(key, keyfile.net);
-  const sessionSecret = unseal(key, keyfile.jwt);
-  const fileKey = unseal(key, keyfile.file);
+  const net = unseal(key, keyfile.net);
+  const jwt = unseal(key, keyfile.jwt);
+  const file = unseal(key, keyfile.file);
   try {
-    if (document === undefined) return { ok: false, error: 'wrong-password' };
-    const seed = seedOf(document);
-    if (seed === undefined || sessionSecret === undefined || fileKey?.length !== FILE_KEY_BYTES) {
-      return { ok: false, error: 'damaged' };
-    }
-    return { ok: true, value: new KeyfileSecrets({ seed, sessionSecret, fileKey }) };
+    const seed = seedOf(net.plain);
+    if (!net.authentic) return { ok: false, error: 'wrong-password' };
+    const whole = jwt.authentic && file.authentic && file.plain.length === FILE_KEY_BYTES;
+    if (seed === undefined || !whole) return { ok: false, error: 'damaged' };
+    const parts = { seed, sessionSecret: jwt.plain, fileKey: file.plain };
+    return { ok: true, value: new KeyfileSecrets(parts) };
   } finally {
-    for (const bytes of [key, document, sessionSecret, fileKey]) bytes?.fill(0);
+    for (const bytes of [key, net.plain, jwt.plain, file.plain]) bytes.fill(0);
   }
 }
 
@@ -175,13 +184,13 @@ export async function renewSessionSecret(
   entropy: Entropy = randomBytes,
 ): Promise<Result<Keyfile, OpenError>> {
   const key = await deriveDiskKey(passwordHash, keyfile.salt);
-  const document = unseal(key, keyfile.net);
+  const { plain, authentic } = unseal(key, keyfile.net);
   const secret = entropy(SESSION_SECRET_BYTES);
   try {
-    if (document === undefined) return { ok: false, error: 'wrong-password' };
+    if (!authentic) return { ok: false, error: 'wrong-password' };
     return { ok: true, value: { ...keyfile, jwt: seal(key, entropy(NONCE_BYTES), secret) } };
   } finally {
-    for (const bytes of [key, document, secret]) bytes?.fill(0);
+    for (const bytes of [key, plain, secret]) bytes.fill(0);
   }
 }
 
@@ -190,8 +199,15 @@ function seal(key: Uint8Array, nonce: Uint8Array, plain: Uint8Array): Uint8Array
   return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
 }
 
-function unseal(key: Uint8Array, blob: Uint8Array): Uint8Array | undefined {
-  if (blob.length < NONCE_BYTES + TAG_BYTES) return undefined;
+interface Unsealed {
+  /** Zeros, as many as there would be, where it is not authentic. */
+  readonly plain: Uint8Array;
+  /** False: the wrong key, or bytes that changed. OpenSSL compares the tag in constant time. */
+  readonly authentic: boolean;
+}
+
+function unseal(key: Uint8Array, blob: Uint8Array): Unsealed {
+  if (blob.length < NONCE_BYTES + TAG_BYTES) return { plain: new Uint8Array(), authentic: false };
   const decipher = createDecipheriv('aes-256-gcm', key, blob.subarray(0, NONCE_BYTES), {
     authTagLength: TAG_BYTES,
   });
@@ -199,11 +215,10 @@ function unseal(key: Uint8Array, blob: Uint8Array): Uint8Array | undefined {
   const plain = decipher.update(blob.subarray(NONCE_BYTES, -TAG_BYTES));
   try {
     decipher.final();
-    return plain;
+    return { plain, authentic: true };
   } catch {
-    // Not authentic: the wrong key, or bytes that changed.
     plain.fill(0);
-    return undefined;
+    return { plain, authentic: false };
   }
 }
 
@@ -213,25 +228,24 @@ function publicKeyOf(seed: Uint8Array): Uint8Array {
 }
 
 function pkcs8Of(seed: Uint8Array): Uint8Array {
-  return Buffer.concat([PKCS8_HEAD, seed, PKCS8_MIDDLE, publicKeyOf(seed)]);
+  return Buffer.concat([PKCS8.head, seed, PKCS8.middle, publicKeyOf(seed)]);
 }
 
-/** The seed of a document whose public key belongs to it; a view. */
+/** The seed of a document whose public key belongs to it; a view. All of it is compared, whatever the first bytes say. */
 function seedOf(document: Uint8Array): Uint8Array | undefined {
-  for (const [head, middle] of [
-    [PKCS8_HEAD, PKCS8_MIDDLE],
-    [PKCS8_HEAD_OLD, PKCS8_MIDDLE_OLD],
-  ] as const) {
-    const seed = document.subarray(head.length, head.length + SEED_BYTES);
-    if (seed.length !== SEED_BYTES || !document.subarray(0, head.length).every(equals(head)))
-      continue;
-    const rest = document.subarray(head.length + SEED_BYTES);
-    const right = Buffer.concat([middle, publicKeyOf(seed)]);
-    if (rest.length === right.length && timingSafeEqual(rest, right)) return seed;
-  }
-  return undefined;
+  const seed = document.subarray(HEAD_BYTES, HEAD_BYTES + SEED_BYTES);
+  if (seed.length !== SEED_BYTES) return undefined;
+  const publicKey = publicKeyOf(seed);
+  const start = document.subarray(0, HEAD_BYTES);
+  const end = document.subarray(HEAD_BYTES + SEED_BYTES);
+  const fits = [PKCS8, PKCS8_OLD].map(({ head, middle }) => {
+    const parts = [equal(start, head), equal(end, Buffer.concat([middle, publicKey]))];
+    return !parts.includes(false);
+  });
+  return fits.includes(true) ? seed : undefined;
 }
 
-function equals(other: Uint8Array): (byte: number, index: number) => boolean {
-  return (byte, index) => byte === other[index];
+/** In the same time for all contents of one length. */
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
 }

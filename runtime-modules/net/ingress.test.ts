@@ -38,17 +38,37 @@ const many = (count: number): KernelMessage => ({
 });
 
 const REFUSED: [string, string, Uint8Array | KernelMessage][] = [
-  ['N17', 'speaks for another node', { ...HI, source: { ...HI.source, node: 'bob.os' } }],
-  ['N17', 'speaks for another node', { ...HI, source: { ...HI.source, node: 'alice.os' } }],
-  ['N17', 'speaks for another node', { ...HI, source: { ...HI.source, node: 'our' } }],
-  ['N17', 'unsafe process name', remoteRequest('raw.os@A:b:c', 'alice.os@net:distro:sys', {})],
-  ['N17', 'unsafe process name', remoteRequest('raw.os@a/../b:b:c', 'alice.os@net:distro:sys', {})],
-  ['N3', 'undecodable message', many(CAPABILITIES_MAX + 1)],
-  ['N4', 'undecodable message', Buffer.from('9601', 'hex')],
-  ['N3', 'undecodable message', Buffer.alloc(300, 0x93)],
+  [
+    'N17 a source on a third node',
+    'speaks for another node',
+    { ...HI, source: { ...HI.source, node: 'bob.os' } },
+  ],
+  [
+    'N17 a source on the receiver',
+    'speaks for another node',
+    { ...HI, source: { ...HI.source, node: 'alice.os' } },
+  ],
+  [
+    'N17 a source on "our"',
+    'speaks for another node',
+    { ...HI, source: { ...HI.source, node: 'our' } },
+  ],
+  [
+    'N17 a capital in the process id',
+    'unsafe process name',
+    remoteRequest('raw.os@A:b:c', 'alice.os@net:distro:sys', {}),
+  ],
+  [
+    'N17 a path in the process id',
+    'unsafe process name',
+    remoteRequest('raw.os@a/../b:b:c', 'alice.os@net:distro:sys', {}),
+  ],
+  ['N3 too many capabilities', 'undecodable message', many(CAPABILITIES_MAX + 1)],
+  ['N4 another shape', 'undecodable message', Buffer.from('9601', 'hex')],
+  ['N3 arrays in arrays', 'undecodable message', Buffer.alloc(300, 0x93)],
 ];
 
-test.each(REFUSED)('%s a peer is cut off: %s (%#)', async (_id, reason, said) => {
+test.each(REFUSED)('%s: the peer is cut off for %s', async (_, reason, said) => {
   for (const kind of ['tcp', 'ws'] as const) {
     for (const offered of [REFERENCE, ALL_FEATURES]) {
       await using world = new World();

@@ -1,6 +1,6 @@
 /** From an unregistered home to a running node, in a real Chromium, with a wallet that signs for real against the embedded chain. */
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
-import { createPrivateKey, createPublicKey, randomBytes } from 'node:crypto';
+import { createPrivateKey, createPublicKey, randomBytes, randomInt } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { JsonRpcProvider, NonceManager, Wallet } from 'ethers';
@@ -16,6 +16,7 @@ import { systemClock } from '../../kernel/clock.ts';
 import { sealKeyfile } from '../../runtime-modules/identity/keyfile.ts';
 import { decodeKeyfile, encodeKeyfile } from '../../runtime-modules/identity/keyfile-format.ts';
 import { hashPassword } from '../../runtime-modules/identity/password.ts';
+import { freePort } from '../../runtime-modules/identity/registration/reach.ts';
 import { startChromium } from '../support/chromium.ts';
 import { RunningNode } from '../support/running-node.ts';
 import { missing } from '../support/tools.ts';
@@ -23,6 +24,9 @@ import { missing } from '../support/tools.ts';
 /** Where pictures of the pages go, for whoever works on them. */
 const SHOTS = process.env['HYPERLOOM_SCREENSHOTS'] ?? '';
 const PASSWORD = 'correct horse battery';
+/** For whatever a page has to come to, in milliseconds: a node that starts while others build on the same two cores takes a minute. */
+const PAGE_MS_MAX = 120_000;
+const TEST_MS_MAX = 400_000;
 
 let chain: Chain;
 let browser: Browser | undefined;
@@ -48,7 +52,7 @@ beforeEach(async (test) => {
   complaints.length = 0;
   context = await browser.newContext();
   page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(PAGE_MS_MAX);
   page.on('console', (message) => {
     // A refusal by status is what some tests are about; and between the setup and the node nobody answers.
     const expected = /the server responded with|ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE/;
@@ -196,7 +200,7 @@ async function shot(name: string): Promise<void> {
   }
 }
 
-describe('a new node', () => {
+describe('a new node', { timeout: TEST_MS_MAX }, () => {
   test('F31 a name is chosen, minted by commit and reveal, and the node boots with it', async () => {
     await injectWallet(personas.alice);
     const { url, opened } = await starting();
@@ -248,7 +252,10 @@ describe('a new node', () => {
 
   test('F31 the program itself: setup, boot, and the node on the same port, with a session', async () => {
     await injectWallet(personas.bob);
-    const args = [home, '--port', '0', '--fakechain-port', String(chain.port)];
+    // Written on chain, so both starts need it: the usual one is any other node's of this machine.
+    const peers = await freePort(20_000 + randomInt(10_000));
+    const ports = ['--port', '0', '--ws-port', String(peers)];
+    const args = [home, ...ports, '--fakechain-port', String(chain.port)];
     await using node = RunningNode.spawn(args);
     const [, url = ''] = await node.until(/Set it up at (http:\S+)/);
     await page.goto(url);
@@ -330,7 +337,7 @@ describe('a new node', () => {
     await context.close();
     context = await browser!.newContext();
     page = await context.newPage();
-    page.setDefaultTimeout(20_000);
+    page.setDefaultTimeout(PAGE_MS_MAX);
     await injectWallet(personas.erin);
     home = await mkdtemp(join(tmpdir(), 'register-'));
     const second = await starting();
@@ -357,7 +364,7 @@ describe('a new node', () => {
     await context.close();
     context = await browser!.newContext();
     page = await context.newPage();
-    page.setDefaultTimeout(20_000);
+    page.setDefaultTimeout(PAGE_MS_MAX);
     await injectWallet(personas.dave);
     await page.goto(`${second.url}/reset`);
     await page.locator('#name').fill('browser-dave.dev');

@@ -4,7 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { HYPERMAP } from '../../contracts/addresses.ts';
+import { encodeExecute, encodeFact } from '../../contracts/calls.ts';
 import { type Chain, startChain } from '../../contracts/chain/chain.ts';
+import { accountOf } from '../../contracts/chain/genesis.ts';
 import { personas } from '../../contracts/chain/personas.ts';
 import { buildComponent } from '../../kit/build/component.ts';
 import { systemClock } from '../../kernel/clock.ts';
@@ -67,6 +70,18 @@ test('a name is minted, written under and watched by calls that a guest has made
   await expect
     .poll(() => ask('seen'), { timeout: 10_000 })
     .toEqual(['~ip=0x7f000001', '!born=0x2025']);
+});
+
+test('HM9 a fact as large as a transaction can be reaches a guest that watches, and one that asks', async () => {
+  const [mint] = (await ask('calls', 'large.os', alice.address)) as [Call];
+  await chain.rpc.send({ from: alice.address, ...mint });
+  await ask('watch', 'large.os');
+  // What a transaction of 128 KiB has room for beside the calls around the data.
+  const data: `0x${string}` = `0x${'ab'.repeat(131_072 - 700)}`;
+  const call = encodeExecute({ to: HYPERMAP, data: encodeFact('!book', data), operation: 0 });
+  await chain.rpc.send({ from: alice.address, to: accountOf('large.os'), data: call });
+  expect(await ask('get', '!book.large.os')).toMatchObject({ data });
+  await expect.poll(() => ask('seen'), { timeout: 30_000 }).toContain(`!book=${data}`);
 });
 
 test('E8 a process that may not message eth hears nothing until its time is up, and its owner a line', async () => {

@@ -41,6 +41,7 @@ abstract contract EscrowFunding is EscrowLedger {
         "TokenPermissions(address token,uint256 amount)"
     );
 
+    /// @param permit2_  moves tokens by signature
     constructor(IPermit2 permit2_) {
         permit2 = permit2_;
     }

@@ -44,11 +44,16 @@ abstract contract EscrowLedger is IComputeEscrow, TypedData, Ownable2Step, Guard
 
     mapping(bytes32 jobId => Job) internal _jobs;
 
+    /// @notice Only while funding and assigning go on.
     modifier whenNotPaused() {
         require(!paused, EnforcedPause());
         _;
     }
 
+    /// @param registry_  whose nodes do the jobs
+    /// @param admin      owns the settings
+    /// @param treasury_  protocol fees are credited to it
+    /// @param pauser_    may stop funding and assigning, besides the owner; zero for nobody
     constructor(INodeRegistry registry_, address admin, address treasury_, address pauser_)
         TypedData("HypernodeEscrow")
         Ownable(admin)

@@ -9,6 +9,7 @@ abstract contract Guard {
     /// @notice A call came back in while another was running.
     error ReentrantCall();
 
+    /// @notice Not from within another such call.
     modifier nonReentrant() {
         require(!_entered, ReentrantCall());
         _entered = true;

@@ -38,6 +38,9 @@ abstract contract RegistrySeats is INodeRegistry, TypedData, Ownable2Step, Guard
 
     mapping(bytes32 nodeId => mapping(uint16 generation => Seat)) internal _seats;
 
+    /// @param token_     what is staked
+    /// @param hypermap_  whose names are node ids; zero: anybody takes any id
+    /// @param admin      owns the settings
     constructor(IERC20 token_, IHypermap hypermap_, address admin) TypedData("HypernodeRegistry") Ownable(admin) {
         token = token_;
         hypermap = hypermap_;

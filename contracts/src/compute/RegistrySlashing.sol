@@ -64,11 +64,13 @@ abstract contract RegistrySlashing is RegistrySeats {
     mapping(uint256 slashId => Slash) private _slashes;
     mapping(bytes32 digest => bool) private _used;
 
+    /// @notice Only for a contract that assigns and closes jobs.
     modifier onlyEscrow() {
         require(isEscrow[msg.sender], Unauthorized());
         _;
     }
 
+    /// @param verifiers_  whose signatures slash, and give back what was
     constructor(IVerifierSet verifiers_) {
         verifiers = verifiers_;
     }

@@ -14,6 +14,7 @@ abstract contract TypedData {
     uint256 private immutable CHAIN_ID = block.chainid;
     bytes32 private immutable SEPARATOR;
 
+    /// @param name  of the EIP-712 domain
     constructor(string memory name) {
         NAME_HASH = keccak256(bytes(name));
         SEPARATOR = _separator();

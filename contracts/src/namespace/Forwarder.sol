@@ -24,6 +24,7 @@ contract Forwarder {
         _forward();
     }
 
+    /// @dev Ends the call with what the account answers.
     function _forward() private {
         address to = FORWARDS_TO;
         assembly ("memory-safe") {

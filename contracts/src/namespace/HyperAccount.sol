@@ -177,6 +177,7 @@ contract HyperAccount is IAccount, IERC1271, IERC721Receiver, IERC1155Receiver, 
         }
     }
 
+    /// @dev Acts as the account; a revert comes back as it is.
     function _execute(address to, uint256 value, bytes calldata data, uint8 operation, uint256 txGas)
         private
         returns (bytes memory result)

@@ -71,6 +71,7 @@ contract HyperAccount9CharCommitMinter is Minter {
         require(block.timestamp <= madeAt + maxCommitAge, CommitTooOld());
     }
 
+    /// @dev Where commitments are kept, whatever the account's code.
     function _commits() private pure returns (Commits storage commits) {
         assembly ("memory-safe") {
             commits.slot := COMMITS

@@ -42,6 +42,7 @@ contract HyperAccountPermissionedMinter is Minter {
         allowances.left[msg.sender] = left - 1;
     }
 
+    /// @dev Where allowances are kept, whatever the account's code.
     function _allowances() private pure returns (Allowances storage allowances) {
         assembly ("memory-safe") {
             allowances.slot := ALLOWANCES

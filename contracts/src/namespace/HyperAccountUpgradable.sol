@@ -8,6 +8,7 @@ import {HyperAccount} from "./HyperAccount.sol";
 /// @title An account whose owner may replace its code
 /// @notice `initialize()` is the first call of its initialisation: made by the namespace, or by the account itself through Multicall.
 contract HyperAccountUpgradable is HyperAccount, Initializable, UUPSUpgradeable {
+    /// @dev The implementation itself is nobody's.
     constructor() {
         _disableInitializers();
     }

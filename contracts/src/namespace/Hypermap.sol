@@ -172,12 +172,14 @@ contract Hypermap is IHypermap, Initializable, ERC721, AccessControl, UUPSUpgrad
         return ERC721.supportsInterface(id) || AccessControl.supportsInterface(id);
     }
 
+    /// @dev Makes the root, and its owner the admin.
     function _initialize(address owner, bytes32 rootHash) private {
         _grantRole(DEFAULT_ADMIN_ROLE, owner);
         _state().root = rootHash;
         emit Zero(_open(rootHash, owner, "", "", ROOT_ACCOUNT));
     }
 
+    /// @dev Mints under the caller's name. `erc721Data` goes to a receiver that is a contract.
     function _mintName(
         address who,
         bytes calldata label,
@@ -237,6 +239,7 @@ contract Hypermap is IHypermap, Initializable, ERC721, AccessControl, UUPSUpgrad
     /// @dev The admin role decides about new versions.
     function _authorizeUpgrade(address) internal view override onlyRole(DEFAULT_ADMIN_ROLE) {}
 
+    /// @dev keccak256 of both.
     function _child(bytes32 parenthash, bytes32 labelhash) private pure returns (bytes32 childhash) {
         assembly ("memory-safe") {
             mstore(0, parenthash)
@@ -245,6 +248,7 @@ contract Hypermap is IHypermap, Initializable, ERC721, AccessControl, UUPSUpgrad
         }
     }
 
+    /// @dev Where everything but the tokens is kept.
     function _state() private pure returns (State storage state) {
         assembly ("memory-safe") {
             state.slot := STATE

@@ -41,6 +41,7 @@ library Label {
         _requireRest(label, 1);
     }
 
+    /// @dev Checks the length, and the characters from `from` on.
     function _requireRest(bytes calldata label, uint256 from) private pure {
         require(label.length <= BYTES_MAX, LabelTooLong());
         for (uint256 i = from; i < label.length; ++i) {
@@ -48,6 +49,7 @@ library Label {
         }
     }
 
+    /// @dev For an error whose name nobody knows (hypermap, section 4).
     function _revertWith(bytes4 selector) private pure {
         assembly ("memory-safe") {
             mstore(0, selector)

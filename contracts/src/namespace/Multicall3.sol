@@ -144,6 +144,7 @@ contract Multicall3 {
         return block.chainid;
     }
 
+    /// @dev One call; a failure that may not be reverts all.
     function _one(address target, uint256 value, bytes calldata data, bool mayFail)
         private
         returns (Result memory result)

@@ -213,6 +213,7 @@ contract TokenRegistry is ITokenRegistry {
         }
     }
 
+    /// @dev Moves up to `maxAmount` of an account's weight from `src` to `dst`.
     function _transfer(address account, bytes32 src, bytes32 dst, uint256 maxAmount, uint256 duration) private {
         require(src != dst, NothingToDo());
         uint128 amount = uint128(Math.min(maxAmount, _binds[account][src].amount));
@@ -227,6 +228,7 @@ contract TokenRegistry is ITokenRegistry {
         if (amount != 0) emit TokensBound(account, src, dst, amount);
     }
 
+    /// @dev Takes weight off `src`, whose bind has to have ended.
     function _leave(address account, bytes32 src, uint128 amount) private {
         Holding storage bind = _binds[account][src];
         if (src == UNASSIGNED) {
@@ -270,18 +272,21 @@ contract TokenRegistry is ITokenRegistry {
         if (extended) emit BindDurationExtended(account, dst, total, endTime);
     }
 
+    /// @dev Forgets a bind that holds nothing any more.
     function _endBind(address account, bytes32 namehash) private {
         delete _binds[account][namehash];
         _namesOf[account].remove(namehash);
         _accountsOn[namehash].remove(account);
     }
 
+    /// @dev Takes HYPR of the caller, and sees that it came.
     function _take(uint256 amount) private {
         uint256 before = hypr.balanceOf(address(this));
         hypr.safeTransferFrom(msg.sender, address(this), amount);
         require(hypr.balanceOf(address(this)) == before + amount, TokenMisbehaved());
     }
 
+    /// @dev Seconds until then; zero when it is over.
     function _left(uint256 endTime) private view returns (uint256) {
         // forge-lint: disable-next-line(block-timestamp)
         return endTime > block.timestamp ? endTime - block.timestamp : 0;

@@ -39,10 +39,14 @@ export class FakeEth {
     if (!decoded.ok) return refuse({ kind: 'MalformedRequest' });
     const action = decoded.value;
     switch (action.kind) {
-      case 'Request':
+      case 'Request': {
+        const { chain_id, method, params } = action.value;
+        this.log.push(method);
+        return this.#call(Number(chain_id), method, JSON.parse(params));
+      }
       case 'AgreedRequest': {
         const { chain_id, method, params } = action.value;
-        this.log.push(`${action.kind === 'AgreedRequest' ? 'agreed:' : ''}${method}`);
+        this.log.push(`agreed:${method}`);
         return this.#call(Number(chain_id), method, params);
       }
       case 'SubscribeLogs': {
@@ -76,7 +80,7 @@ export class FakeEth {
     host.arrive({ source, body: ethSubResult.encode(update) });
   }
 
-  #call(chainId: number, method: string, params: JsonValue): ReturnType<Peer> {
+  #call(chainId: number, method: string, params: unknown): ReturnType<Peer> {
     const chain = this.chains.get(chainId);
     if (chain === undefined) return refuse({ kind: 'NoRpcForChain' });
     try {

@@ -169,7 +169,8 @@ function same(owner: string, wallet: string | undefined): boolean {
   return owner.toLowerCase() === wallet?.toLowerCase();
 }
 
-function invalidText(name: string): string {
+/** What is wrong with what `splitName` refuses: a sentence. */
+export function invalidText(name: string): string {
   if (!name.includes('.')) return 'A name has two parts, such as alice.os.';
   return 'Names have letters a-z, digits and dashes, at most 63 between two dots.';
 }

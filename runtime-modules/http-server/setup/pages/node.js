@@ -48,8 +48,8 @@ export const node = {
 
 const UP_POLL_MS = 1_000;
 
-/** Times that the front page is waited for when the node is up: its process may start later, or may not be installed. */
-const FRONT_POLLS_MAX = 10;
+/** Times that the front page is waited for when the node is up: its process starts later, on a busy machine much later, or is not installed. */
+const FRONT_POLLS_MAX = 60;
 
 /** Resolves when the setup is over and the node itself answers on this port, with its front page. */
 export async function nodeIsUp() {
