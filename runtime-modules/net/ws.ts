@@ -10,7 +10,6 @@ import {
   WS_FRAGMENTS_MAX,
   WS_READS_MAX,
 } from './limits.ts';
-import { FRAME_BYTES_MAX, HANDSHAKE_MS_MAX, SOCKET_BYTES_MAX } from './limits.ts';
 import { release } from './release.ts';
 import type {
   Connection,
