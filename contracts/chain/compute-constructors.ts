@@ -13,14 +13,15 @@ export const COMPUTE_CONSTRUCTORS: readonly (readonly [
   words: (at: AddressOf) => readonly (string | bigint)[],
 ])[] = [
   ['HyperToken', () => [OWNER]],
-  // Owner, where the list is, both thresholds; the list: one verifier.
-  ['VerifierSet', () => [OWNER, 128n, 1n, 1n, 1n, VERIFIER]],
+  // Token, owner, where the list is, both thresholds; the list: one verifier.
+  ['VerifierSet', (at) => [at('HyperToken'), OWNER, 160n, 1n, 1n, 1n, VERIFIER]],
   ['NodeRegistry', (at) => [at('HyperToken'), HYPERMAP, at('VerifierSet'), OWNER]],
   [
     'ComputeEscrow',
     (at) => [at('NodeRegistry'), at('VerifierSet'), PERMIT2, OWNER, TREASURY, OWNER],
   ],
   ['ReceiptAnchor', (at) => [at('NodeRegistry')]],
+  ['AddressBook', () => [OWNER]],
 ];
 
 /** What a deployment runs: creation code with its arguments. */

@@ -2,6 +2,7 @@
 import { COMPUTE_ESCROW, HYPER, NODE_REGISTRY, VAULT_INIT_HASH } from '../abi/constants.ts';
 import { OWNER, TREASURY } from '../addresses.ts';
 import { encodeCall } from '../calls.ts';
+import { openMarket } from '../chain/market.ts';
 import type { Rpc } from '../chain/rpc.ts';
 import * as calls from '../compute-calls.ts';
 import { jobIdOf, saltOf, vaultOf, type ComputeTerms } from '../compute.ts';
@@ -12,7 +13,6 @@ import {
   client,
   domain,
   executor,
-  openMarket,
   operator,
   payTo,
   platform,
