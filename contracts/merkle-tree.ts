@@ -30,7 +30,10 @@ const LOG = utf8.encode('hn/log/v1\0');
 const EMPTY = utf8.encode('hn/empty/v1\0');
 
 /** The leaf of one file; prefixed, so that no leaf is a node. */
-export function outputLeaf(sha256: Sha256, { path, bytes, sha256: content }: HashedFile): Uint8Array {
+export function outputLeaf(
+  sha256: Sha256,
+  { path, bytes, sha256: content }: HashedFile,
+): Uint8Array {
   const name = utf8.encode(path);
   const numbers = new DataView(new ArrayBuffer(12));
   numbers.setUint32(0, name.length);

@@ -11,16 +11,11 @@ export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
 
 /** Of files in any order: they are sorted by the bytes of their paths. */
 export function outputsRoot(files: readonly HashedFile[]): Uint8Array {
+  const sorted = files
+    .map((file) => ({ file, name: Buffer.from(file.path) }))
+    .toSorted((a, b) => Buffer.compare(a.name, b.name));
   return merkleRoot(
     sha256,
-    inOrder(files).map((file) => outputLeaf(sha256, file)),
+    sorted.map(({ file }) => outputLeaf(sha256, file)),
   );
-}
-
-/** Files as the leaves of their tree are. */
-export function inOrder<F extends { readonly path: string }>(files: readonly F[]): readonly F[] {
-  return files
-    .map((file) => ({ file, name: Buffer.from(file.path) }))
-    .toSorted((a, b) => Buffer.compare(a.name, b.name))
-    .map(({ file }) => file);
 }
