@@ -32,6 +32,8 @@ export class SendStore {
   readonly #needs: StoreNeeds;
   /** By file, in the order in which they were sent. */
   readonly #entries = new Map<string, Entry>();
+  /** Those of them that are not over. */
+  readonly #live = new Map<string, Entry>();
   /** Files by process and id. */
   readonly #byId = new Map<string, string>();
   #order = 0;
@@ -72,7 +74,7 @@ export class SendStore {
   }
 
   allLive(): readonly Entry[] {
-    return [...this.#entries.values()].filter(({ live }) => live !== undefined);
+    return [...this.#live.values()];
   }
 
   /** Resolves when it is on disk. Two of one entry must not overlap. @throws as the file system does: nothing has changed then */
@@ -87,6 +89,7 @@ export class SendStore {
   async remove(entry: Entry): Promise<void> {
     await removePrivateFile(this.#path(entry));
     this.#entries.delete(fileOf(entry));
+    this.#live.delete(fileOf(entry));
     const id = idOf(entry.process, entry.id);
     if (this.#byId.get(id) === fileOf(entry)) this.#byId.delete(id);
   }
@@ -94,6 +97,8 @@ export class SendStore {
   #keep(entry: Entry): void {
     this.#order = Math.max(this.#order, entry.order);
     this.#entries.set(fileOf(entry), entry);
+    if (entry.live === undefined) this.#live.delete(fileOf(entry));
+    else this.#live.set(fileOf(entry), entry);
     this.#byId.set(idOf(entry.process, entry.id), fileOf(entry));
   }
 
