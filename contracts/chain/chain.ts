@@ -5,6 +5,7 @@
 import { CHAIN_ID, HYPERMAP } from '../addresses.ts';
 import { anvilBinary, startAnvil, type AnvilProcess } from './anvil-process.ts';
 import { ChainError } from './chain-error.ts';
+import { deployCompute } from './compute-genesis.ts';
 import { deploy, type Profile } from './genesis.ts';
 import { openMarket } from './market.ts';
 import { rpcAt, type Rpc } from './rpc.ts';
@@ -91,6 +92,8 @@ async function load(rpc: Rpc, state: string, path: string): Promise<void> {
     throw damaged(path, error);
   }
   if ((await rpc.request('eth_getCode', HYPERMAP, 'latest')) === '0x') throw damaged(path);
+  // Another version of the market may have been on it.
+  await deployCompute(rpc);
 }
 
 class EmbeddedChain implements Chain {

@@ -36,13 +36,20 @@ const CODES: Readonly<Record<string, { readonly address: string; readonly creati
   AddressBook: { address: ADDRESS_BOOK, ...addressBookCode },
 };
 
-/** After the namespace, which the registry asks who owns a name. */
+/**
+ * After the namespace, which the registry asks who owns a name. On a chain that was saved by another version only what that version did not
+ * have, or had otherwise: what people did with the market before stays where it was, at addresses that nobody asks any more.
+ */
 export async function deployCompute(rpc: Rpc): Promise<void> {
+  if (await isThere(rpc, COMPUTE_ESCROW, ADDRESS_BOOK)) return;
   await rpc.request('anvil_setCode', PERMIT2, permit2Code.runtime);
   const byOwner = (to: string, data: string): Promise<void> => rpc.send({ from: OWNER, to, data });
+  const hadToken = await isThere(rpc, HYPER);
   for (const [contract, words] of COMPUTE_CONSTRUCTORS) {
+    const { address, creation } = CODES[contract]!;
+    if (await isThere(rpc, address)) continue;
     const init = initCodeOf(
-      CODES[contract]!.creation,
+      creation,
       words((name) => CODES[name]!.address),
     );
     await byOwner(CREATE2_DEPLOYER, `0x${'00'.repeat(32)}${init.slice(2)}`);
@@ -54,8 +61,16 @@ export async function deployCompute(rpc: Rpc): Promise<void> {
   await byOwner(COMPUTE_ESCROW, encodeCall('9bad7a9b', rule));
   const version = [COMPUTE_ESCROW, NODE_REGISTRY, VERIFIER_SET, RECEIPT_ANCHOR, HYPER].map(BigInt);
   await byOwner(ADDRESS_BOOK, encodeCall('0695cb02', version));
+  if (hadToken) return;
   for (const { address } of Object.values(personas)) {
     if (address !== OWNER)
       await byOwner(HYPER, encodeCall('a9059cbb', [BigInt(address), PERSONA_HYPER_UNITS]));
   }
+}
+
+async function isThere(rpc: Rpc, ...addresses: readonly string[]): Promise<boolean> {
+  const codes = await rpc.batch(
+    addresses.map((address) => ['eth_getCode', address, 'latest'] as const),
+  );
+  return codes.every((code) => code !== '0x');
 }

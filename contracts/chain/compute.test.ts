@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { JsonRpcProvider, TypedDataEncoder } from 'ethers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { addressBookAbi } from '../abi/address-book.ts';
@@ -139,6 +142,40 @@ test('CM33 a chain begins with a market where it is asked to', async () => {
     expect(where.escrow).toBe(COMPUTE_ESCROW);
   } finally {
     its.destroy();
+  }
+});
+
+test('CM8 a chain that was saved by another version has the market of this one', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'market-'));
+  try {
+    const stateFile = join(folder, 'chain');
+    const old = await startChain({ stateFile });
+    const balance = `0x${'0'.repeat(24)}${personas.bob.address.slice(2)}`;
+    const hyper = (of: Chain): Promise<unknown> =>
+      of.rpc.request('eth_call', { to: HYPER, data: `0x70a08231${balance.slice(2)}` }, 'latest');
+    const had = await hyper(old);
+    // As if that version's escrow and book stood elsewhere.
+    for (const address of [COMPUTE_ESCROW, ADDRESS_BOOK])
+      await old.rpc.batch([
+        ['anvil_setCode', address, '0x'],
+        ['anvil_setNonce', address, '0x0'],
+        ['anvil_setStorageAt', address, `0x${'0'.repeat(64)}`, `0x${'0'.repeat(64)}`],
+      ]);
+    await old.close();
+    await using now = await startChain({ stateFile });
+    const its = new JsonRpcProvider(now.url, CHAIN_ID, { staticNetwork: true });
+    try {
+      const escrow = contractAt(computeEscrowAbi, COMPUTE_ESCROW, its);
+      expect((await escrow.tokenRules(HYPER)).exposurePpm).toBe(1_000_000n);
+      const registry = contractAt(nodeRegistryAbi, NODE_REGISTRY, its);
+      expect(await registry.isEscrow(COMPUTE_ESCROW)).toBe(true);
+      // Nobody is paid twice.
+      expect(await hyper(now)).toBe(had);
+    } finally {
+      its.destroy();
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
 });
 

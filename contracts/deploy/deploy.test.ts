@@ -16,7 +16,12 @@ import { startChain, type Chain } from '../chain/chain.ts';
 import { personas } from '../chain/personas.ts';
 import { jobIdOf, escrowDomain, saltOf, vaultOf } from '../compute.ts';
 import { contractAt } from '../contract.ts';
-import { type Deployment, deployment, type MarketConfig, marketConfig } from './config.ts';
+import {
+  type Deployment,
+  deployment,
+  type MarketConfig,
+  marketConfig,
+} from '../compute-deployment.ts';
 import { DeployError, deployMarket } from './deploy.ts';
 import { planOf } from './plan.ts';
 

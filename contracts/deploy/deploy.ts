@@ -6,7 +6,7 @@ import { getBytes, hexlify, type Provider, type Signer } from 'ethers';
 import { CREATE2_DEPLOYER } from '../addresses.ts';
 import { VAULT_INIT_HASH } from '../abi/constants.ts';
 import type { Code } from '../contract.ts';
-import type { Deployment, MarketConfig } from './config.ts';
+import type { Deployment, MarketConfig } from '../compute-deployment.ts';
 import { addressIn, type Plan, type Planned, planOf } from './plan.ts';
 import { type Step, stepsOf } from './steps.ts';
 

@@ -5,7 +5,7 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { JsonRpcProvider, Wallet } from 'ethers';
-import { deployment, type MarketConfig, marketConfig } from './config.ts';
+import { deployment, type MarketConfig, marketConfig } from '../compute-deployment.ts';
 import { DeployError, deployMarket } from './deploy.ts';
 
 const USAGE = `deploy:contracts --rpc URL --key-file FILE --config FILE [--out FILE] [--send]

@@ -16,7 +16,7 @@ import {
   marketConstructors,
 } from '../chain/compute-constructors.ts';
 import type { Code } from '../contract.ts';
-import type { MarketConfig } from './config.ts';
+import type { MarketConfig } from '../compute-deployment.ts';
 
 /** A contract that is to stand somewhere. */
 export interface Planned {

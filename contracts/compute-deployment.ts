@@ -1,6 +1,6 @@
-/** What a market is deployed with, and the file that says where it is. Both are JSON. */
-import { type Decoded, list, option, record, refined, text, u32, u64 } from '../../wit/codec.ts';
-import { addressText, hashText, wideNumber } from '../compute-json.ts';
+/** What a market is deployed with, and the file that says where it is: JSON, for guests too. */
+import { type Decoded, list, option, record, refined, text, u32, u64 } from '../wit/codec.ts';
+import { addressText, hashText, wideNumber } from './compute-json.ts';
 
 /** A person or contract: not the zero address. */
 const somebody = refined(
