@@ -115,10 +115,10 @@ export const signerRequest = union({
   SignMessage: record({ key: text, message: hexOf(undefined) }),
   /**
    * Assigns the key's next nonce on the chain, signs, keeps on disk, and then broadcasts through `eth:distro:sys` until it is mined, with
-   * higher fees where it is stuck. `id` is the asker's: the same id again sends nothing and answers what became of it.
+   * higher fees where it is stuck. `id` is the asker's package's: the same id again sends nothing and answers what became of it.
    */
   Send: record({ id: text, key: text, chainId: u64, transaction: outgoing }),
-  /** Of something the asker sent. */
+  /** Of something the asker's package sent. */
   SendState: record({ id: text }),
   /** For root: gives up what is pending of a key on a chain, as after the chain was made anew. It may still be mined. */
   ForgetSends: record({ key: text, chainId: u64 }),

@@ -158,7 +158,7 @@ export class Signer {
   }
 
   /**
-   * Sends, once for each `id`: the same again answers what became of it. Resolves when it is on disk and was broadcast; from then on it
+   * Sends, once for each `id` of the package: the same again answers what became of it. Resolves when it is on disk and was broadcast; from then on it
    * is sent until it is mined, whatever happens to this process or the node.
    */
   async send(
@@ -178,7 +178,7 @@ export class Signer {
     return sentOf(await this.#act({ Send: { id, key, chainId, transaction } }, { timeoutS }));
   }
 
-  /** @throws SignerError `NoSuchSend`, where this process sent nothing under the id */
+  /** @throws SignerError `NoSuchSend`, where this package sent nothing under the id */
   async sendState(id: string): Promise<Sent> {
     return sentOf(await this.act({ SendState: { id } }));
   }

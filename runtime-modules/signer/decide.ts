@@ -3,6 +3,7 @@ import { fromHex } from '../../contracts/hex.ts';
 import { hashTypedData } from '../../contracts/typed-data.ts';
 import { CAPABILITY_PARAMS_CHARS_MAX } from '../../kernel/limits.ts';
 import type { ModuleRequest } from '../../kernel/module.ts';
+import { packageOf } from '../../wit/address.ts';
 import { formatJson } from '../../wit/json.ts';
 import { keccak256 } from '../../wit/keccak.ts';
 import { type SignerError, type SignerRequest, signerRequest } from '../../wit/signer-api.ts';
@@ -49,12 +50,13 @@ export type SignerWork =
     }
   | {
       readonly kind: 'Send';
-      readonly process: string;
+      /** The asker's package. */
+      readonly sender: string;
       readonly value: Kind<'Send'>['value'];
       /** Of the asker: what it costs is known later, and is theirs to allow. */
       readonly grants: readonly Grant[];
     }
-  | { readonly kind: 'SendState'; readonly process: string; readonly id: string }
+  | { readonly kind: 'SendState'; readonly sender: string; readonly id: string }
   | { readonly kind: 'Sha256' | 'MerkleRoot' | 'LogRoot'; readonly path: HashablePath };
 
 /** A capability of the signer, as its holder has it. */
@@ -87,9 +89,13 @@ export function decide(
     case 'SignMessage':
       return decideSignature(asked, grantsOf(request, our));
     case 'Send':
-      return decideSend(asked.value, request.source.process, grantsOf(request, our));
+      return decideSend(asked.value, packageOf(request.source.process), grantsOf(request, our));
     case 'SendState':
-      return allowed({ kind: 'SendState', process: request.source.process, id: asked.value.id });
+      return allowed({
+        kind: 'SendState',
+        sender: packageOf(request.source.process),
+        id: asked.value.id,
+      });
     case 'Sha256':
     case 'LogRoot':
     case 'MerkleRoot': {
@@ -172,7 +178,7 @@ function decideSignature(
 /** Whether it may be sent at all, whatever it costs. */
 function decideSend(
   value: Kind<'Send'>['value'],
-  process: string,
+  sender: string,
   grants: readonly Grant[],
 ): Decision {
   const { id, key, chainId, transaction } = value;
@@ -183,7 +189,7 @@ function decideSend(
   const free = { chainId, to, data, value: wei, gasLimit: 0, maxFeePerGas: 0n };
   const bills = permitTransaction(grants, { key, transaction: free });
   if (!bills.ok) return notPermitted(bills.error);
-  return allowed({ kind: 'Send', process, value, grants });
+  return allowed({ kind: 'Send', sender, value, grants });
 }
 
 /** EIP-191, version 0x45. */

@@ -176,7 +176,7 @@ class Signer implements RuntimeModule<SignerWork> {
       case 'Send':
         return send(opened, work, signal);
       case 'SendState':
-        return sent(opened.outbox.find(work.process, work.id));
+        return sent(opened.outbox.find(work.sender, work.id));
       case 'ForgetSends':
         return forget(opened, work.value);
       default:

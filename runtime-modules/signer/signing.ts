@@ -76,13 +76,13 @@ async function charge(
 /** What is on disk is sent, whether or not its asker still waits. */
 export async function send(
   { wallet, budgets, outbox }: Opened,
-  { process, value, grants }: Extract<SignerWork, { kind: 'Send' }>,
+  { sender, value, grants }: Extract<SignerWork, { kind: 'Send' }>,
   signal: AbortSignal,
 ): Promise<Result<SignerResponse, SignerError>> {
   const { id, key, chainId, transaction } = value;
   const usable = wallet.usable(key);
   if (!usable.ok) return failed(walletError(usable.error));
-  const request = { process, id, address: usable.value.address, chainId, transaction };
+  const request = { sender, id, address: usable.value.address, chainId, transaction };
   const entry = await outbox.send(request, async ({ gasLimit, feeLimit }) => {
     signal.throwIfAborted();
     const { to, data, value: wei } = transaction;

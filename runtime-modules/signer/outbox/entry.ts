@@ -12,8 +12,8 @@ const version = record({
 });
 
 const entry = record({
-  /** The process that sent it, and what it calls it. */
-  process: text,
+  /** The package that sent it, and what it calls it. */
+  sender: text,
   id: text,
   /** Of what was asked for, by `contentOf`. */
   content: text,

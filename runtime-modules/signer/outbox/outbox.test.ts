@@ -57,8 +57,12 @@ describe('what is sent', () => {
     expect(await sent(bench, sending('one'))).toMatchObject({ hash: one.hash, nonce: first });
     expect(await countOf()).toBe(first + 2);
     expect(await bench.root(sending('one', { value: '3' }))).toEqual(err('IdTaken'));
-    // Ids are the asker's own.
+    // Ids are the package's own, and all its processes': at the prompt every command is another one.
     expect(await bench.do({ SendState: { id: 'one' } })).toEqual(err('NoSuchSend'));
+    const other = { from: 'another:terminal:sys' };
+    expect(await bench.do({ SendState: { id: 'one' } }, other)).toMatchObject({
+      Sent: { hash: one.hash },
+    });
   });
 
   test('F41 many at once have one nonce each and leave none out', async () => {

@@ -17,7 +17,8 @@ import { SendStore, type StoreNeeds } from './store.ts';
 
 /** What a process asks to be sent, by the key of an address. */
 export interface SendRequest {
-  readonly process: string;
+  /** Its package: what it calls `id` is so called in all of it, for processes come and go. */
+  readonly sender: string;
   readonly id: string;
   readonly address: string;
   readonly chainId: U64;
@@ -70,10 +71,10 @@ export class Outbox {
     request: SendRequest,
     allow: (cost: SendCost) => Promise<Result<undefined, SignerError>>,
   ): Promise<Sent> {
-    return this.#lock.run([`id ${request.process} ${request.id}`], async () => {
-      const { process, id, address, chainId, transaction } = request;
+    return this.#lock.run([`id ${request.sender} ${request.id}`], async () => {
+      const { sender, id, address, chainId, transaction } = request;
       const content = contentOf(address, chainId, transaction);
-      const before = this.#store.find(process, id);
+      const before = this.#store.find(sender, id);
       if (before !== undefined)
         return before.content === content ? { ok: true, value: before } : failed('IdTaken');
       const queue = this.#queue(chainId, address);
@@ -91,8 +92,8 @@ export class Outbox {
     });
   }
 
-  find(process: string, id: string): Entry | undefined {
-    return this.#store.find(process, id);
+  find(sender: string, id: string): Entry | undefined {
+    return this.#store.find(sender, id);
   }
 
   /** @throws as the file system does */
@@ -117,7 +118,7 @@ export class Outbox {
   }
 
   async #prepare(
-    { process, id, address, chainId, transaction }: SendRequest,
+    { sender, id, address, chainId, transaction }: SendRequest,
     content: string,
   ): Promise<Result<Prepared, SignerError>> {
     const { to, value, data } = transaction;
@@ -142,7 +143,7 @@ export class Outbox {
       const costs = { needed: neededFee(price.value), maxFeePerGas: feeLimit };
       return { ok: false, error: { kind: 'FeeTooLow', value: costs } };
     }
-    const what = { process, id, content, chainId, address, to, value, gasLimit, feeLimit };
+    const what = { sender, id, content, chainId, address, to, value, gasLimit, feeLimit };
     return { ok: true, value: { ...what, data, fees } };
   }
 

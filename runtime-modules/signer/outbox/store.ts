@@ -34,7 +34,7 @@ export class SendStore {
   readonly #entries = new Map<string, Entry>();
   /** Those of them that are not over. */
   readonly #live = new Map<string, Entry>();
-  /** Files by process and id. */
+  /** Files by sender and id. */
   readonly #byId = new Map<string, string>();
   #order = 0;
 
@@ -61,8 +61,8 @@ export class SendStore {
     return this.#order;
   }
 
-  find(process: string, id: string): Entry | undefined {
-    const file = this.#byId.get(idOf(process, id));
+  find(sender: string, id: string): Entry | undefined {
+    const file = this.#byId.get(idOf(sender, id));
     return file === undefined ? undefined : this.#entries.get(file);
   }
 
@@ -90,7 +90,7 @@ export class SendStore {
     await removePrivateFile(this.#path(entry));
     this.#entries.delete(fileOf(entry));
     this.#live.delete(fileOf(entry));
-    const id = idOf(entry.process, entry.id);
+    const id = idOf(entry.sender, entry.id);
     if (this.#byId.get(id) === fileOf(entry)) this.#byId.delete(id);
   }
 
@@ -99,7 +99,7 @@ export class SendStore {
     this.#entries.set(fileOf(entry), entry);
     if (entry.live === undefined) this.#live.delete(fileOf(entry));
     else this.#live.set(fileOf(entry), entry);
-    this.#byId.set(idOf(entry.process, entry.id), fileOf(entry));
+    this.#byId.set(idOf(entry.sender, entry.id), fileOf(entry));
   }
 
   async #forgetOldest(): Promise<void> {
@@ -138,6 +138,6 @@ async function namesIn(folder: string): Promise<readonly string[]> {
   }
 }
 
-function idOf(process: string, id: string): string {
-  return `${process} ${id}`;
+function idOf(sender: string, id: string): string {
+  return `${sender} ${id}`;
 }
