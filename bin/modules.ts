@@ -93,6 +93,7 @@ export function registerModules(
   kernel.registerModule(
     signer({ folder: join(home.path, '.wallets') })({
       port: kernel.port('signer'),
+      clock: systemClock,
       wallMs: () => Date.now(),
       fileKey: identity.fileKey,
       files: files.hashes,

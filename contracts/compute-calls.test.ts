@@ -3,10 +3,12 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { computeEscrowAbi } from './abi/compute-escrow.ts';
 import { nodeRegistryAbi } from './abi/node-registry.ts';
+import { verifierSetAbi } from './abi/verifier-set.ts';
 import * as calls from './compute-calls.ts';
 
 const escrow = new Interface(computeEscrowAbi);
 const registry = new Interface(nodeRegistryAbi);
+const verifierSet = new Interface(verifierSetAbi);
 
 const word = (byte: string): string => `0x${byte.repeat(32)}`;
 const who = (byte: string): string => `0x${byte.repeat(20)}`;
@@ -88,6 +90,8 @@ test('CM3 selectors are those of our ABI', () => {
     expect(escrow.getFunction(name)?.selector, name).toBe(`0x${selector}`);
   for (const [name, selector] of Object.entries(calls.REGISTRY_SELECTORS))
     expect(registry.getFunction(name)?.selector, name).toBe(`0x${selector}`);
+  for (const [name, selector] of Object.entries(calls.VERIFIER_SELECTORS))
+    expect(verifierSet.getFunction(name)?.selector, name).toBe(`0x${selector}`);
 });
 
 test('CM3 calls of the escrow equal those of ethers', () => {
@@ -167,6 +171,21 @@ test('CM3 calls of the registry equal those of ethers', () => {
   expect(Object.keys(table).toSorted()).toEqual(Object.keys(calls.REGISTRY_SELECTORS).toSorted());
   for (const [name, [ours, wanted]] of Object.entries(table))
     expect(ours, name).toBe(registry.encodeFunctionData(name, wanted));
+});
+
+test('CM3 calls of the verifier set equal those of ethers', () => {
+  const table: Readonly<Record<string, readonly [ours: string, values: readonly unknown[]]>> = {
+    postBond: [calls.encodePostBond(who('0b'), 5n), [who('0b'), 5n]],
+    requestBond: [calls.encodeRequestBond(5n), [5n]],
+    withdrawBond: [calls.encodeWithdrawBond(), []],
+    slashVerdict: [
+      calls.encodeSlashVerdict(who('e5'), verdict, signatures),
+      [who('e5'), verdict, signatures],
+    ],
+  };
+  expect(Object.keys(table).toSorted()).toEqual(Object.keys(calls.VERIFIER_SELECTORS).toSorted());
+  for (const [name, [ours, values]] of Object.entries(table))
+    expect(ours, name).toBe(verifierSet.encodeFunctionData(name, values));
 });
 
 test('CM3 jobs and nodes are read as ethers writes them', () => {

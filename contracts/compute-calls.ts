@@ -1,5 +1,5 @@
 /**
- * Calls of the compute escrow and the node registry as calldata, and what `getJob` and `nodes` return, by hand as in `calls.ts`: for guests.
+ * Calls of the compute escrow, the node registry and the verifier set as calldata, and what `getJob` and `nodes` return, by hand as in `calls.ts`: for guests.
  * Reads and what operators seldom do have the typed bindings in `abi/`. `compute-calls.test.ts` compares with ethers.
  */
 import type { Result } from '../wit/types.ts';
@@ -72,6 +72,14 @@ export const REGISTRY_SELECTORS = {
   nodes: 'd86e697d',
 } as const;
 
+/** The first four bytes of calldata. */
+export const VERIFIER_SELECTORS = {
+  postBond: '0c206115',
+  requestBond: 'ac41a149',
+  withdrawBond: '66eb9cec',
+  slashVerdict: '187790eb',
+} as const;
+
 /** A verifier's signature; a list of them is by signer, ascending: see `inOrder`. */
 export interface Signed {
   readonly signer: string;
@@ -85,6 +93,7 @@ export function inOrder(signatures: readonly Signed[]): Signed[] {
 
 const S = ESCROW_SELECTORS;
 const R = REGISTRY_SELECTORS;
+const V = VERIFIER_SELECTORS;
 const bytes32 = (text: string): Argument => ({ head: bytes32Word(text) });
 const address = (text: string): Argument => ({ head: addressWord(text) });
 const uint = (value: bigint): Argument => ({ head: numberWord(value, 'uint256') });
@@ -273,6 +282,19 @@ export const encodeRequestUnstake = (nodeId: string, amount: bigint): Hex =>
 /** Takes what was asked for a week ago. */
 export const encodeWithdrawStake = (nodeId: string): Hex =>
   encode(R.withdrawStake, [bytes32(nodeId)]);
+/** Adds to a verifier's bond; approved before. */
+export const encodePostBond = (verifier: string, amount: bigint): Hex =>
+  encode(V.postBond, [address(verifier), uint(amount)]);
+/** Asks for bond back. */
+export const encodeRequestBond = (amount: bigint): Hex => encode(V.requestBond, [uint(amount)]);
+/** Takes what was asked for two weeks ago. */
+export const encodeWithdrawBond = (): Hex => encode(V.withdrawBond, []);
+/** Shows a verdict that a dispute overruled, to whoever wants a share of its signers' bonds. */
+export const encodeSlashVerdict = (
+  escrow: string,
+  verdict: Verdict,
+  signatures: readonly Signed[],
+): Hex => encode(V.slashVerdict, [address(escrow), verdictOf(verdict), quorum(signatures)]);
 /** Shares out a slash, a week after it. */
 export const encodeExecuteSlash = (slashId: bigint): Hex => encode(R.executeSlash, [uint(slashId)]);
 /** `decodeNode` reads the answer. */

@@ -22,6 +22,11 @@ type EventOf<T extends EventTable> = {
 
 /** Events of the escrow. */
 export const ESCROW_EVENTS = {
+  BurnSet: {
+    topic: '0xe7c3bc78c8dfda9650d2980ca89d3b64df013c0164c178a0198b2d0fd19b585a',
+    indexed: {},
+    data: { burnBps: 'uint16' },
+  },
   CloseRequested: {
     topic: '0x9fd5c1db29e4aeb4f968f62fc18602aad1cca0f99be64b456a6c4f4052d63b14',
     indexed: { jobId: 'bytes32' },

@@ -67,8 +67,8 @@ const DIRECTION: readonly { from: RegExp; may: RegExp }[] = [
   { from: /^wit\//, may: /^wit\/|^@noble\/hashes\// },
   // What guests use of the namespace.
   {
-    from: /^contracts\/(hypermap|calls|events|notes|ranking|hex|addresses|compute(?:-[a-z]+)?)\.ts$/,
-    may: /^wit\/|^contracts\/(hypermap|calls|events|hex|compute(?:-[a-z]+)?)\.ts$/,
+    from: /^contracts\/(hypermap|calls|events|notes|ranking|hex|addresses|compute(?:-[a-z]+)?|merkle-tree|typed-data)\.ts$/,
+    may: /^wit\/|^contracts\/(hypermap|calls|events|hex|compute(?:-[a-z]+)?|merkle-tree|typed-data)\.ts$/,
   },
   { from: /^contracts\/build\//, may: /^contracts\/|^node:|^(ethers|solc)$/ },
   { from: /^contracts\//, may: /^(wit|contracts)\/|^node:|^ethers$/ },
@@ -79,7 +79,7 @@ const DIRECTION: readonly { from: RegExp; may: RegExp }[] = [
   },
   {
     from: /^processes\/lib\//,
-    may: /^(wit|processes\/lib)\/|^contracts\/(hypermap|calls|events|notes|ranking|hex|addresses|compute(?:-[a-z]+)?)\.ts$|^(hyperware|wasi):/,
+    may: /^(wit|processes\/lib)\/|^contracts\/(hypermap|calls|events|notes|ranking|hex|addresses|compute(?:-[a-z]+)?|merkle-tree|typed-data)\.ts$|^(hyperware|wasi):/,
   },
   {
     from: /^processes\/bundled\.ts$/,
@@ -94,7 +94,7 @@ const DIRECTION: readonly { from: RegExp; may: RegExp }[] = [
   { from: /^processes\/[^/]+\/[^/]+\/assembly\//, may: /^processes\/|^hyperware$/ },
   {
     from: /^processes\/([^/]+)\//,
-    may: /^(wit|processes\/(lib|OWN))\/|^contracts\/(hex|hypermap|calls|events|notes|addresses|compute(?:-[a-z]+)?)\.ts$|^hyperware:/,
+    may: /^(wit|processes\/(lib|OWN))\/|^contracts\/(hex|hypermap|calls|events|notes|addresses|compute(?:-[a-z]+)?|merkle-tree|typed-data)\.ts$|^hyperware:/,
   },
   {
     from: /^contracts\/(hex|hypermap|calls|events|notes|addresses)\.ts$/,

@@ -67,6 +67,28 @@ export const transaction = record({
 });
 export type Transaction = Decoded<typeof transaction>;
 
+/** What a key sends: its nonce and its fees are the signer's business. */
+const outgoing = record({
+  to: address,
+  value: amount,
+  data: hexOf(undefined),
+  /** Estimated, with a quarter on top, if left out: what would revert is refused then. */
+  gasLimit: option(u64),
+  /** The most that a unit of gas may ever cost, replacements included, in wei; left out: four times what is needed now. */
+  maxFeePerGas: option(amount),
+});
+export type Outgoing = Decoded<typeof outgoing>;
+
+/** What became of what was sent. A block that the chain drops makes it pending again. */
+export const sendState = union({
+  Pending: unit,
+  /** `ok`: it did not revert. */
+  Mined: record({ block: u64, ok: bool }),
+  /** Another transaction of the key has its nonce, one that was not sent here: it can never be mined. */
+  Superseded: unit,
+});
+export type SendState = Decoded<typeof sendState>;
+
 /** r, s and v, 27 or 28. */
 const signed = record({ digest: hash, signature: hexOf(undefined) });
 
@@ -89,11 +111,24 @@ export const signerRequest = union({
   TypedDataDigest: typedData,
   SignTypedData: record({ key: text, data: typedData }),
   SignTransaction: record({ key: text, transaction }),
+  /** EIP-191, of bytes. */
+  SignMessage: record({ key: text, message: hexOf(undefined) }),
+  /**
+   * Assigns the key's next nonce on the chain, signs, keeps on disk, and then broadcasts through `eth:distro:sys` until it is mined, with
+   * higher fees where it is stuck. `id` is the asker's package's: the same id again sends nothing and answers what became of it.
+   */
+  Send: record({ id: text, key: text, chainId: u64, transaction: outgoing }),
+  /** Of something the asker's package sent. */
+  SendState: record({ id: text }),
+  /** For root: gives up what is pending of a key on a chain, as after the chain was made anew. It may still be mined. */
+  ForgetSends: record({ key: text, chainId: u64 }),
   /** Who made these signatures; null for one that is none. */
   Recover: list(signed),
   Verify: list(record({ digest: hash, signature: hexOf(undefined), address })),
   /** Of a file in vfs that the process may read. */
   Sha256: record({ path: text }),
+  /** Of a file of log records (`wit/jobs/log-records.ts`) in vfs, as a receipt commits to them (compute-market.md §7.1). */
+  LogRoot: record({ path: text }),
   /** Of all files below a folder in vfs, as outputs of a job (compute-market.md §7.1). */
   MerkleRoot: record({ path: text }),
 });
@@ -118,6 +153,19 @@ export const signerError = union({
   BadTypedData: text,
   /** Links, or more files than a root is made of. */
   BadTree: text,
+  /** The file is no log; the text says where it stops to be one. */
+  BadLog: text,
+  /** The id was used for something else. */
+  IdTaken: unit,
+  NoSuchSend: unit,
+  /** So much is pending of the key on this chain, or of all keys, that nothing more is taken. */
+  QueueFull: unit,
+  /** The chain cannot be asked now; nothing was sent. */
+  NoChain: text,
+  /** The chain would not take it, in its words; nothing was sent. */
+  Refused: text,
+  /** A unit of gas costs more now than it may; nothing was sent. */
+  FeeTooLow: record({ needed: amount, maxFeePerGas: amount }),
   IOError: text,
 });
 export type SignerError = Decoded<typeof signerError>;
@@ -136,6 +184,9 @@ export const signerResponse = union({
   Verified: list(bool),
   FileHash: record({ sha256: hash, bytes: u64 }),
   Root: record({ root: hash, files: u64, bytes: u64 }),
+  LogRoot: record({ root: hash, records: u64, stdoutHash: hash, bytes: u64 }),
+  /** On its way, or what became of it. The hash changes when it is sent again with higher fees. */
+  Sent: record({ hash, nonce: u64, state: sendState }),
   Err: signerError,
 });
 export type SignerResponse = Decoded<typeof signerResponse>;

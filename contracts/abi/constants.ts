@@ -4,17 +4,18 @@
 export const PROXY_INIT_HASH = '0xe94c23aaf87287a4fd1b94b619cb89183fd8c60dd8156079152b3348241a2f95';
 
 /** Changes whenever the code of any contract does. */
-export const CONTRACTS_HASH = '0x487171886afa43203c7f953ec3bd62872601ef912a16b65c921dd23f3fe7a60f';
+export const CONTRACTS_HASH = '0x81223dc430fec1145c079ea7d2bd7d6648795f37cb50d56384c9abb16c8b1a71';
 
 /** The token of the embedded chain: made with salt zero by the CREATE2 deployer, all of it for the owner. */
 export const HYPR = '0x85f498B2a979645FA7C50c05C07f6757fFa59859';
 
 /** The compute market on the embedded chain: what jobs are paid and staked in. */
 export const HYPER = '0x0d94899a2502e0229d789A2723B9CE2412bcD71b';
-export const VERIFIER_SET = '0x8b47c4Ceb5Bdb16527A17DD5cd2D7B1047Bc670c';
-export const NODE_REGISTRY = '0x22136a46c3f9b112b7e84470a69C65A15200DA85';
-export const COMPUTE_ESCROW = '0x5aB024E06b445F002C981acc3fe5C97E4a3f3AD2';
-export const RECEIPT_ANCHOR = '0x17B242e0437F908ED4072aef2F6641c1F29790a8';
+export const VERIFIER_SET = '0xF434442E4F863e9d3D403d1CE17d261eB1C87c75';
+export const NODE_REGISTRY = '0x00EcfC93b6a779C04566edcacecBebaf420b8cA9';
+export const COMPUTE_ESCROW = '0x46aeCa44bea32d59E96142BB879EFef7e6DB2eaf';
+export const RECEIPT_ANCHOR = '0x287D54D6e164a1277C2c970197f6Ebd164ee6CB0';
+export const ADDRESS_BOOK = '0x15a8572Aa42cd47d639Da600a649F051d9377A47';
 
 /** keccak256 of the creation code of vaults: predicts where a plain transfer pays for a job. */
 export const VAULT_INIT_HASH = '0xe8b032ad4df6d67de2d0e8d30f4ccabaeef2db0ec2470451cf173c9583ae70f4';

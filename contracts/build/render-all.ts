@@ -53,6 +53,7 @@ function renderConstants(compiled: readonly Compiled[]): string {
     `export const NODE_REGISTRY = '${made.get('NodeRegistry')}';`,
     `export const COMPUTE_ESCROW = '${made.get('ComputeEscrow')}';`,
     `export const RECEIPT_ANCHOR = '${made.get('ReceiptAnchor')}';`,
+    `export const ADDRESS_BOOK = '${made.get('AddressBook')}';`,
     '',
     '/** keccak256 of the creation code of vaults: predicts where a plain transfer pays for a job. */',
     `export const VAULT_INIT_HASH = '${keccak256(creationOf('IntentVault'))}';`,

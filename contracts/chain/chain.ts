@@ -5,7 +5,9 @@
 import { CHAIN_ID, HYPERMAP } from '../addresses.ts';
 import { anvilBinary, startAnvil, type AnvilProcess } from './anvil-process.ts';
 import { ChainError } from './chain-error.ts';
+import { deployCompute } from './compute-genesis.ts';
 import { deploy, type Profile } from './genesis.ts';
+import { openMarket } from './market.ts';
 import { rpcAt, type Rpc } from './rpc.ts';
 import { damaged, readState, writeState } from './state-file.ts';
 
@@ -16,6 +18,8 @@ const SAVE_SHARE_MAX = 0.02;
 
 export interface ChainOptions {
   readonly profile?: Profile;
+  /** Whether a new chain, of profile `fake`, begins with three verifiers and a provider (`openMarket`). */
+  readonly market?: boolean;
   /** 0, the default: any free one. */
   readonly port?: number;
   /** Where the chain is kept between starts; undefined: nowhere. Its folder must exist, and nobody else may use the file. */
@@ -67,8 +71,10 @@ export async function startChain(options: ChainOptions = {}): Promise<Chain> {
   });
   const rpc = rpcAt(`http://127.0.0.1:${anvil.port}`);
   try {
-    if (saved === undefined) await deploy(rpc, profile);
-    else await load(rpc, saved.state, stateFile!);
+    if (saved === undefined) {
+      await deploy(rpc, profile);
+      if (options.market === true) await openMarket(rpc);
+    } else await load(rpc, saved.state, stateFile!);
     const chain = new EmbeddedChain(anvil, rpc, profile, options);
     // A chain that was just made costs half a second to make again; its first names may be minted at once.
     if (saved === undefined) await chain.save();
@@ -86,6 +92,8 @@ async function load(rpc: Rpc, state: string, path: string): Promise<void> {
     throw damaged(path, error);
   }
   if ((await rpc.request('eth_getCode', HYPERMAP, 'latest')) === '0x') throw damaged(path);
+  // Another version of the market may have been on it.
+  await deployCompute(rpc);
 }
 
 class EmbeddedChain implements Chain {

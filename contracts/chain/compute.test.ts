@@ -1,11 +1,16 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { JsonRpcProvider, TypedDataEncoder } from 'ethers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { addressBookAbi } from '../abi/address-book.ts';
 import { computeEscrowAbi, computeEscrowCode } from '../abi/compute-escrow.ts';
 import { hyperTokenAbi } from '../abi/hyper-token.ts';
 import { nodeRegistryAbi, nodeRegistryCode } from '../abi/node-registry.ts';
 import { receiptAnchorAbi } from '../abi/receipt-anchor.ts';
 import { verifierSetAbi } from '../abi/verifier-set.ts';
 import {
+  ADDRESS_BOOK,
   COMPUTE_ESCROW,
   HYPER,
   NODE_REGISTRY,
@@ -27,7 +32,7 @@ import {
   client,
   domain,
   executor,
-  openMarket,
+  operator,
   payTo,
   platform,
   quorum,
@@ -36,9 +41,11 @@ import {
   signDigest,
   termsAt,
   verdictOf,
+  verifiers,
   wait,
 } from '../test/compute-market.ts';
 import { startChain, type Chain } from './chain.ts';
+import { openMarket } from './market.ts';
 import { personas } from './personas.ts';
 
 /** EIP-170: the most code that a contract may have, in bytes. */
@@ -99,9 +106,11 @@ test('CM8 the market stands on a new chain, wired, and everybody has HYPER', asy
   expect(await registry.token()).toBe(HYPER);
   expect(await registry.hypermap()).toBe(HYPERMAP);
   expect(await registry.isEscrow(COMPUTE_ESCROW)).toBe(true);
-  const verifiers = contractAt(verifierSetAbi, VERIFIER_SET, provider);
-  expect(await verifiers.isVerifier(VERIFIER)).toBe(true);
-  expect(await verifiers.verdictThreshold()).toBe(1n);
+  const set = contractAt(verifierSetAbi, VERIFIER_SET, provider);
+  expect(await set.isVerifier(VERIFIER)).toBe(true);
+  expect(await set.verdictThreshold()).toBe(1n);
+  expect(await set.token()).toBe(HYPER);
+  expect(await set.isEscrow(COMPUTE_ESCROW)).toBe(true);
   const anchor = contractAt(receiptAnchorAbi, RECEIPT_ANCHOR, provider);
   expect(await anchor.registry()).toBe(NODE_REGISTRY);
   const token = contractAt(hyperTokenAbi, HYPER, provider);
@@ -113,6 +122,61 @@ test('CM8 the market stands on a new chain, wired, and everybody has HYPER', asy
   for (const { address } of Object.values(personas))
     expect(await token.balanceOf(address)).toBeGreaterThanOrEqual(1_000_000n * UNITS);
   expect(await provider.getCode(PERMIT2)).not.toBe('0x');
+});
+
+test('CM33 a chain begins with a market where it is asked to', async () => {
+  await using open = await startChain({ market: true });
+  const its = new JsonRpcProvider(open.url, CHAIN_ID, { staticNetwork: true });
+  try {
+    const registry = contractAt(nodeRegistryAbi, NODE_REGISTRY, its);
+    expect(await registry.operatorOf(NODE)).toBe(operator.address);
+    expect(await registry.executorOf(NODE)).toBe(executor.address);
+    expect(await registry.payToOf(NODE)).toBe(payTo.address);
+    expect(await registry.tierOf(NODE)).toBe(3n);
+    const set = contractAt(verifierSetAbi, VERIFIER_SET, its);
+    for (const { address } of verifiers) expect(await set.isVerifier(address)).toBe(true);
+    expect([await set.verdictThreshold(), await set.disputeThreshold()]).toEqual([2n, 3n]);
+    const book = contractAt(addressBookAbi, ADDRESS_BOOK, its);
+    const [version, where] = await book.current();
+    expect(version).toBe(1n);
+    expect(where.escrow).toBe(COMPUTE_ESCROW);
+  } finally {
+    its.destroy();
+  }
+});
+
+test('CM8 a chain that was saved by another version has the market of this one', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'market-'));
+  try {
+    const stateFile = join(folder, 'chain');
+    const old = await startChain({ stateFile });
+    const balance = `0x${'0'.repeat(24)}${personas.bob.address.slice(2)}`;
+    const hyper = (of: Chain): Promise<unknown> =>
+      of.rpc.request('eth_call', { to: HYPER, data: `0x70a08231${balance.slice(2)}` }, 'latest');
+    const had = await hyper(old);
+    // As if that version's escrow and book stood elsewhere.
+    for (const address of [COMPUTE_ESCROW, ADDRESS_BOOK])
+      await old.rpc.batch([
+        ['anvil_setCode', address, '0x'],
+        ['anvil_setNonce', address, '0x0'],
+        ['anvil_setStorageAt', address, `0x${'0'.repeat(64)}`, `0x${'0'.repeat(64)}`],
+      ]);
+    await old.close();
+    await using now = await startChain({ stateFile });
+    const its = new JsonRpcProvider(now.url, CHAIN_ID, { staticNetwork: true });
+    try {
+      const escrow = contractAt(computeEscrowAbi, COMPUTE_ESCROW, its);
+      expect((await escrow.tokenRules(HYPER)).exposurePpm).toBe(1_000_000n);
+      const registry = contractAt(nodeRegistryAbi, NODE_REGISTRY, its);
+      expect(await registry.isEscrow(COMPUTE_ESCROW)).toBe(true);
+      // Nobody is paid twice.
+      expect(await hyper(now)).toBe(had);
+    } finally {
+      its.destroy();
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 });
 
 test('CM8 contracts fit the limit of code', () => {

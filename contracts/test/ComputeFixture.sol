@@ -46,13 +46,14 @@ abstract contract ComputeFixture is Fixture {
         for (uint256 i = 0; i < 3; ++i) {
             first[i] = vm.addr(verifierKeys[i]);
         }
-        bytes memory set = abi.encode(owner, first, uint64(2), uint64(3));
+        bytes memory set = abi.encode(token, owner, first, uint64(2), uint64(3));
         verifiers = VerifierSet(deploy(abi.encodePacked(creationOf("VerifierSet"), set)));
         bytes memory parts = abi.encode(token, HYPERMAP, verifiers, owner);
         registry = NodeRegistry(deploy(abi.encodePacked(creationOf("NodeRegistry"), parts)));
         escrow = ComputeEscrow(deploy(abi.encodePacked(creationOf("ComputeEscrow"), escrowParts())));
         vm.startPrank(owner);
         registry.setEscrow(address(escrow), true);
+        verifiers.setEscrow(address(escrow), true);
         escrow.setTokenRule(address(token), 1_000_000, uint128(HYPER));
         vm.stopPrank();
         pay(client, 1_000_000 * HYPER);

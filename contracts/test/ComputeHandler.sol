@@ -27,10 +27,11 @@ contract ComputeHandler is ComputeFixture {
         HostileRefused,
         PausedRefused,
         Equivocations,
-        FullNodes
+        FullNodes,
+        VerdictsSlashed
     }
 
-    uint256[17] public reached;
+    uint256[18] public reached;
     bytes32[] public jobs;
     /// @dev What a job ended as, and how many units of its token it then gave to credits.
     mapping(bytes32 => uint256) public endOf;
@@ -38,6 +39,8 @@ contract ComputeHandler is ComputeFixture {
     HostileToken public hostile;
     bytes32 public otherNode;
 
+    /// @dev What verifiers last said of a job.
+    mapping(bytes32 => IComputeEscrow.Verdict) private verdicts;
     bytes private last;
     address private lastBy;
     uint256 private salts;
@@ -57,7 +60,15 @@ contract ComputeHandler is ComputeFixture {
         otherNode = hash("other.os");
         pay(alice, 1_000_000 * HYPER);
         seat(otherNode, alice, OTHER_KEY, 1_000 * HYPER);
-        people = [client, payTo, treasury, platform, vm.addr(verifierKeys[0]), operator, alice, address(this)];
+        vm.startPrank(owner);
+        escrow.setBurn(2_500);
+        verifiers.setBondMin(1);
+        token.approve(address(verifiers), type(uint256).max);
+        vm.stopPrank();
+        topUp();
+        people = [
+            client, payTo, treasury, platform, vm.addr(verifierKeys[0]), operator, alice, address(this), escrow.BURNED()
+        ];
     }
 
     modifier creditsNeverFall() {
@@ -244,6 +255,7 @@ contract ComputeHandler is ComputeFixture {
                 verdictOf(receipt, seed % 3 == 0 ? job.price : seed % (job.price + 1));
             bytes memory signature = sign(keyOf(job), digestOf(receipt));
             must(bob, abi.encodeCall(escrow.propose, (receipt, signature, verdict, quorum(digestOf(verdict), 2))));
+            verdicts[jobId] = verdict;
         } else if (dice < 92) {
             IComputeEscrow.Verdict memory verdict;
             (verdict.jobId, verdict.attempt, verdict.outcome) = (jobId, job.attempt, dice < 86 ? 2 : 3);
@@ -343,6 +355,37 @@ contract ComputeHandler is ComputeFixture {
         refuse(bob, abi.encodeCall(escrow.resolve, (resolution, quorum(what, 2))));
         close(jobId, job, bob, abi.encodeCall(escrow.resolve, (resolution, quorum(what, 3))));
         hit(Reached.Resolved);
+        answerFor(jobId, payout != job.payout);
+    }
+
+    /// @dev Verifiers answer for a verdict if and only if it was overruled, and once.
+    function answerFor(bytes32 jobId, bool wrong) private {
+        IComputeEscrow.Verdict memory verdict = verdicts[jobId];
+        bytes memory data = abi.encodeCall(verifiers.slashVerdict, (escrow, verdict, quorum(digestOf(verdict), 2)));
+        (bool done,) = address(verifiers).call(data);
+        require(done == wrong, "verifiers answer for what was overruled, and for nothing else");
+        if (!done) return;
+        hit(Reached.VerdictsSlashed);
+        (done,) = address(verifiers).call(data);
+        require(!done, "twice for one verdict");
+        topUp();
+    }
+
+    function topUp() private {
+        for (uint256 i = 0; i < 3; ++i) {
+            (uint256 bond,,) = verifiers.bondOf(vm.addr(verifierKeys[i]));
+            if (bond >= 1_000 * HYPER) continue;
+            vm.prank(owner);
+            verifiers.postBond(vm.addr(verifierKeys[i]), 1_000 * HYPER);
+        }
+    }
+
+    function bonds() external view returns (address where, uint256 sum) {
+        for (uint256 i = 0; i < 3; ++i) {
+            (uint256 bond, uint256 unbonding,) = verifiers.bondOf(vm.addr(verifierKeys[i]));
+            sum += bond + unbonding;
+        }
+        return (address(verifiers), sum);
     }
 
     /// @dev I4, I5: a call that ends a job turns all that is locked for it into credits, of a refund all of it the client's.

@@ -32,7 +32,7 @@ contract ComputeHostileTest is ComputeFixture {
         honest();
     }
 
-    function test_I14_a_token_that_answers_false_is_refused() external {
+    function test_T13_I14_a_token_that_answers_false_is_refused() external {
         hostile.set(HostileToken.Way.False, address(0), "");
         refused("");
         honest();
@@ -53,7 +53,7 @@ contract ComputeHostileTest is ComputeFixture {
         honest();
     }
 
-    function test_I14_a_token_that_calls_back_while_it_is_taken_finds_every_door_shut() external {
+    function test_T13_I14_a_token_that_calls_back_while_it_is_taken_finds_every_door_shut() external {
         bytes32 jobId = proposed(77, 100 * HYPER);
         after_(601);
         bytes[9] memory doors = [
@@ -87,7 +87,7 @@ contract ComputeHostileTest is ComputeFixture {
         honest();
     }
 
-    function test_I14_a_token_that_calls_back_while_it_is_paid_out_gets_nothing_twice() external {
+    function test_T13_I14_a_token_that_calls_back_while_it_is_paid_out_gets_nothing_twice() external {
         bytes32 jobId = hostileJob();
         vm.prank(client);
         escrow.cancel(jobId, "");

@@ -57,7 +57,7 @@ contract ComputeInvariantsTest is Fixture {
         targets[0] = address(handler);
     }
 
-    function invariant_C1_to_C6_money_and_reservations_add_up() external view {
+    function invariant_C1_to_C8_money_and_reservations_add_up() external view {
         uint256[2] memory locked;
         uint256[2] memory active;
         uint256[2] memory reserved;
@@ -103,6 +103,9 @@ contract ComputeInvariantsTest is Fixture {
             held += registry.creditOf(handler.people(i));
         }
         eq(token.balanceOf(address(registry)), held);
+        // C8: the set of verifiers has their bonds.
+        (address set, uint256 bonds) = handler.bonds();
+        eq(token.balanceOf(set), bonds);
     }
 
     function afterInvariant() external {
@@ -116,7 +119,7 @@ contract ComputeInvariantsTest is Fixture {
             if (state < IComputeEscrow.State.Proposed) escrow.refundExpired(jobId);
             else if (state < IComputeEscrow.State.Settled) escrow.finalize(jobId);
         }
-        for (uint256 i = 0; i < 8; ++i) {
+        for (uint256 i = 0; i < 9; ++i) {
             handler.withdraw(i, false);
             handler.withdraw(i, true);
         }
@@ -147,7 +150,7 @@ contract ComputeInvariantsTest is Fixture {
     }
 
     function report() private {
-        string[17] memory labels = [
+        string[18] memory labels = [
             "Settled",
             "Disputed",
             "Refunded",
@@ -164,7 +167,8 @@ contract ComputeInvariantsTest is Fixture {
             "refused for the token or the node",
             "refused while paused",
             "equivocations",
-            "nodes without room"
+            "nodes without room",
+            "verdicts that cost their signers"
         ];
         for (uint256 i = 0; i < labels.length; ++i) {
             string memory line = string.concat(labels[i], "=", vm.toString(handler.reached(i)));

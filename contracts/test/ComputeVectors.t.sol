@@ -25,7 +25,7 @@ contract ComputeVectorsTest is ComputeFixture {
         place(address(token), abi.encodePacked(creationOf("HyperToken"), abi.encode(owner)));
         address[] memory one = new address[](1);
         one[0] = 0x90F79bf6EB2c4f870365E785982E1f101E93b906;
-        bytes memory set = abi.encode(owner, one, uint64(1), uint64(1));
+        bytes memory set = abi.encode(token, owner, one, uint64(1), uint64(1));
         verifiers = VerifierSet(deploy(abi.encodePacked(creationOf("VerifierSet"), set)));
         bytes memory parts = abi.encode(token, HYPERMAP, verifiers, owner);
         registry = NodeRegistry(deploy(abi.encodePacked(creationOf("NodeRegistry"), parts)));

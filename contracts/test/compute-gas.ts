@@ -1,7 +1,14 @@
 /** What calls of the compute market cost: rows of the page of gas. */
-import { COMPUTE_ESCROW, HYPER, NODE_REGISTRY, VAULT_INIT_HASH } from '../abi/constants.ts';
+import {
+  COMPUTE_ESCROW,
+  HYPER,
+  NODE_REGISTRY,
+  VAULT_INIT_HASH,
+  VERIFIER_SET,
+} from '../abi/constants.ts';
 import { OWNER, TREASURY } from '../addresses.ts';
 import { encodeCall } from '../calls.ts';
+import { openMarket } from '../chain/market.ts';
 import type { Rpc } from '../chain/rpc.ts';
 import * as calls from '../compute-calls.ts';
 import { jobIdOf, saltOf, vaultOf, type ComputeTerms } from '../compute.ts';
@@ -12,7 +19,6 @@ import {
   client,
   domain,
   executor,
-  openMarket,
   operator,
   payTo,
   platform,
@@ -79,8 +85,12 @@ export async function spendOnCompute(rpc: Rpc, spend: Spend): Promise<ComputeGas
   await send(rpc, client.address, calls.encodeFund(disputed));
   await send(rpc, platform.address, assign(disputed));
   await send(rpc, platform.address, propose(disputed, 100n));
+  const verdict = verdictOf(receiptOf(disputed), 100n * UNITS);
+  await spendOnBonds(rpc, spend);
   await by(client, 'dispute', calls.encodeDispute(disputedId, saltOf('evidence')));
   await by(platform, 'resolve with a conviction, by 3 of 3', conviction(disputed));
+  const wrong = calls.encodeSlashVerdict(COMPUTE_ESCROW, verdict, quorum('Verdict', verdict, 2));
+  await spend('slash two verifiers for a verdict', client.address, VERIFIER_SET, wrong);
 
   const claimSession = await spendOnSession(rpc, by, at);
   const registry = (what: string, who: { address: string }, data: string): Promise<number> =>
@@ -89,6 +99,17 @@ export async function spendOnCompute(rpc: Rpc, spend: Spend): Promise<ComputeGas
   await registry('ask for stake back', operator, calls.encodeRequestUnstake(NODE, UNITS));
   await registry('heartbeat', executor, calls.encodeHeartbeat(NODE));
   return { wholeJob, claimSession };
+}
+
+/** Bonds of the first two verifiers. */
+async function spendOnBonds(rpc: Rpc, spend: Spend): Promise<void> {
+  for (const [index, { address }] of verifiers.slice(0, 2).entries()) {
+    const approve = encodeCall('095ea7b3', [BigInt(VERIFIER_SET), 1_000n * UNITS]);
+    await rpc.send({ from: address, to: HYPER, data: approve });
+    const post = calls.encodePostBond(address, 1_000n * UNITS);
+    if (index === 0) await spend('post a bond, the first', address, VERIFIER_SET, post);
+    else await rpc.send({ from: address, to: VERIFIER_SET, data: post });
+  }
 }
 
 async function spendOnSession(

@@ -1,17 +1,15 @@
 /** A market on the embedded chain for tests: who signs what, as the people of the reference's vectors would. */
 import { SigningKey } from 'ethers';
-import { COMPUTE_ESCROW, HYPER, NODE_REGISTRY, VERIFIER_SET } from '../abi/constants.ts';
-import { CHAIN_ID, HYPER_ACCOUNT, OWNER } from '../addresses.ts';
-import { encodeCall, encodeMint } from '../calls.ts';
-import { accountOf } from '../chain/genesis.ts';
-import { personas, type Persona } from '../chain/personas.ts';
+import { COMPUTE_ESCROW, HYPER } from '../abi/constants.ts';
+import { CHAIN_ID } from '../addresses.ts';
+import { marketPersonas, PROVIDER_LABEL } from '../chain/market.ts';
+import type { Persona } from '../chain/personas.ts';
 import type { Rpc } from '../chain/rpc.ts';
-import { encodeNodeRecord, encodeStake, inOrder, type Signed } from '../compute-calls.ts';
+import { inOrder, type Signed } from '../compute-calls.ts';
 import {
   digestOf,
   escrowDomain,
   jobIdOf,
-  registryDomain,
   saltOf,
   type Acceptance,
   type ComputeTerms,
@@ -24,14 +22,8 @@ import { namehash } from '../hypermap.ts';
 
 export const UNITS = 1_000_000n;
 export const domain = escrowDomain(CHAIN_ID, COMPUTE_ESCROW);
-export const NODE = namehash('provider.os');
-export const client = personas.bob;
-export const platform = personas.dave;
-export const operator = personas.alice;
-export const executor = personas.grace;
-export const payTo = personas.heidi;
-/** The first is the chain's own. */
-export const verifiers = [personas.carol, personas.erin, personas.frank] as const;
+export const NODE = namehash(`${PROVIDER_LABEL}.os`);
+export const { client, platform, operator, executor, payTo, verifiers } = marketPersonas;
 
 const ZERO = `0x${'00'.repeat(20)}`;
 const NOTHING = `0x${'00'.repeat(32)}`;
@@ -132,52 +124,4 @@ export async function chainNow(rpc: Rpc): Promise<bigint> {
 /** Moves the chain's clock on. */
 export async function wait(rpc: Rpc, seconds: number): Promise<void> {
   await rpc.batch([['evm_increaseTime', seconds], ['evm_mine']]);
-}
-
-/** 2-of-3 verdicts and 3-of-3 disputes, allowances, and a Professional provider. On a chain of profile `fake`. */
-export async function openMarket(rpc: Rpc): Promise<void> {
-  const all = 2n ** 256n - 1n;
-  const approve = (spender: string): string => encodeCall('095ea7b3', [BigInt(spender), all]);
-  for (const verifier of verifiers.slice(1))
-    await rpc.send({
-      from: OWNER,
-      to: VERIFIER_SET,
-      data: encodeCall('9000b3d6', [BigInt(verifier.address)]),
-    });
-  await rpc.send({ from: OWNER, to: VERIFIER_SET, data: encodeCall('a1cbdf12', [2n, 3n]) });
-  await rpc.send({ from: client.address, to: HYPER, data: approve(COMPUTE_ESCROW) });
-  const mint = encodeMint({
-    who: operator.address,
-    label: 'provider',
-    initialization: '0x',
-    implementation: HYPER_ACCOUNT,
-  });
-  await rpc.send({ from: operator.address, to: accountOf('os'), data: mint });
-  const registration = {
-    nodeId: NODE,
-    operator: operator.address,
-    executor: executor.address,
-  };
-  const executorSignature = signDigest(
-    executor,
-    digestOf(registryDomain(CHAIN_ID, NODE_REGISTRY), 'Registration', registration),
-  );
-  const record = {
-    nodeId: NODE,
-    executor: executor.address,
-    payTo: payTo.address,
-    metaHash: saltOf('device'),
-    executorSignature,
-  };
-  await rpc.send({
-    from: operator.address,
-    to: NODE_REGISTRY,
-    data: encodeNodeRecord('register', record),
-  });
-  await rpc.send({ from: operator.address, to: HYPER, data: approve(NODE_REGISTRY) });
-  await rpc.send({
-    from: operator.address,
-    to: NODE_REGISTRY,
-    data: encodeStake(NODE, 10_000n * UNITS),
-  });
 }

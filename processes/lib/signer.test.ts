@@ -67,6 +67,53 @@ describe('hyperware/signer', () => {
     });
   });
 
+  test('F41 what is sent is sent once for each id, and its state is read', async () => {
+    const fake = new FakeSigner();
+    const to = fake.key('contract');
+    await run(fake, async (signs) => {
+      const first = await signs.send('fund 1', 'till', 31_337, { to });
+      expect(first).toMatchObject({ nonce: 0, state: 'pending', block: undefined });
+      const data = '0x12';
+      const second = await signs.send('fund 2', 'till', 31_337, { to, data, maxFeePerGas: 5n });
+      expect(second.nonce).toBe(1);
+      expect(await signs.send('fund 1', 'till', 31_337, { to })).toEqual(first);
+      const sent = fake.sends.get('fund 1')!;
+      fake.sends.set('fund 1', {
+        ...sent,
+        state: { kind: 'Mined', value: { block: 7, ok: false } },
+      });
+      expect(await signs.sendState('fund 1')).toEqual({
+        ...first,
+        state: 'mined',
+        block: 7,
+        ok: false,
+      });
+      fake.sends.set('fund 1', { ...sent, state: { kind: 'Superseded' } });
+      expect((await signs.sendState('fund 1')).state).toBe('superseded');
+      await expect(signs.sendState('none')).rejects.toThrow('NoSuchSend');
+    });
+    expect(fake.log[1]).toMatchObject({
+      value: { id: 'fund 2', transaction: { to, data: '0x12', maxFeePerGas: 5n } },
+    });
+  });
+
+  test('F41 messages are signed, and logs are hashed', async () => {
+    const fake = new FakeSigner();
+    const hash = `0x${'ab'.repeat(32)}`;
+    fake.logs.set('/p:q/d/log', { root: hash, records: 2, stdoutHash: hash, bytes: 9 });
+    await run(fake, async (signs) => {
+      const key = await signs.createKey('till');
+      const signature = await signs.signMessage('till', new TextEncoder().encode('hi'));
+      // keccak256 of "\x19Ethereum Signed Message:\n2hi"
+      const digest = await signs.keccak256(
+        new TextEncoder().encode('\u0019Ethereum Signed Message:\n2hi'),
+      );
+      expect(await signs.recover([{ digest, signature }])).toEqual([key]);
+      const log = { root: hash, records: 2, stdoutHash: hash, bytes: 9 };
+      expect(await signs.logRoot('/p:q/d/log')).toEqual(log);
+    });
+  });
+
   test('F41 hashes of bytes, files and folders', async () => {
     const fake = new FakeSigner();
     const hash = `0x${'ab'.repeat(32)}`;

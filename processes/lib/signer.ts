@@ -48,6 +48,35 @@ export interface TransactionToSign {
   readonly data?: string;
 }
 
+/** To a contract; nonce and fees are the signer's. */
+export interface TransactionToSend {
+  readonly to: string;
+  /** Wei; default 0. */
+  readonly value?: bigint;
+  /** Default `0x`. */
+  readonly data?: string;
+  /** Estimated if left out: what would revert is then `Refused`. */
+  readonly gasLimit?: number;
+  /** The most that a unit of gas may ever cost, in wei; default four times what is needed now. */
+  readonly maxFeePerGas?: bigint;
+}
+
+/** Something that was sent. */
+export interface Sent {
+  /** Of the form with the highest fees, or of the one that was mined. */
+  readonly hash: string;
+  readonly nonce: number;
+  /** `superseded`: something that was not sent here has its nonce. A mined one may become pending again. */
+  readonly state: 'pending' | 'mined' | 'superseded';
+  /** Of the block; undefined unless mined. */
+  readonly block: number | undefined;
+  /** Whether it did not revert; undefined unless mined. */
+  readonly ok: boolean | undefined;
+}
+
+/** Seconds that `send` waits: the signer asks the chain several things. */
+const SEND_TIMEOUT_S = 60;
+
 export interface Budget {
   /** Of the capability, as it is held. */
   readonly params: string;
@@ -121,6 +150,39 @@ export class Signer {
     return { raw: text(signed, 'raw'), hash: text(signed, 'hash') };
   }
 
+  /** r, s and v over an EIP-191 message. For holders of `{"key":…,"messages":[tag]}` it begins with the tag and a zero byte. */
+  async signMessage(key: string, message: Uint8Array): Promise<string> {
+    const hex = Array.from(message, (byte) => byte.toString(16).padStart(2, '0')).join('');
+    const body = await this.act({ SignMessage: { key, message: `0x${hex}` } });
+    return text(field(body, 'Signature'), 'signature');
+  }
+
+  /**
+   * Sends, once for each `id` of the package: the same again answers what became of it. Resolves when it is on disk and was broadcast; from then on it
+   * is sent until it is mined, whatever happens to this process or the node.
+   */
+  async send(
+    id: string,
+    key: string,
+    chainId: number,
+    { to, value = 0n, data = '0x', gasLimit, maxFeePerGas }: TransactionToSend,
+  ): Promise<Sent> {
+    const transaction = {
+      to,
+      value: String(value),
+      data,
+      gasLimit: gasLimit ?? null,
+      maxFeePerGas: maxFeePerGas === undefined ? null : String(maxFeePerGas),
+    };
+    const timeoutS = this.#options.timeoutS ?? SEND_TIMEOUT_S;
+    return sentOf(await this.#act({ Send: { id, key, chainId, transaction } }, { timeoutS }));
+  }
+
+  /** @throws SignerError `NoSuchSend`, where this package sent nothing under the id */
+  async sendState(id: string): Promise<Sent> {
+    return sentOf(await this.act({ SendState: { id } }));
+  }
+
   async keccak256(bytes: Uint8Array): Promise<string> {
     return text(await this.act('Keccak256', bytes), 'Hash');
   }
@@ -149,6 +211,22 @@ export class Signer {
     return { sha256: text(found, 'sha256'), bytes: Number(field(found, 'bytes')) };
   }
 
+  /** Of a file of log records in vfs (`wit/jobs/log-records.ts`). */
+  async logRoot(path: string): Promise<{
+    readonly root: string;
+    readonly records: number;
+    readonly stdoutHash: string;
+    readonly bytes: number;
+  }> {
+    const found = field(await this.act({ LogRoot: { path } }), 'LogRoot');
+    return {
+      root: text(found, 'root'),
+      records: Number(field(found, 'records')),
+      stdoutHash: text(found, 'stdoutHash'),
+      bytes: Number(field(found, 'bytes')),
+    };
+  }
+
   /** Of the files below a folder in vfs, as outputs of a job. */
   async merkleRoot(
     path: string,
@@ -162,10 +240,20 @@ export class Signer {
   }
 
   /** One request of docs/signer.md, as it is on the wire: the answer's body. For what has no method here. */
-  async act(request: unknown, blob?: Uint8Array): Promise<unknown> {
+  act(request: unknown, blob?: Uint8Array): Promise<unknown> {
+    return this.#act(request, { timeoutS: this.#options.timeoutS, blob });
+  }
+
+  async #act(
+    request: unknown,
+    {
+      timeoutS,
+      blob,
+    }: { readonly timeoutS: number | undefined; readonly blob?: Uint8Array | undefined },
+  ): Promise<unknown> {
     const calls = {
       module: 'signer',
-      timeoutS: this.#options.timeoutS,
+      timeoutS,
       error: SignerError,
     } as const;
     const kind = typeof request === 'string' ? request : Object.keys(request as object).join();
@@ -176,6 +264,19 @@ export class Signer {
     });
     return answer.body;
   }
+}
+
+function sentOf(answer: unknown): Sent {
+  const sent = field(answer, 'Sent');
+  const state = field(sent, 'state');
+  const mined = member(state, 'Mined');
+  const whole = { hash: text(sent, 'hash'), nonce: Number(field(sent, 'nonce')) };
+  if (mined === undefined) {
+    const over = state === 'Superseded' ? 'superseded' : 'pending';
+    return { ...whole, state: over, block: undefined, ok: undefined };
+  }
+  const block = Number(field(mined, 'block'));
+  return { ...whole, state: 'mined', block, ok: field(mined, 'ok') === true };
 }
 
 /** JSON has no bigints; typed data takes digits in a text. */

@@ -1,10 +1,16 @@
 /** Whether what a process holds allows a signature, and what that costs. Pure; no I/O. */
 import type { TypedDataHashes } from '../../contracts/typed-data.ts';
 import type { JsonValue } from '../../wit/json.ts';
-import type { Transaction } from '../../wit/signer-api.ts';
 import type { Result } from '../../wit/types.ts';
 import type { Charge } from './budgets.ts';
-import { type Grant, sameKey, transactionCharges, typedDataCharges } from './grants.ts';
+import {
+  type Costed,
+  type Grant,
+  isTagged,
+  sameKey,
+  transactionCharges,
+  typedDataCharges,
+} from './grants.ts';
 
 /** What one capability would be charged, all of it or nothing. */
 export type Bill = readonly Charge[];
@@ -35,7 +41,7 @@ export function permitTypedData(
 /** Likewise. */
 export function permitTransaction(
   grants: readonly Grant[],
-  asked: { readonly key: string; readonly transaction: Transaction },
+  asked: { readonly key: string; readonly transaction: Costed },
 ): Result<readonly Bill[], string> {
   return permit(
     grants,
@@ -43,6 +49,19 @@ export function permitTransaction(
     (grant) =>
       grant.kind === 'transaction' ? transactionCharges(grant, asked.transaction) : undefined,
     'no capability for this chain, contract and selector with this key',
+  );
+}
+
+/** Likewise; a message costs nothing. */
+export function permitMessage(
+  grants: readonly Grant[],
+  asked: { readonly key: string; readonly message: Uint8Array },
+): Result<readonly Bill[], string> {
+  return permit(
+    grants,
+    asked.key,
+    (grant) => (grant.kind === 'messages' && isTagged(grant, asked.message) ? [] : undefined),
+    'no capability for messages with this tag and this key',
   );
 }
 

@@ -4,13 +4,14 @@
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { bool, type Decoded, dictionary, record, text, u64 } from '../../wit/codec.ts';
+import { bool, type Decoded, dictionary, record, u64 } from '../../wit/codec.ts';
 import type { Result } from '../../wit/types.ts';
 import { amount } from '../../wit/signer-api.ts';
 import { errorCode } from '../shared/io-error.ts';
 import { BUDGETS_MAX, MARKS_MAX } from './limits.ts';
 import { moveAside, replacePrivateFile } from './private-file.ts';
 import type { Sealer } from './sealed-key.ts';
+import { readVouched, vouch } from './vouched.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -20,7 +21,6 @@ const dayRecord = record({
   spent: dictionary(amount),
   highest: dictionary(amount),
 });
-const file = record({ seal: text, record: text, mac: text });
 
 /** So much under the limit of `id`. */
 export interface Charge {
@@ -181,16 +181,13 @@ export class Budgets {
   async #write(): Promise<void> {
     const { sealer, path } = this.#needs;
     const changes = this.#changes;
-    const text = Buffer.from(
-      dayRecord.encode({
-        day: this.#day,
-        unknown: this.#unknown,
-        spent: this.#spent,
-        highest: this.#highest,
-      }),
-    ).toString();
-    const mac = sealer.mac(Buffer.from(text));
-    await replacePrivateFile(path, file.encode({ seal: sealer.id, record: text, mac }));
+    const content = dayRecord.encode({
+      day: this.#day,
+      unknown: this.#unknown,
+      spent: this.#spent,
+      highest: this.#highest,
+    });
+    await replacePrivateFile(path, vouch(sealer, content));
     this.#saved = changes;
   }
 }
@@ -203,9 +200,8 @@ function dayOf(ms: number): number {
 }
 
 function readRecord(bytes: Uint8Array, sealer: Sealer): Known | undefined {
-  const outer = file.decode(bytes);
-  if (!outer.ok || outer.value.mac !== sealer.mac(Buffer.from(outer.value.record)))
-    return undefined;
-  const inner = dayRecord.decode(outer.value.record);
+  const content = readVouched(sealer, bytes);
+  if (content === undefined) return undefined;
+  const inner = dayRecord.decode(content);
   return inner.ok ? inner.value : undefined;
 }

@@ -4,7 +4,8 @@
  */
 import { parentPort } from 'node:worker_threads';
 import { secp256k1 } from '@noble/curves/secp256k1.js';
-import { type HashedFile, outputsRoot } from '../../contracts/merkle.ts';
+import { outputsRoot } from '../../contracts/merkle.ts';
+import type { HashedFile } from '../../contracts/merkle-tree.ts';
 import { keccak256 } from '../../wit/keccak.ts';
 
 export interface SignedDigest {

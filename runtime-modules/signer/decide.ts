@@ -1,19 +1,24 @@
 /** What a request asks for, and whether what its process holds allows it: body and authority, no I/O. */
+import { fromHex } from '../../contracts/hex.ts';
 import { hashTypedData } from '../../contracts/typed-data.ts';
 import { CAPABILITY_PARAMS_CHARS_MAX } from '../../kernel/limits.ts';
 import type { ModuleRequest } from '../../kernel/module.ts';
+import { packageOf } from '../../wit/address.ts';
 import { formatJson } from '../../wit/json.ts';
+import { keccak256 } from '../../wit/keccak.ts';
 import { type SignerError, type SignerRequest, signerRequest } from '../../wit/signer-api.ts';
 import type { Address, Result } from '../../wit/types.ts';
 import type { FileHashes, HashablePath } from '../shared/file-hashes.ts';
 import { decodeBody } from '../shared/refuse.ts';
-import { type Bill, permitTransaction, permitTypedData } from './authority.ts';
+import { type Bill, permitMessage, permitTransaction, permitTypedData } from './authority.ts';
 import { type Grant, grantOf, isKeyName } from './grants.ts';
 import {
   BODY_BYTES_MAX,
   CALLDATA_BYTES_MAX,
   GRANTS_MAX,
   HASH_BYTES_MAX,
+  MESSAGE_BYTES_MAX,
+  SEND_ID_CHARS_MAX,
   SIGNATURES_MAX,
 } from './limits.ts';
 
@@ -21,7 +26,7 @@ type Kind<K extends SignerRequest['kind']> = Extract<SignerRequest, { kind: K }>
 
 /** A request that may be done. */
 export type SignerWork =
-  | Kind<'CreateKey' | 'RemoveKey' | 'Grant' | 'Recover' | 'Verify'>
+  | Kind<'CreateKey' | 'RemoveKey' | 'Grant' | 'Recover' | 'Verify' | 'ForgetSends'>
   | { readonly kind: 'ImportKey'; readonly name: string | undefined; readonly secret: Uint8Array }
   | { readonly kind: 'ListKeys' | 'Budgets'; readonly grants: readonly Held[] }
   | { readonly kind: 'Keccak256'; readonly bytes: Uint8Array }
@@ -37,7 +42,22 @@ export type SignerWork =
       readonly value: Kind<'SignTransaction'>['value'];
       readonly bills: readonly Bill[];
     }
-  | { readonly kind: 'Sha256' | 'MerkleRoot'; readonly path: HashablePath };
+  | {
+      readonly kind: 'SignMessage';
+      readonly key: string;
+      readonly digest: Uint8Array;
+      readonly bills: readonly Bill[];
+    }
+  | {
+      readonly kind: 'Send';
+      /** The asker's package. */
+      readonly sender: string;
+      readonly value: Kind<'Send'>['value'];
+      /** Of the asker: what it costs is known later, and is theirs to allow. */
+      readonly grants: readonly Grant[];
+    }
+  | { readonly kind: 'SendState'; readonly sender: string; readonly id: string }
+  | { readonly kind: 'Sha256' | 'MerkleRoot' | 'LogRoot'; readonly path: HashablePath };
 
 /** A capability of the signer, as its holder has it. */
 export interface Held {
@@ -58,6 +78,7 @@ export function decide(
     case 'CreateKey':
     case 'ImportKey':
     case 'RemoveKey':
+    case 'ForgetSends':
     case 'Grant':
       return decideChange(asked, heldBy(request, our), request.blob?.bytes);
     case 'ListKeys':
@@ -65,11 +86,18 @@ export function decide(
       return allowed({ kind: asked.kind, grants: heldBy(request, our) });
     case 'SignTypedData':
     case 'SignTransaction':
-      return decideSignature(
-        asked,
-        heldBy(request, our).map(({ grant }) => grant),
-      );
+    case 'SignMessage':
+      return decideSignature(asked, grantsOf(request, our));
+    case 'Send':
+      return decideSend(asked.value, packageOf(request.source.process), grantsOf(request, our));
+    case 'SendState':
+      return allowed({
+        kind: 'SendState',
+        sender: packageOf(request.source.process),
+        id: asked.value.id,
+      });
     case 'Sha256':
+    case 'LogRoot':
     case 'MerkleRoot': {
       const path = files.at(request, asked.value.path);
       if (path.ok) return allowed({ kind: asked.kind, path: path.value });
@@ -90,8 +118,12 @@ function heldBy({ caller }: ModuleRequest, our: Address): readonly Held[] {
     });
 }
 
+function grantsOf(request: ModuleRequest, our: Address): readonly Grant[] {
+  return heldBy(request, our).map(({ grant }) => grant);
+}
+
 function decideChange(
-  asked: Kind<'CreateKey' | 'ImportKey' | 'RemoveKey' | 'Grant'>,
+  asked: Kind<'CreateKey' | 'ImportKey' | 'RemoveKey' | 'Grant' | 'ForgetSends'>,
   held: readonly Held[],
   blob: Uint8Array | undefined,
 ): Decision {
@@ -113,9 +145,20 @@ function decideChange(
 }
 
 function decideSignature(
-  asked: Kind<'SignTypedData' | 'SignTransaction'>,
+  asked: Kind<'SignTypedData' | 'SignTransaction' | 'SignMessage'>,
   grants: readonly Grant[],
 ): Decision {
+  if (asked.kind === 'SignMessage') {
+    // Proof that it is hex: the codec of the body.
+    const message = fromHex(asked.value.message) ?? new Uint8Array();
+    if (message.length > MESSAGE_BYTES_MAX)
+      return malformed(`message over ${MESSAGE_BYTES_MAX} bytes`);
+    const { key } = asked.value;
+    const bills = permitMessage(grants, { key, message });
+    if (!bills.ok) return notPermitted(bills.error);
+    const digest = messageDigest(message);
+    return allowed({ kind: 'SignMessage', key, digest, bills: bills.value });
+  }
   if (asked.kind === 'SignTransaction') {
     if (asked.value.transaction.data.length > 2 + 2 * CALLDATA_BYTES_MAX)
       return malformed(`calldata over ${CALLDATA_BYTES_MAX} bytes`);
@@ -130,6 +173,29 @@ function decideSignature(
   if (!bills.ok) return notPermitted(bills.error);
   const { digest } = hashes.value;
   return allowed({ kind: 'SignTypedData', key, digest, bills: bills.value });
+}
+
+/** Whether it may be sent at all, whatever it costs. */
+function decideSend(
+  value: Kind<'Send'>['value'],
+  sender: string,
+  grants: readonly Grant[],
+): Decision {
+  const { id, key, chainId, transaction } = value;
+  if (id === '' || id.length > SEND_ID_CHARS_MAX) return malformed('id');
+  if (transaction.data.length > 2 + 2 * CALLDATA_BYTES_MAX)
+    return malformed(`calldata over ${CALLDATA_BYTES_MAX} bytes`);
+  const { to, data, value: wei } = transaction;
+  const free = { chainId, to, data, value: wei, gasLimit: 0, maxFeePerGas: 0n };
+  const bills = permitTransaction(grants, { key, transaction: free });
+  if (!bills.ok) return notPermitted(bills.error);
+  return allowed({ kind: 'Send', sender, value, grants });
+}
+
+/** EIP-191, version 0x45. */
+function messageDigest(message: Uint8Array): Uint8Array {
+  const prefix = Buffer.from(`\x19Ethereum Signed Message:\n${message.length}`, 'latin1');
+  return keccak256(Buffer.concat([prefix, message]));
 }
 
 function decideComputation(

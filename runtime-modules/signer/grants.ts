@@ -5,6 +5,7 @@
  *   {"root":true}
  *   {"create":"executor"}
  *   {"key":"executor","domain":{…},"types":[{"type":"Pay(uint256 sum,…)","value":"sum"}],"perDay":"1000"}
+ *   {"key":"executor","messages":["hn/ad/v1"]}
  *   {"key":"0x…","chainId":8453,"contract":"0x…","calls":[{"selector":"0xa9059cbb","value":1}],"weiPerDay":"…","perDay":"…"}
  */
 import { fromHex, toHex } from '../../contracts/hex.ts';
@@ -18,7 +19,7 @@ import {
 } from '../../wit/json.ts';
 import { type Transaction } from '../../wit/signer-api.ts';
 import { budgetId, type Charge } from './budgets.ts';
-import { GRANT_ENTRIES_MAX, NAME_CHARS_MAX } from './limits.ts';
+import { GRANT_ENTRIES_MAX, NAME_CHARS_MAX, TAG_CHARS_MAX, TAGS_MAX } from './limits.ts';
 
 export type Grant = { readonly id: string } & (
   | { readonly kind: 'root' }
@@ -31,6 +32,12 @@ export type Grant = { readonly id: string } & (
       /** By the type's text. */
       readonly types: ReadonlyMap<string, Counted | undefined>;
       readonly perDay: bigint;
+    }
+  | {
+      readonly kind: 'messages';
+      readonly key: string;
+      /** A message begins with one of these and a zero byte. */
+      readonly tags: readonly string[];
     }
   | {
       readonly kind: 'transaction';
@@ -52,6 +59,12 @@ export interface Counted {
   readonly per: readonly string[] | undefined;
 }
 
+/** Of a transaction, what decides and what costs. */
+export type Costed = Pick<
+  Transaction,
+  'chainId' | 'to' | 'data' | 'value' | 'gasLimit' | 'maxFeePerGas'
+>;
+export type MessagesGrant = Extract<Grant, { kind: 'messages' }>;
 export type TypedDataGrant = Extract<Grant, { kind: 'typed-data' }>;
 export type TransactionGrant = Extract<Grant, { kind: 'transaction' }>;
 
@@ -105,10 +118,16 @@ export function typedDataCharges(
   return [{ id: budgetId(grant.id, 'value'), asked, perDay: grant.perDay, mark }];
 }
 
+/** Whether the grant is for this message: its tag is the grant's, whole. */
+export function isTagged({ tags }: MessagesGrant, message: Uint8Array): boolean {
+  const end = message.indexOf(0);
+  return end > 0 && tags.includes(Buffer.from(message.subarray(0, end)).toString('latin1'));
+}
+
 /** What signing this may cost, or undefined when the grant is not for it. */
 export function transactionCharges(
   grant: TransactionGrant,
-  transaction: Transaction,
+  transaction: Costed,
 ): readonly Charge[] | undefined {
   const { chainId, contract, calls, perDay, weiPerDay } = grant;
   if (BigInt(transaction.chainId) !== chainId) return undefined;
@@ -152,6 +171,8 @@ function parse(params: string): Grant | undefined {
       const name = value['create'];
       return typeof name === 'string' && isKeyName(name) ? { id, kind: 'create', name } : undefined;
     }
+    case 'key,messages':
+      return messagesGrant(id, value);
     case 'domain,key,types':
     case 'domain,key,perDay,types':
       return typedDataGrant(id, value);
@@ -174,6 +195,14 @@ function typedDataGrant(id: string, value: JsonObject): Grant | undefined {
   if ((limit === undefined) !== [...types.values()].every((counted) => counted === undefined))
     return undefined;
   return { id, kind: 'typed-data', key, domainSeparator: toHex(separator.value), types, perDay };
+}
+
+function messagesGrant(id: string, { key, messages }: JsonObject): Grant | undefined {
+  if (!isKey(key) || !Array.isArray(messages)) return undefined;
+  const tags = (messages as readonly JsonValue[]).filter(isTag);
+  if (tags.length === 0 || tags.length !== messages.length || tags.length > TAGS_MAX)
+    return undefined;
+  return { id, kind: 'messages', key, tags };
 }
 
 function transactionGrant(id: string, value: JsonObject): Grant | undefined {
@@ -274,6 +303,11 @@ function isArgument(value: JsonValue): value is number {
   return (
     typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < ARGUMENTS_MAX
   );
+}
+
+/** Printable, so that no tag hides in another. */
+function isTag(value: JsonValue): value is string {
+  return typeof value === 'string' && value.length <= TAG_CHARS_MAX && /^[\x21-\x7e]+$/.test(value);
 }
 
 function isKey(value: JsonValue | undefined): value is string {

@@ -8,31 +8,41 @@ import { fromHex, type Hex, toHex } from '../../contracts/hex.ts';
 import { checksummed } from '../../contracts/hypermap.ts';
 import type { Answer, KernelPort, ModuleRequest, RuntimeModule } from '../../kernel/module.ts';
 import { formatJson } from '../../wit/json.ts';
-import { keccak256 } from '../../wit/keccak.ts';
 import {
   type SignerError,
   type SignerRequest,
   type SignerResponse,
   signerResponse,
 } from '../../wit/signer-api.ts';
-import type { Result } from '../../wit/types.ts';
+import type { KernelMessage, Result, SendError, U64 } from '../../wit/types.ts';
 import type { Secret } from '../identity/secret.ts';
+import type { Clock } from '../shared/clock.ts';
 import type { FileHashes, HashablePath } from '../shared/file-hashes.ts';
 import { ioErrorText } from '../shared/io-error.ts';
 import { KeyedLock } from '../shared/keyed-lock.ts';
 import { refuse } from '../shared/refuse.ts';
-import type { Bill } from './authority.ts';
 import { Budgets } from './budgets.ts';
 import { Curve } from './curve.ts';
 import { decide, type Held, type SignerWork } from './decide.ts';
 import { limitsOf, sameKey } from './grants.ts';
 import { TREE_FILES_MAX } from './limits.ts';
+import { Outbox } from './outbox/outbox.ts';
 import { Sealer } from './sealed-key.ts';
-import { signedTransaction, transactionDigest } from './transaction.ts';
-import { Wallet, type WalletRefusal } from './wallet.ts';
+import {
+  done,
+  failed,
+  forget,
+  type Opened,
+  send,
+  sent,
+  signAsAsked,
+  walletError,
+} from './signing.ts';
+import { Wallet } from './wallet.ts';
 
 export interface SignerNeeds {
   readonly port: KernelPort;
+  readonly clock: Clock;
   /** Milliseconds since 1970. */
   readonly wallMs: () => number;
   /** Of the identity: what the keys are sealed under. */
@@ -56,15 +66,16 @@ type Kind<K extends SignerRequest['kind']> = Extract<SignerRequest, { kind: K }>
 type ComputeWork = Extract<
   SignerWork,
   {
-    kind: 'Keccak256' | 'TypedDataDigest' | 'Recover' | 'Verify' | 'Sha256' | 'MerkleRoot';
+    kind:
+      | 'Keccak256'
+      | 'TypedDataDigest'
+      | 'Recover'
+      | 'Verify'
+      | 'Sha256'
+      | 'MerkleRoot'
+      | 'LogRoot';
   }
 >;
-
-/** What is on disk, read. */
-interface Opened {
-  readonly wallet: Wallet;
-  readonly budgets: Budgets;
-}
 
 class Signer implements RuntimeModule<SignerWork> {
   readonly name = 'signer';
@@ -78,13 +89,22 @@ class Signer implements RuntimeModule<SignerWork> {
 
   constructor(needs: SignerNeeds, { folder }: SignerOptions) {
     this.#needs = needs;
-    const { port, wallMs, fileKey } = needs;
+    const { port, clock, wallMs, fileKey } = needs;
     const sealer = new Sealer(fileKey);
     const tell = (text: string): void => port.print(0, `signer: ${text}`);
     this.#opened = (async () => {
       const wallet = await Wallet.open({ folder, sealer, curve: this.#curve, tell });
       const budgets = await Budgets.open({ path: join(folder, 'budgets'), sealer, wallMs, tell });
-      return { wallet, budgets };
+      const sign = async (
+        address: string,
+        digest: Uint8Array,
+      ): Promise<Result<Uint8Array, SignerError>> => {
+        const signature = await wallet.sign(address, digest);
+        return signature.ok ? signature : failed(walletError(signature.error));
+      };
+      const sends = join(folder, 'sends');
+      const outbox = await Outbox.open({ folder: sends, sealer, tell, port, clock, sign });
+      return { wallet, budgets, outbox };
     })();
     // Whoever asks hears of a failure too; nobody asking is no reason to end the node.
     this.#opened.catch((error: unknown) => tell(`${folder}: ${String(error)}`));
@@ -119,8 +139,17 @@ class Signer implements RuntimeModule<SignerWork> {
     }
   }
 
+  onResponse(message: KernelMessage): void {
+    void this.#opened.then(({ outbox }) => outbox.answered(message));
+  }
+
+  onSendError(_error: SendError, id: U64): void {
+    void this.#opened.then(({ outbox }) => outbox.failed(id));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#opened.catch(() => undefined);
+    const opened = await this.#opened.catch(() => undefined);
+    await opened?.outbox.close();
     await Promise.all([this.#curve.close(), this.#figures.close()]);
   }
 
@@ -142,7 +171,14 @@ class Signer implements RuntimeModule<SignerWork> {
         return this.#grant(work.value);
       case 'SignTypedData':
       case 'SignTransaction':
+      case 'SignMessage':
         return signAsAsked(opened, work, signal);
+      case 'Send':
+        return send(opened, work, signal);
+      case 'SendState':
+        return sent(opened.outbox.find(work.sender, work.id));
+      case 'ForgetSends':
+        return forget(opened, work.value);
       default:
         return this.#compute(work, signal);
     }
@@ -174,6 +210,8 @@ class Signer implements RuntimeModule<SignerWork> {
         const { sha256, bytes } = await work.path.file(signal);
         return done({ kind: 'FileHash', value: { sha256: toHex(sha256), bytes } });
       }
+      case 'LogRoot':
+        return this.#logRoot(work.path, signal);
       case 'MerkleRoot':
         return this.#root(work.path, signal);
       default:
@@ -204,6 +242,17 @@ class Signer implements RuntimeModule<SignerWork> {
     return recovered.map((address) => address && checksummed(toHex(address)));
   }
 
+  async #logRoot(
+    path: HashablePath,
+    signal: AbortSignal,
+  ): Promise<Result<SignerResponse, SignerError>> {
+    const log = await path.log(signal);
+    if (!log.ok) return failed({ kind: 'BadLog', value: log.error });
+    const { root, records, stdoutHash, bytes } = log.value;
+    const value = { root: toHex(root), records, stdoutHash: toHex(stdoutHash), bytes };
+    return done({ kind: 'LogRoot', value });
+  }
+
   async #root(
     path: HashablePath,
     signal: AbortSignal,
@@ -214,54 +263,6 @@ class Signer implements RuntimeModule<SignerWork> {
     const bytes = tree.value.reduce((sum, file) => sum + file.bytes, 0);
     return done({ kind: 'Root', value: { root: toHex(root), files: tree.value.length, bytes } });
   }
-}
-
-async function signAsAsked(
-  opened: Opened,
-  work: Extract<SignerWork, { kind: 'SignTypedData' | 'SignTransaction' }>,
-  signal: AbortSignal,
-): Promise<Result<SignerResponse, SignerError>> {
-  if (work.kind === 'SignTypedData') {
-    const signature = await sign(opened, work, signal);
-    if (!signature.ok) return signature;
-    const value = { digest: toHex(work.digest), signature: toHex(signature.value) };
-    return done({ kind: 'Signature', value });
-  }
-  const { key, transaction } = work.value;
-  const digest = transactionDigest(transaction);
-  const signature = await sign(opened, { key, digest, bills: work.bills }, signal);
-  if (!signature.ok) return signature;
-  const raw = signedTransaction(transaction, signature.value);
-  return done({ kind: 'Transaction', value: { raw: toHex(raw), hash: toHex(keccak256(raw)) } });
-}
-
-/** Charged before it is signed, and on disk. What cannot be signed costs nothing. */
-async function sign(
-  { wallet, budgets }: Opened,
-  {
-    key,
-    digest,
-    bills,
-  }: { readonly key: string; readonly digest: Uint8Array; readonly bills: readonly Bill[] },
-  signal: AbortSignal,
-): Promise<Result<Uint8Array, SignerError>> {
-  const usable = wallet.usable(key);
-  if (!usable.ok) return failed(walletError(usable.error));
-  let closest: SignerError | undefined;
-  for (const bill of bills) {
-    const charged = await budgets.charge(bill);
-    if (charged.ok) {
-      signal.throwIfAborted();
-      const signature = await wallet.sign(key, digest);
-      return signature.ok ? signature : failed(walletError(signature.error));
-    }
-    if (charged.error.kind === 'BudgetsUnknown') return failed({ kind: 'BudgetsUnknown' });
-    const { charge, left } = charged.error;
-    if (closest?.kind === 'OverBudget' && closest.value.left >= left) continue;
-    const value = { asked: charge.asked, left, perDay: charge.perDay };
-    closest = { kind: 'OverBudget', value };
-  }
-  return failed(closest ?? { kind: 'NotPermitted', value: 'no capability allows it' });
 }
 
 async function change(
@@ -303,23 +304,9 @@ function budgetsOf(
   );
 }
 
-function walletError(refused: WalletRefusal): SignerError {
-  return refused === 'NotAKey'
-    ? { kind: 'MalformedRequest', value: 'the blob is no secp256k1 key' }
-    : { kind: refused };
-}
-
 /** Proof that it is hex: the codec of the body. */
 function bytesOf(hex: string): Uint8Array {
   return fromHex(hex) ?? new Uint8Array();
-}
-
-function done(value: SignerResponse): Result<SignerResponse, never> {
-  return { ok: true, value };
-}
-
-function failed(error: SignerError): Result<never, SignerError> {
-  return { ok: false, error };
 }
 
 function answer(response: SignerResponse): Answer {

@@ -22,3 +22,35 @@ export const MARKS_MAX = 2_000;
 export const TREE_FILES_MAX = 10_000;
 /** Length of a transaction's calldata, in bytes. */
 export const CALLDATA_BYTES_MAX = 24 * 1024;
+/** A message that is signed, in bytes. */
+export const MESSAGE_BYTES_MAX = 16 * 1024;
+/** Tags of messages that one capability names. */
+export const TAGS_MAX = 64;
+/** Length of a tag, in UTF-16 units. */
+export const TAG_CHARS_MAX = 128;
+/** Length of the id of something to be sent, in UTF-16 units. */
+export const SEND_ID_CHARS_MAX = 128;
+/** Transactions of one key on one chain that wait to be mined; providers keep no more. */
+export const PENDING_MAX = 64;
+/** Transactions of all keys on all chains that are not over: those that are mined, and not yet deep, too. */
+export const LIVE_MAX = 2_048;
+/** Transactions that are over and whose id is known; the oldest are forgotten. */
+export const FINISHED_MAX = 4_096;
+/** A question to a chain, in seconds. */
+export const CHAIN_ASK_S = 15;
+/** Between two looks at a chain while something is pending there, in milliseconds. */
+export const POLL_MS = 2_000;
+/** Between two looks while all that was sent is mined and none of it deep enough, in milliseconds. */
+export const SETTLE_POLL_MS = 30_000;
+/** What is pending is broadcast again after this, in milliseconds. */
+export const REBROADCAST_MS = 30_000;
+/** The first that is pending is sent again with higher fees after this, in milliseconds. */
+export const STUCK_MS = 60_000;
+/** Blocks above its own after which a transaction is over. */
+export const DEPTH_BLOCKS = 12;
+/** After this a mined transaction is over on a chain that makes no blocks, in milliseconds. */
+export const SETTLED_MS = 30 * 60_000;
+/** Times that one transaction is sent with higher fees. */
+export const REPLACEMENTS_MAX = 16;
+/** Looks that find the nonce used and no receipt, until the transaction counts as superseded. */
+export const LOOKS_MAX = 5;

@@ -8,7 +8,7 @@ import type { JsonValue } from '../../wit/json.ts';
 import type { Capability } from '../../wit/types.ts';
 import { Secret } from '../identity/secret.ts';
 import type { FileHashes } from '../shared/file-hashes.ts';
-import { type Asked, Bench, OUR_NODE, TestPort } from '../shared/testing.ts';
+import { type Asked, Bench, OUR_NODE, TestClock, TestPort } from '../shared/testing.ts';
 import type { SignerWork } from './decide.ts';
 import { signer } from './index.ts';
 
@@ -32,12 +32,15 @@ export interface BenchOptions {
 
 export class SignerBench extends Bench<SignerWork> implements AsyncDisposable {
   readonly home: string;
+  readonly clock: TestClock;
   nowMs = NOON_MS;
 
   private constructor(home: string, { fileKey = 1, files = NO_FILES }: BenchOptions) {
     const port = new TestPort('signer');
+    const clock = new TestClock();
     const needs = {
       port,
+      clock,
       wallMs: (): number => this.nowMs,
       fileKey: new Secret(createSecretKey(Buffer.alloc(32, fileKey))),
       files,
@@ -45,6 +48,7 @@ export class SignerBench extends Bench<SignerWork> implements AsyncDisposable {
     // Nothing asks for the time before this is made.
     super(signer({ folder: join(home, '.wallets') })(needs), port);
     this.home = home;
+    this.clock = clock;
   }
 
   static async make(options: BenchOptions = {}): Promise<SignerBench> {
@@ -145,3 +149,57 @@ export function voucher(
     },
   };
 }
+
+export const holding = (
+  ...capabilities: readonly Capability[]
+): { readonly capabilities: readonly Capability[] } => ({ capabilities });
+
+/** The name of an answer, or of the error in it. */
+export const kindOf = (body: unknown): string => {
+  const { Err: error } = body as { Err?: unknown };
+  if (error === undefined)
+    return typeof body === 'string' ? body : Object.keys(body as object).join();
+  return typeof error === 'string' ? error : Object.keys(error as object).join();
+};
+
+/** Of the reference's vectors (compute-market.md §17). */
+export const VOUCHER_SIGNATURE =
+  '0xf32fc4c366c6ac68b44a1cbc80d8395ad9c1345ade751e8bb5566adfe8323edb7677a60053c89ff49ca9fd7036dedecc3ce6c17dafc6a442fa97d9a49b26c8bb1c';
+export const VOUCHER_DIGEST = '0x4d8bfff26f2b568247a8337b3058369b54007354d47a761717e272db9223ae87';
+/** What a voucher of 273 is answered with. */
+export const SIGNED = { Signature: { digest: VOUCHER_DIGEST, signature: VOUCHER_SIGNATURE } };
+export const KEY_FILE = `${CLIENT.toLowerCase()}.key`;
+export const TOKEN = '0x5FbDB2315678afecb367f032d93F642f64180aa3';
+export const TRANSFER = '0xa9059cbb';
+
+/** A request to sign a token's `transfer`. */
+export function transfer(amount: bigint, change: Record<string, unknown> = {}): unknown {
+  const words = [BigInt(CLIENT), amount].map((word) => word.toString(16).padStart(64, '0'));
+  return {
+    SignTransaction: {
+      key: 'client',
+      transaction: {
+        chainId: 8_453,
+        nonce: 7,
+        maxPriorityFeePerGas: '1',
+        maxFeePerGas: '20',
+        gasLimit: 60_000,
+        to: TOKEN,
+        value: '0',
+        data: TRANSFER + words.join(''),
+        ...change,
+      },
+    },
+  };
+}
+
+/** May send so many tokens a day, for so many wei. */
+export const transfers = (perDay: string, weiPerDay = '1200000'): Capability =>
+  capability({
+    key: 'client',
+    chainId: 8_453,
+    contract: TOKEN,
+    calls: [{ selector: TRANSFER, value: 1 }],
+    perDay,
+    weiPerDay,
+  });

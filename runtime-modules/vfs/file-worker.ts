@@ -5,11 +5,12 @@
 import { createHash, type Hash } from 'node:crypto';
 import { readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
+import { LogFault, LogSink, type Sink } from './log-sink.ts';
 
 export interface Job {
   readonly id: number;
-  /** 'hash': SHA-256 to the end. 'text': UTF-8 to the end, as a whole ReadToString body. */
-  readonly kind: 'hash' | 'text';
+  /** 'hash': SHA-256 to the end. 'log': what `readLogHash` reads. 'text': UTF-8 to the end, as a whole ReadToString body. */
+  readonly kind: 'hash' | 'log' | 'text';
   /** Open until the job is done; the descriptor belongs to the other thread. */
   readonly descriptor: number;
   readonly start: bigint;
@@ -19,6 +20,7 @@ export interface Job {
 export type JobResult =
   | { readonly id: number; readonly kind: 'done'; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly id: number; readonly kind: 'not-utf8' | 'cancelled' }
+  | { readonly id: number; readonly kind: 'no-log'; readonly reason: string }
   | { readonly id: number; readonly kind: 'failed'; readonly code: string };
 
 export interface Cancel {
@@ -49,7 +51,7 @@ async function report(job: Job): Promise<void> {
 
 async function run(job: Job): Promise<JobResult> {
   const { id } = job;
-  const sink = job.kind === 'hash' ? new HashSink() : new TextSink();
+  const sink = sinkOf(job.kind);
   try {
     for (let position = job.start; ;) {
       if (cancelled.has(id)) return { id, kind: 'cancelled' };
@@ -61,15 +63,16 @@ async function run(job: Job): Promise<JobResult> {
       await new Promise(setImmediate);
     }
   } catch (error) {
+    if (error instanceof LogFault) return { id, kind: 'no-log', reason: error.message };
     if (error instanceof TypeError) return { id, kind: 'not-utf8' };
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'EIO';
     return { id, kind: 'failed', code };
   }
 }
 
-interface Sink {
-  add(bytes: Uint8Array): void;
-  end(): Uint8Array<ArrayBuffer>;
+function sinkOf(kind: Job['kind']): Sink {
+  if (kind === 'log') return new LogSink();
+  return kind === 'hash' ? new HashSink() : new TextSink();
 }
 
 class HashSink implements Sink {

@@ -3,11 +3,18 @@ import { constants } from 'node:fs';
 import { join } from 'node:path';
 import type { ModuleRequest } from '../../kernel/module.ts';
 import type { NodeId, PackageId, Result } from '../../wit/types.ts';
-import type { FileHash, FileHashes, FileInTree, HashablePath } from '../shared/file-hashes.ts';
+import type {
+  FileHash,
+  FileHashes,
+  FileInTree,
+  HashablePath,
+  LogHash,
+} from '../shared/file-hashes.ts';
 import { ioFailure } from '../shared/io-error.ts';
 import { refusalFor } from './access.ts';
 import type { Disk } from './disk.ts';
-import { OffThread } from './off-thread.ts';
+import { readLogHash } from './log-sink.ts';
+import { NoLog, OffThread } from './off-thread.ts';
 import { parsePath, type VfsPath } from './path.ts';
 import { openFile, sizeOf } from './read.ts';
 import { listDir } from './tree.ts';
@@ -39,6 +46,7 @@ export class VfsHashes implements FileHashes {
       ok: true,
       value: {
         file: (signal) => this.#file(path, signal),
+        log: (signal) => this.#log(path, signal),
         tree: (filesMax, signal) => this.#tree(path, filesMax, signal),
       },
     };
@@ -50,6 +58,25 @@ export class VfsHashes implements FileHashes {
 
   /** @throws EBUSY when the file changes its size meanwhile */
   async #file(path: VfsPath, signal: AbortSignal): Promise<FileHash> {
+    const { result, bytes } = await this.#run('hash', path, signal);
+    return { sha256: result, bytes };
+  }
+
+  async #log(path: VfsPath, signal: AbortSignal): Promise<Result<LogHash, string>> {
+    try {
+      const { result, bytes } = await this.#run('log', path, signal);
+      return { ok: true, value: { ...readLogHash(result), bytes } };
+    } catch (error) {
+      if (error instanceof NoLog) return { ok: false, error: error.message };
+      throw error;
+    }
+  }
+
+  async #run(
+    kind: 'hash' | 'log',
+    path: VfsPath,
+    signal: AbortSignal,
+  ): Promise<{ readonly result: Uint8Array; readonly bytes: number }> {
     const { places } = await this.#needs.disk;
     return this.#needs.within(path.package, async () => {
       signal.throwIfAborted();
@@ -57,9 +84,9 @@ export class VfsHashes implements FileHashes {
       const { handle, size } = await openFile(disk, constants.O_RDONLY);
       await using file = handle;
       places.assertOpened(file.fd, path.segments);
-      const sha256 = await this.#offThread.run('hash', file.fd, 0n, signal);
+      const result = await this.#offThread.run(kind, file.fd, 0n, signal);
       if ((await sizeOf(file)) !== size) throw ioFailure('EBUSY');
-      return { sha256, bytes: size };
+      return { result, bytes: size };
     });
   }
 

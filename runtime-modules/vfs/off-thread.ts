@@ -4,6 +4,11 @@ import { Worker } from 'node:worker_threads';
 import { IoFailure, ioFailure, notUtf8 } from '../shared/io-error.ts';
 import type { Cancel, Job, JobResult } from './file-worker.ts';
 
+/** The bytes are no log of a job; the message says where they stop to be one. */
+export class NoLog extends Error {
+  override readonly name = 'NoLog';
+}
+
 type Settle = PromiseWithResolvers<Uint8Array>;
 
 export class OffThread {
@@ -63,6 +68,8 @@ export class OffThread {
         return settle?.resolve(result.bytes);
       case 'not-utf8':
         return settle?.reject(notUtf8());
+      case 'no-log':
+        return settle?.reject(new NoLog(result.reason));
       case 'cancelled':
         return settle?.reject(new DOMException('cancelled', 'AbortError'));
       case 'failed':

@@ -151,6 +151,7 @@ contract ComputeEscrow is EscrowFunding {
         );
         verifiers.check(_digest(ComputeHash.hash(resolution)), signatures, true);
         job.receiptHash = receiptHash;
+        overruled[receiptHash] = type(uint256).max;
         _convict(job, resolution, job.payout, address(0));
         _refund(receipt.jobId, job, REASON_CONVICTED);
     }
@@ -180,6 +181,7 @@ contract ComputeEscrow is EscrowFunding {
         (uint256 bond, address disputer) = (job.bond, job.disputer);
         job.bond = 0;
         if (resolution.upheld) {
+            if (resolution.payout != job.payout) overruled[job.receiptHash] = job.payout;
             _credit(disputer, job.token, bond);
         } else {
             _credit(treasury, job.token, bond / 2);

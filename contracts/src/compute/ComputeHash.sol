@@ -28,7 +28,7 @@ library ComputeHash {
 
     function hash(IComputeEscrow.Terms calldata terms) internal pure returns (bytes32) {
         uint256 at;
-        assembly {
+        assembly ("memory-safe") {
             at := terms
         }
         return _hash(TERMS_TYPEHASH, at, 12);
@@ -36,7 +36,7 @@ library ComputeHash {
 
     function hash(IComputeEscrow.Acceptance calldata acceptance) internal pure returns (bytes32) {
         uint256 at;
-        assembly {
+        assembly ("memory-safe") {
             at := acceptance
         }
         return _hash(ACCEPTANCE_TYPEHASH, at, 6);
@@ -44,7 +44,7 @@ library ComputeHash {
 
     function hash(IComputeEscrow.Receipt calldata receipt) internal pure returns (bytes32) {
         uint256 at;
-        assembly {
+        assembly ("memory-safe") {
             at := receipt
         }
         return _hash(RECEIPT_TYPEHASH, at, 15);
@@ -52,7 +52,7 @@ library ComputeHash {
 
     function hash(IComputeEscrow.Verdict calldata verdict) internal pure returns (bytes32) {
         uint256 at;
-        assembly {
+        assembly ("memory-safe") {
             at := verdict
         }
         return _hash(VERDICT_TYPEHASH, at, 8);
@@ -60,7 +60,7 @@ library ComputeHash {
 
     function hash(IComputeEscrow.Resolution calldata resolution) internal pure returns (bytes32) {
         uint256 at;
-        assembly {
+        assembly ("memory-safe") {
             at := resolution
         }
         return _hash(RESOLUTION_TYPEHASH, at, 7);
@@ -68,7 +68,7 @@ library ComputeHash {
 
     function hash(IComputeEscrow.Voucher calldata voucher) internal pure returns (bytes32) {
         uint256 at;
-        assembly {
+        assembly ("memory-safe") {
             at := voucher
         }
         return _hash(VOUCHER_TYPEHASH, at, 5);

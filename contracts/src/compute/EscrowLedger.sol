@@ -5,6 +5,7 @@ import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Guard} from "./Guard.sol";
+import {IBurnable} from "./IBurnable.sol";
 import {IComputeEscrow} from "./IComputeEscrow.sol";
 import {INodeRegistry} from "./INodeRegistry.sol";
 import {TypedData} from "./TypedData.sol";
@@ -21,6 +22,8 @@ abstract contract EscrowLedger is IComputeEscrow, TypedData, Ownable2Step, Guard
     uint16 public constant PROTOCOL_BPS_MAX = 1_500;
     /// @notice The most that platforms may be set to get.
     uint16 public constant PLATFORM_BPS_MAX = 1_000;
+    /// @notice Whose credits are burned.
+    address public constant BURNED = 0x000000000000000000000000000000000000dEaD;
     /// @notice Calls in one batch.
     uint256 public constant BATCH_MAX = 64;
 
@@ -33,6 +36,8 @@ abstract contract EscrowLedger is IComputeEscrow, TypedData, Ownable2Step, Guard
     uint16 public protocolBps = 1_000;
     /// @notice The platform's share of jobs that are funded from now on.
     uint16 public platformBps = 500;
+    /// @notice Of the protocol's share, what is burned and not the treasury's; zero at first.
+    uint16 public burnBps;
     /// @notice Whether funding and assigning is stopped. Everything that gives money back never is.
     bool public paused;
     /// @notice May stop and resume funding and assigning.
@@ -41,6 +46,10 @@ abstract contract EscrowLedger is IComputeEscrow, TypedData, Ownable2Step, Guard
     mapping(address token => TokenRule) public tokenRules;
     /// @notice What an account may withdraw.
     mapping(address account => mapping(address token => uint256)) public creditOf;
+
+    /// @notice Of a receipt that the quorum for disputes ruled on otherwise than a verdict: what that verdict paid; the highest number for any
+    /// verdict to pay for it. What its verifiers answer for.
+    mapping(bytes32 receiptHash => uint256) public overruled;
 
     mapping(bytes32 jobId => Job) internal _jobs;
 
@@ -70,7 +79,7 @@ abstract contract EscrowLedger is IComputeEscrow, TypedData, Ownable2Step, Guard
         _withdraw(msg.sender, token, to);
     }
 
-    /// @notice Sends all that `account` has coming of `token` to it.
+    /// @notice Sends all that `account` has coming of `token` to it. Of `BURNED` it is burned, or goes where nobody has the key.
     function withdrawFor(address account, address token) external nonReentrant {
         _withdraw(account, token, account);
     }
@@ -87,7 +96,7 @@ abstract contract EscrowLedger is IComputeEscrow, TypedData, Ownable2Step, Guard
             (done[i], answer) = address(this).delegatecall(calls[i]);
             if (done[i]) continue;
             if (all) {
-                assembly {
+                assembly ("memory-safe") {
                     revert(add(answer, 0x20), mload(answer))
                 }
             }
@@ -116,6 +125,13 @@ abstract contract EscrowLedger is IComputeEscrow, TypedData, Ownable2Step, Guard
         require(protocol <= PROTOCOL_BPS_MAX && platform <= PLATFORM_BPS_MAX, BadSetting());
         (protocolBps, platformBps) = (protocol, platform);
         emit FeesSet(protocol, platform);
+    }
+
+    /// @notice Sets what of the protocol's share is burned.
+    function setBurn(uint16 bps) external onlyOwner {
+        require(bps <= BPS, BadSetting());
+        burnBps = bps;
+        emit BurnSet(bps);
     }
 
     /// @notice Sets who gets the protocol's share.
@@ -155,6 +171,11 @@ abstract contract EscrowLedger is IComputeEscrow, TypedData, Ownable2Step, Guard
         require(amount != 0 && to != address(0), NothingToWithdraw());
         creditOf[account][token] = 0;
         emit Withdrawn(account, token, to, amount);
+        if (account == BURNED) {
+            try IBurnable(token).burn(amount) {
+                return;
+            } catch {}
+        }
         IERC20(token).safeTransfer(to, amount);
     }
 
@@ -162,6 +183,12 @@ abstract contract EscrowLedger is IComputeEscrow, TypedData, Ownable2Step, Guard
         if (amount == 0) return;
         creditOf[account][token] += amount;
         emit Credited(account, token, amount);
+    }
+
+    function _creditProtocol(address token, uint256 fee) private {
+        uint256 burned = fee * burnBps / BPS;
+        _credit(treasury, token, fee - burned);
+        _credit(BURNED, token, burned);
     }
 
     /// @dev Takes exactly `amount` from `from`, who approved it.
@@ -197,7 +224,7 @@ abstract contract EscrowLedger is IComputeEscrow, TypedData, Ownable2Step, Guard
         address token = job.token;
         // A session's provider was paid as it went, its fees were not.
         if (paid == 0) _credit(job.payTo, token, provider);
-        _credit(treasury, token, protocolFee);
+        _creditProtocol(token, protocolFee);
         _credit(job.platform, token, platformFee);
         _credit(job.client, token, rest);
         emit Settled(jobId, provider, protocolFee, platformFee, rest);

@@ -170,6 +170,8 @@ interface IComputeEscrow {
     event Withdrawn(address indexed account, address indexed token, address to, uint256 amount);
     /// @notice Fees of jobs that are funded from now on.
     event FeesSet(uint16 protocolBps, uint16 platformBps);
+    /// @notice What of the protocol's fees is burned from now on.
+    event BurnSet(uint16 burnBps);
     /// @notice Protocol fees are credited to it from now on.
     event TreasurySet(address treasury);
     /// @notice Besides the owner, it may stop funding and assigning from now on; zero for nobody.

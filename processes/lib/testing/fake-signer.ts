@@ -25,6 +25,9 @@ export class FakeSigner {
   readonly log: SignerRequest[] = [];
   /** Hashes of vfs paths. */
   readonly files = new Map<string, { readonly sha256: string; readonly bytes: number }>();
+  readonly logs = new Map<string, Extract<SignerResponse, { kind: 'LogRoot' }>['value']>();
+  /** What was sent, by id; a test says what becomes of it. */
+  readonly sends = new Map<string, Extract<SignerResponse, { kind: 'Sent' }>['value']>();
   readonly trees = new Map<
     string,
     { readonly root: string; readonly files: number; readonly bytes: number }
@@ -82,6 +85,25 @@ export class FakeSigner {
         const raw = utf8.encode(named);
         return { kind: 'Transaction', value: { raw: toHex(raw), hash: toHex(keccak256(raw)) } };
       }
+      case 'SignMessage': {
+        const message = fromHex(request.value.message) ?? new Uint8Array();
+        const prefix = utf8.encode(`\u0019Ethereum Signed Message:\n${message.length}`);
+        const digest = keccak256(Uint8Array.of(...prefix, ...message));
+        return this.#signature(request.value.key, digest);
+      }
+      case 'Send':
+        return this.#send(request.value);
+      case 'SendState': {
+        const value = this.sends.get(request.value.id);
+        return value ? { kind: 'Sent', value } : error({ kind: 'NoSuchSend' });
+      }
+      case 'ForgetSends':
+        this.sends.clear();
+        return { kind: 'Ok' };
+      case 'LogRoot': {
+        const value = this.logs.get(request.value.path);
+        return value ? { kind: 'LogRoot', value } : error({ kind: 'NoReadCap' });
+      }
       case 'Recover':
         return { kind: 'Addresses', value: request.value.map((one) => this.#signer(one)) };
       case 'Verify': {
@@ -103,6 +125,20 @@ export class FakeSigner {
     }
   }
 
+  #send({
+    id,
+    key,
+    transaction,
+  }: Extract<SignerRequest, { kind: 'Send' }>['value']): SignerResponse {
+    const known = this.sends.get(id);
+    if (known !== undefined) return { kind: 'Sent', value: known };
+    const named = formatJson([key, transaction.to, transaction.data, this.sends.size]);
+    const hash = toHex(keccak256(utf8.encode(named)));
+    const value = { hash, nonce: this.sends.size, state: { kind: 'Pending' } } as const;
+    this.sends.set(id, value);
+    return { kind: 'Sent', value };
+  }
+
   #typedData(
     request: Extract<SignerRequest, { kind: 'TypedDataDigest' | 'SignTypedData' }>,
   ): SignerResponse {
@@ -110,13 +146,16 @@ export class FakeSigner {
       request.kind === 'SignTypedData' ? request.value.data : request.value,
     );
     if (!hashes.ok) return error({ kind: 'BadTypedData', value: hashes.error });
-    const digest = toHex(hashes.value.digest);
-    if (request.kind === 'TypedDataDigest') return { kind: 'Hash', value: digest };
-    const signer = [...this.keys].find(
-      ([name, address]) => name === request.value.key || address === request.value.key,
-    )?.[1];
+    return request.kind === 'TypedDataDigest'
+      ? { kind: 'Hash', value: toHex(hashes.value.digest) }
+      : this.#signature(request.value.key, hashes.value.digest);
+  }
+
+  #signature(key: string, hash: Uint8Array): SignerResponse {
+    const digest = toHex(hash);
+    const signer = [...this.keys].find(([name, address]) => name === key || address === key)?.[1];
     if (signer === undefined) return error({ kind: 'NoSuchKey' });
-    const half = keccak256(Uint8Array.of(...(fromHex(signer) ?? []), ...hashes.value.digest));
+    const half = keccak256(Uint8Array.of(...(fromHex(signer) ?? []), ...hash));
     const signature = toHex(Uint8Array.of(...half, ...half, 27));
     this.#signers.set(`${digest} ${signature}`, signer);
     return { kind: 'Signature', value: { digest, signature } };
