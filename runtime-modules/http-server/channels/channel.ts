@@ -7,7 +7,12 @@ import type { MessageType, WsMessageType } from '../../../wit/http-server-api.ts
 import type { ProcessId, U64 } from '../../../wit/types.ts';
 import { closeBody, openBody, pushBody } from './channel-bodies.ts';
 import { ExtensionAnswers } from './extension-answers.ts';
-import { decodeExtensionFrame, encodeExtensionFrame } from './extension-frame.ts';
+import {
+  type BlobForm,
+  blobFormOf,
+  decodeExtensionFrame,
+  encodeExtensionFrame,
+} from '../../../wit/extension-frame.ts';
 import type { Origin, ProcessLine } from './process-line.ts';
 import { EXTENSION_WAITING_FRAMES_MAX, HELD_OVERHEAD_BYTES } from './limits.ts';
 import type { Opening } from '../parts.ts';
@@ -33,6 +38,8 @@ export class Channel implements WsEvents, Origin {
   readonly #extension: boolean;
   #closedHere = false;
   #waiting = 0;
+  /** As the extension's last frame had it: what it writes it reads. */
+  #form: BlobForm = 'list';
   /** Made with the first request to an extension. */
   #answers: ExtensionAnswers | undefined = undefined;
   /** Bodies of the frames that are frequent. */
@@ -77,7 +84,7 @@ export class Channel implements WsEvents, Origin {
       this.#answers ??= new ExtensionAnswers();
       this.#answers.expect(id, type, this.#host.nowMs, timeoutS);
     }
-    return encodeExtensionFrame({ id, type, blob });
+    return encodeExtensionFrame({ id, type, blob }, this.#form);
   }
 
   /** Starts to close: nothing of the peer is passed on any more but its answer. */
@@ -156,6 +163,7 @@ export class Channel implements WsEvents, Origin {
       );
       return;
     }
+    this.#form = blobFormOf(frame, bytes);
     if (frame.type === 'Request') return this.#push(type, frame.blob, this.#requestId(frame.id));
     if (this.#answers?.take(frame.id, this.#host.nowMs) === undefined) {
       this.#host.print(2, `dropped a response of an extension of ${process} to no open request`);
