@@ -174,8 +174,6 @@ test('CM17 ids above 2^53 survive, and both forms of a blob are read', () => {
   }
   const wide: ExtensionFrame = { id: 2n ** 64n - 2n, type: 'Request', blob: new Uint8Array() };
   const bytes = encodeExtensionFrame(wide, 'bin');
-  expect(bytes.toHex()).toBe(
-    `${HEAD}cffffffffffffffffe${TYPE}a752657175657374a4626c6f62c400`,
-  );
+  expect(bytes.toHex()).toBe(`${HEAD}cffffffffffffffffe${TYPE}a752657175657374a4626c6f62c400`);
   expect(decodeExtensionFrame(bytes)).toEqual(wide);
 });
