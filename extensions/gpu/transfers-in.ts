@@ -3,6 +3,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import {
   type BulkFrame,
+  creditFor,
   encodeCredit,
   encodeEnd,
   TRANSFER_WINDOW_BYTES,
@@ -125,9 +126,9 @@ export class TransfersIn {
       await file.write(bytes, 0, bytes.length, offset);
       coming.written += bytes.length;
       if (coming.written === wanted.size) return this.#whole(coming);
-      const upTo = Math.min(wanted.size, coming.written + TRANSFER_WINDOW_BYTES);
-      if (upTo - coming.granted < TRANSFER_WINDOW_BYTES / 4 && upTo < wanted.size) return;
-      if (upTo === coming.granted) return;
+      const { written, granted } = coming;
+      const upTo = creditFor({ written, granted, size: wanted.size }, this.#coming.size);
+      if (upTo === undefined) return;
       coming.granted = upTo;
       this.#send(encodeCredit(transfer, upTo));
     });

@@ -4,6 +4,7 @@ import {
   BULK_CHUNK_BYTES,
   BULK_HEAD_BYTES,
   type BulkFrame,
+  emptyFrames,
   encodeEnd,
   TRANSFER_WINDOW_BYTES,
   TRANSFERS_MAX,
@@ -27,8 +28,10 @@ export interface OutNeeds {
   readonly failed: (transfer: number, code: string, message: string) => void;
 }
 
+/** Frames that are read from disk at once. */
+const AHEAD = 4;
 /** Bytes that wait in the socket before more is read from disk, and how soon that is looked at again. */
-const BUFFERED_BYTES_MAX = 4 * 1024 * 1024;
+const BUFFERED_BYTES_MAX = 8 * 1024 * 1024;
 const LOOK_AGAIN_MS = 2;
 
 export class TransfersOut {
@@ -91,18 +94,21 @@ export class TransfersOut {
         while (!going.ended && this.#needs.bufferedBytes() > BUFFERED_BYTES_MAX)
           await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
         const room = Math.min(
-          BULK_CHUNK_BYTES,
+          AHEAD * BULK_CHUNK_BYTES,
           going.size - going.offset,
           going.granted - going.offset,
         );
-        // One of its own for each frame: the socket keeps it until it is written.
-        const frame = new Uint8Array(new ArrayBuffer(BULK_HEAD_BYTES + room));
-        const { bytesRead } = await going.file.read(frame, BULK_HEAD_BYTES, room, going.offset);
+        // Of their own for each trip: the socket keeps them until they are written.
+        const frames = emptyFrames(room);
+        const data = frames.map((frame) => frame.subarray(BULK_HEAD_BYTES));
+        const { bytesRead } = await going.file.readv(data, going.offset);
         if (going.ended) return;
-        if (bytesRead === 0) throw new Error('the output has become shorter');
-        writeDataHead(frame, transfer, going.offset);
-        if (!this.#needs.send(frame.subarray(0, BULK_HEAD_BYTES + bytesRead))) return;
-        going.offset += bytesRead;
+        if (bytesRead < room) throw new Error('the output has become shorter');
+        for (const frame of frames) {
+          writeDataHead(frame, transfer, going.offset);
+          if (!this.#needs.send(frame)) return;
+          going.offset += frame.length - BULK_HEAD_BYTES;
+        }
       }
     } catch (error) {
       going.ended = true;

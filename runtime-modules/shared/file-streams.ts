@@ -4,9 +4,9 @@ import type { Result } from '../../wit/types.ts';
 
 /** A file that is about to come. */
 export interface FileSink {
-  /** The next bytes. They may be changed when it has resolved. @throws I/O errors */
-  write(bytes: Uint8Array): Promise<void>;
-  /** It is whole: it takes the place of what was there, on disk. @throws I/O errors, `IoFailure` */
+  /** The next bytes, in order; many pieces at once cost one trip to the disk. They may be changed when it has resolved. @throws I/O errors */
+  write(pieces: readonly Uint8Array[]): Promise<void>;
+  /** It is whole: it takes the place of what was there. As after any write of vfs, a kill loses nothing, a power cut may. @throws I/O errors, `IoFailure` */
   commit(): Promise<void>;
   /** Nothing of it stays. Safe after everything. */
   abandon(): Promise<void>;
@@ -15,8 +15,8 @@ export interface FileSink {
 /** A file that is read, as it was when it was opened. */
 export interface FileSource {
   readonly size: number;
-  /** Fills from there on, as far as the file goes. @returns how much. @throws I/O errors */
-  read(offset: number, into: Uint8Array): Promise<number>;
+  /** Fills one piece after another from there on, as far as the file goes. @returns how much. @throws I/O errors */
+  read(offset: number, into: readonly Uint8Array[]): Promise<number>;
   close(): Promise<void>;
 }
 

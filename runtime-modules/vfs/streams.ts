@@ -59,16 +59,16 @@ export class VfsStreams implements FileStreams {
     let at = 0;
     let over = false;
     return {
-      async write(piece) {
-        for (let done = 0; done < piece.length;) {
-          const { bytesWritten } = await file.write(piece, done, piece.length - done, at);
-          done += bytesWritten;
+      async write(pieces) {
+        let left = pieces;
+        while (left.length > 0) {
+          const { bytesWritten } = await file.writev(left, at);
           at += bytesWritten;
+          left = after(left, bytesWritten);
         }
       },
       commit: async () => {
         over = true;
-        await file.datasync();
         await file.close();
         giveBack();
         await this.#needs
@@ -100,10 +100,19 @@ export class VfsStreams implements FileStreams {
     return {
       size,
       async read(offset, into) {
-        const { bytesRead } = await handle.read(into, 0, into.length, offset);
-        return bytesRead;
+        return (await handle.readv(into, offset)).bytesRead;
       },
       close: () => handle.close(),
     };
   }
+}
+
+/** What is left of the pieces when so many bytes have been taken. */
+function after(pieces: readonly Uint8Array[], bytes: number): readonly Uint8Array[] {
+  let taken = bytes;
+  for (const [at, piece] of pieces.entries()) {
+    if (taken < piece.length) return [piece.subarray(taken), ...pieces.slice(at + 1)];
+    taken -= piece.length;
+  }
+  return [];
 }

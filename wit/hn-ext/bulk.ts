@@ -14,9 +14,26 @@ export const BULK_MARK = 0xc1;
 export const BULK_HEAD_BYTES = 14;
 /** Bytes of data in one frame. */
 export const BULK_CHUNK_BYTES = 256 * 1024;
-/** Bytes of one transfer that may be under way, and transfers of one channel in one direction at a time (compute-market.md §10.5). */
-export const TRANSFER_WINDOW_BYTES = 4 * 1024 * 1024;
+/** Transfers of one channel in one direction at a time (compute-market.md §10.5). */
 export const TRANSFERS_MAX = 4;
+/** Bytes of one transfer that may be under way without credit, from its start. */
+export const TRANSFER_WINDOW_BYTES = 4 * 1024 * 1024;
+/** Bytes of all transfers in one direction that may be under way; those there are share them. */
+export const TRANSFERS_WINDOW_BYTES = TRANSFERS_MAX * TRANSFER_WINDOW_BYTES;
+
+/**
+ * Up to where a transfer may be granted now; undefined while it is too little to be worth a frame.
+ * @param written bytes that have been dealt with. @param among transfers that share the window
+ */
+export function creditFor(
+  { written, granted, size }: { written: number; granted: number; size: number },
+  among: number,
+): number | undefined {
+  const window = Math.floor(TRANSFERS_WINDOW_BYTES / Math.max(1, among));
+  const upTo = Math.min(size, written + window);
+  const more = upTo - granted;
+  return more > 0 && (more >= window / 4 || upTo === size) ? upTo : undefined;
+}
 const REASON_BYTES_MAX = 1_024;
 const DATA = 1;
 const CREDIT = 2;
@@ -57,6 +74,14 @@ export function decodeBulk(message: Uint8Array): BulkFrame | undefined {
   if (kind !== DATA || message.length > BULK_HEAD_BYTES + BULK_CHUNK_BYTES) return undefined;
   const bytes = message.subarray(BULK_HEAD_BYTES);
   return { kind: 'data', transfer, offset: Number(offset), bytes };
+}
+
+/** Data frames without their heads and data, for so many bytes: what is read from disk lands where it is sent from. */
+export function emptyFrames(bytes: number): readonly Uint8Array[] {
+  const frames: Uint8Array[] = [];
+  for (let left = bytes; left > 0; left -= BULK_CHUNK_BYTES)
+    frames.push(new Uint8Array(BULK_HEAD_BYTES + Math.min(BULK_CHUNK_BYTES, left)));
+  return frames;
 }
 
 /** Writes the head of a data frame into its first `BULK_HEAD_BYTES`: the data are read from disk to behind it, and copied no more. */

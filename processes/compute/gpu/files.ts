@@ -12,7 +12,7 @@ import { NoResponse, Refusal, RemoteError } from '../../lib/errors.ts';
 import { callHttpServer } from '../../lib/http-server-calls.ts';
 import type { Process } from '../../lib/process.ts';
 import type { Signer } from '../../lib/signer.ts';
-import { sleep, timeout } from '../../lib/timers.ts';
+import { sleep } from '../../lib/timers.ts';
 import type { Drive } from '../../lib/vfs.ts';
 import { jobEventMethods, runResult } from '../shared/job-events-contract.ts';
 import type { Lease } from './lease.ts';
@@ -45,6 +45,7 @@ const PART_TRIES_MAX = 5;
 const PART_BYTES_MAX = 1024 * 1024;
 /** How long a market waits for an output that is on its way. */
 const WAIT_MS_MAX = 20_000;
+const WAIT_MS = 20;
 /** A transfer that takes longer is given up. */
 const TRANSFER_S_MAX = 6 * 3_600;
 const RETRY_MS = 2_000;
@@ -121,12 +122,16 @@ export class Files {
     this.#dropped.delete(lease.lease);
   }
 
+  /**
+   * Waits by requests of its own: an answer that depends on what another request brings about would be given up to a second later
+   * (lib/conversation.ts).
+   */
   async #arrived(lease: Lease, file: OutputFile): Promise<void> {
-    try {
-      await timeout(this.#needs.process, this.#pull(lease, file), WAIT_MS_MAX);
-    } catch (error) {
-      throw new Refusal('NotYet', `the output is on its way: ${(error as Error).message}`);
-    }
+    let over = false;
+    void this.#pull(lease, file).finally(() => (over = true));
+    for (let waitedMs = 0; !over && waitedMs < WAIT_MS_MAX; waitedMs += WAIT_MS)
+      await sleep(this.#needs.process, WAIT_MS);
+    if (!over) throw new Refusal('NotYet', 'the output is on its way');
     if (!(await this.#there(lease, file)))
       throw new Refusal('NotYet', 'the extension has the output, and is away');
   }

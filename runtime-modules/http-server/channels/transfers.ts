@@ -7,9 +7,11 @@ import { createHash, type Hash } from 'node:crypto';
 import {
   BULK_CHUNK_BYTES,
   BULK_HEAD_BYTES,
+  creditFor,
   type BulkFrame,
   decodeBulk,
   encodeCredit,
+  emptyFrames,
   encodeEnd,
   TRANSFER_WINDOW_BYTES,
   TRANSFERS_MAX,
@@ -51,6 +53,8 @@ interface Coming {
   offset: number;
   written: number;
   granted: number;
+  /** What has come and waits for the write before it. */
+  pieces: Uint8Array[];
   /** One write after another; begins with the file being opened. */
   writing: Promise<void>;
   readonly done: (why: string | undefined) => void;
@@ -63,8 +67,6 @@ interface Going {
   ended: string | undefined;
 }
 
-/** A credit is given when so much of the window has been used. */
-const CREDIT_EVERY_BYTES = TRANSFER_WINDOW_BYTES / 4;
 /** Frames that are on their way to the host at a time. */
 const AHEAD = 4;
 
@@ -90,6 +92,7 @@ export class Transfers {
       offset: 0,
       written: 0,
       granted: TRANSFER_WINDOW_BYTES,
+      pieces: [],
       writing: expected.open().then((sink) => {
         coming.sink = sink;
         if (expected.bytes === 0) coming.done(undefined);
@@ -158,25 +161,35 @@ export class Transfers {
   }
 
   #data({ offset, bytes }: Extract<BulkFrame, { kind: 'data' }>, coming: Coming): void {
-    const { expected, hash } = coming;
+    const { expected } = coming;
     const end = offset + bytes.length;
     if (offset !== coming.offset || end > Math.min(coming.granted, expected.bytes))
       return coming.done('the extension sent what was not due');
     coming.offset = end;
-    coming.writing = coming.writing.then(async () => {
-      // Here and not on arrival: it keeps pace with the disk, and a burst does not hold the thread.
-      hash.update(bytes);
-      await coming.sink!.write(bytes);
-      coming.written = end;
-      if (end === expected.bytes) return coming.done(undefined);
-      const upTo = Math.min(expected.bytes, end + TRANSFER_WINDOW_BYTES);
-      if (upTo - coming.granted < CREDIT_EVERY_BYTES && upTo !== expected.bytes) return undefined;
-      if (upTo === coming.granted) return undefined;
-      coming.granted = upTo;
-      void this.#socket.sendBulk(encodeCredit(expected.transfer, upTo));
-      return undefined;
-    });
-    coming.writing.catch((error: unknown) => coming.done(textOf(error)));
+    coming.pieces.push(bytes);
+    // What comes while a write is under way goes with the next one.
+    if (coming.pieces.length === 1) {
+      coming.writing = coming.writing.then(() => this.#write(coming));
+      coming.writing.catch((error: unknown) => coming.done(textOf(error)));
+    }
+    return undefined;
+  }
+
+  async #write(coming: Coming): Promise<void> {
+    const { expected, hash } = coming;
+    const pieces = coming.pieces;
+    coming.pieces = [];
+    const writing = coming.sink!.write(pieces);
+    // Meanwhile; and here and not on arrival, so that a burst does not hold the thread.
+    for (const piece of pieces) hash.update(piece);
+    await writing;
+    coming.written += pieces.reduce((sum, { length }) => sum + length, 0);
+    if (coming.written === expected.bytes) return coming.done(undefined);
+    const { written, granted } = coming;
+    const upTo = creditFor({ written, granted, size: expected.bytes }, this.#coming.size);
+    if (upTo === undefined) return undefined;
+    coming.granted = upTo;
+    void this.#socket.sendBulk(encodeCredit(expected.transfer, upTo));
     return undefined;
   }
 
@@ -204,18 +217,23 @@ export class Transfers {
     const ahead: Promise<boolean>[] = [];
     for (let offset = 0; offset < source.size;) {
       if (going.ended !== undefined) return failed(`the extension ended it: ${going.ended}`);
-      const room = Math.min(BULK_CHUNK_BYTES, source.size - offset, going.granted - offset);
+      const room = Math.min(AHEAD * BULK_CHUNK_BYTES, source.size - offset, going.granted - offset);
       if (room <= 0) {
         await new Promise<void>((resolve) => (going.wake = resolve));
         continue;
       }
-      const frame = new Uint8Array(BULK_HEAD_BYTES + room);
-      const got = await source.read(offset, frame.subarray(BULK_HEAD_BYTES));
-      if (got === 0) throw new Error('the file has become shorter');
-      writeDataHead(frame, transfer, offset);
-      offset += got;
-      ahead.push(this.#socket.sendBulk(frame.subarray(0, BULK_HEAD_BYTES + got)));
-      if (ahead.length >= AHEAD && !(await ahead.shift()!)) return failed('the channel ended');
+      const frames = emptyFrames(room);
+      const got = await source.read(
+        offset,
+        frames.map((frame) => frame.subarray(BULK_HEAD_BYTES)),
+      );
+      if (got < room) throw new Error('the file has become shorter');
+      for (const frame of frames) {
+        writeDataHead(frame, transfer, offset);
+        offset += frame.length - BULK_HEAD_BYTES;
+        ahead.push(this.#socket.sendBulk(frame));
+      }
+      while (ahead.length > AHEAD) if (!(await ahead.shift()!)) return failed('the channel ended');
     }
     for (const sent of ahead) if (!(await sent)) return failed('the channel ended');
     return undefined;

@@ -9,7 +9,7 @@ import { parseRange } from '../static/static.ts';
 import type { RawHeaders, Reply } from './reply.ts';
 
 /** Bytes read at a time. */
-const CHUNK_BYTES = 256 * 1024;
+const CHUNK_BYTES = 512 * 1024;
 
 export interface FileAnswer {
   readonly status: number;
@@ -69,13 +69,7 @@ async function send(
   if (reply.req.method === 'HEAD')
     return reply.answerReady(sent, [...all, ...part, 'Content-Length', String(bytes)], undefined);
   reply.begin(sent, [...all, ...part], NOTHING, bytes);
-  for (let at = from; at <= to && !reply.destroyed;) {
-    const buffer = new Uint8Array(Math.min(CHUNK_BYTES, to + 1 - at));
-    const got = await file.read(at, buffer);
-    if (got === 0) throw new Error('the file has become shorter');
-    at += got;
-    if (!reply.write(buffer.subarray(0, got))) await drained(reply);
-  }
+  await stream(reply, file, { from, to });
   reply.release();
   reply.end();
   return undefined;
@@ -83,19 +77,30 @@ async function send(
 
 const NOTHING = new Uint8Array();
 
-/** There is room again, or nobody. */
-function drained(reply: Reply): Promise<void> {
-  return new Promise((resolve) => {
-    const over = (): void => {
-      reply.off('drain', over);
-      reply.off('close', over);
-      resolve();
-    };
-    reply.on('drain', over);
-    reply.on('close', over);
-    if (reply.destroyed) over();
-  });
+/** Two buffers in turn, each filled again when the host has taken it: a large file leaves nothing for the collector. */
+async function stream(
+  reply: Reply,
+  file: FileSource,
+  { from, to }: { readonly from: number; readonly to: number },
+): Promise<void> {
+  const size = Math.min(CHUNK_BYTES, to + 1 - from);
+  const turns = [0, 1].map(() => ({ buffer: Buffer.allocUnsafeSlow(size), taken: TAKEN }));
+  for (let at = from; at <= to && !reply.destroyed;) {
+    const turn = turns.shift()!;
+    await turn.taken;
+    const wanted = turn.buffer.subarray(0, Math.min(size, to + 1 - at));
+    const got = await file.read(at, [wanted]);
+    if (got === 0) throw new Error('the file has become shorter');
+    at += got;
+    // Called with an error too: then there is nobody to send to.
+    turn.taken = new Promise((resolve) => {
+      reply.write(wanted.subarray(0, got), () => resolve());
+    });
+    turns.push(turn);
+  }
 }
+
+const TAKEN: Promise<void> = Promise.resolve();
 
 function valueOf(headers: RawHeaders, name: string): string | undefined {
   const at = headers.findIndex((text, index) => index % 2 === 0 && text.toLowerCase() === name);

@@ -4,7 +4,7 @@
  */
 import { type Builtin, numberOf, problemOf, wholeNumber } from './builtin.ts';
 
-const SIDE_MAX = 8_192;
+const SIDE_MAX = 16_384;
 const STEPS_MAX = 100_000;
 
 export const mandelbrot: Builtin = {
