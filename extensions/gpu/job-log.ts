@@ -15,7 +15,7 @@ import {
   type Stream,
 } from '../../wit/jobs/log-records.ts';
 import { LOG_WINDOW_BYTES } from '../../wit/hn-ext/limits.ts';
-import { sha256 } from './sha256.ts';
+import { sha256 } from '../../contracts/merkle.ts';
 
 export interface JobLogOptions {
   readonly path: string;

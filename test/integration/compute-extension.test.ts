@@ -4,12 +4,11 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { outputsRoot } from '../../contracts/merkle.ts';
+import { outputsRoot, sha256 } from '../../contracts/merkle.ts';
 import { GrowingTree, logLeaf } from '../../contracts/merkle-tree.ts';
 import { digestOf, FREE_DOMAIN } from '../../contracts/compute.ts';
 import { structCodec } from '../../contracts/compute-json.ts';
 import { recoverAddress } from 'ethers';
-import { sha256 } from '../../extensions/gpu/sha256.ts';
 import { decodeRecords, encodeRecords } from '../../wit/jobs/log-records.ts';
 import { type ComputeEvent, ComputeNode, offerOf } from '../support/compute-node.ts';
 
