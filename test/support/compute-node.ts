@@ -10,7 +10,7 @@ import { bootNode, type Node } from '../../bin/node.ts';
 import type { Answer, KernelPort, ModuleRequest, RuntimeModule } from '../../kernel/module.ts';
 import { canonicalJson } from '../../wit/canonical-json.ts';
 import { completeSpec, type JobSpec, specHash, timeoutOf } from '../../wit/jobs/spec.ts';
-import { plainRequest } from '../../wit/message.ts';
+import { plainRequest, plainResponse } from '../../wit/message.ts';
 import { processId } from '../../wit/address.ts';
 import type { KernelMessage, LazyLoadBlob, Result } from '../../wit/types.ts';
 import { openHome } from '../../runtime-modules/identity/home.ts';
@@ -25,6 +25,7 @@ export interface ComputeEvent {
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a test reads answers of any method
   readonly value: any;
   readonly blob: LazyLoadBlob | undefined;
+  readonly request: ModuleRequest;
 }
 
 /** Answers an event; undefined: with nothing, as methods without a result do. */
@@ -43,7 +44,7 @@ export class TestMarket implements RuntimeModule<ComputeEvent> {
   decode(request: ModuleRequest): Result<ComputeEvent, Answer | undefined> {
     const body = JSON.parse(utf8.decode(request.body)) as string | Record<string, unknown>;
     const [kind = '', value] = typeof body === 'string' ? [body] : Object.entries(body)[0]!;
-    return { ok: true, value: { kind, value, blob: request.blob } };
+    return { ok: true, value: { kind, value, blob: request.blob, request } };
   }
 
   orderKey(): undefined {
@@ -63,7 +64,20 @@ export class TestMarket implements RuntimeModule<ComputeEvent> {
       };
     } catch (refusal) {
       const Err = { kind: String(refusal), message: 'refused by the test' };
-      return { body: Buffer.from(JSON.stringify({ Err })), metadata: '{"error":true}' } as Answer;
+      const body = Buffer.from(JSON.stringify({ Err }));
+      const { id, source } = event.request;
+      this.port!.send({
+        id,
+        target: source,
+        rsvp: undefined,
+        message: {
+          kind: 'response',
+          response: { ...plainResponse(body), metadata: '{"error":true}' },
+          context: undefined,
+        },
+        blob: undefined,
+      });
+      return undefined;
     }
   }
 

@@ -252,14 +252,15 @@ export class Desk {
     const whole = decoded !== undefined && decoded.rest === records.length;
     const count = decoded?.records.length ?? 0;
     const inOrder = decoded?.records.every((record, at) => record.seq === seq + at) === true;
-    if (
-      !whole ||
-      count === 0 ||
-      !inOrder ||
-      seq > lease.receivedSeq ||
-      lease.overruns(records.length)
-    )
-      return this.#catchUp(lease, false);
+    const next = seq === lease.receivedSeq;
+    // Told once where to go on: what was under way then is not what is wanted.
+    if (lease.rewinding && !next) return undefined;
+    if (!whole || count === 0 || !inOrder || !next || lease.overruns(records.length)) {
+      this.#catchUp(lease, false);
+      lease.rewinding = true;
+      return undefined;
+    }
+    lease.rewinding = false;
     lease.receivedSeq = seq + count;
     lease.logs.push({ seq, next: lease.receivedSeq, records });
     return this.#telling.wake(lease);

@@ -55,6 +55,8 @@ export class Lease {
   /** Outputs of a result that is coming. */
   files: OutputFile[] = [];
   logs: LogPart[] = [];
+  /** The extension has been told to send records again. */
+  rewinding = false;
   /** Told to the market before anything else. */
   states: {
     readonly state: 'Preparing' | 'Started' | 'Collecting';
