@@ -73,6 +73,7 @@ export class Attempt {
   #fault: { code: FaultCode; message: string } = { code: 'INTERNAL', message: 'it was lost' };
   #startedMs = 0;
   #outputsTooLarge = false;
+  #looking = false;
   #giveUpTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(offer: Offer, folder: JobFolder, needs: AttemptNeeds, events: AttemptEvents) {
@@ -209,7 +210,11 @@ export class Attempt {
 
   async #watchOutputs(run: Run): Promise<void> {
     const most = run.spec.limits.outMiB * 1024 * 1024;
-    if (this.#abort.signal.aborted || (await bytesBelow(run.outputs)) <= most) return;
+    // A large folder may take longer than the time until the next look.
+    if (this.#looking || this.#abort.signal.aborted) return;
+    this.#looking = true;
+    const bytes = await bytesBelow(run.outputs).finally(() => (this.#looking = false));
+    if (bytes <= most) return;
     this.#outputsTooLarge = true;
     this.#abort.abort(new Error('the outputs are larger than the job may leave'));
   }

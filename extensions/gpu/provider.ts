@@ -2,7 +2,7 @@
  * The extension as its process sees it (compute-market.md §10): answers offers, runs what it accepted, sends logs, results and files, and
  * knows which frame is of which attempt. What is on disk outlives it; what is not is gone with it.
  */
-import { decodeBulk, encodeEnd } from '../../wit/hn-ext/bulk.ts';
+import { decodeBulk, encodeEnd, OUTPUT_TRANSFERS } from '../../wit/hn-ext/bulk.ts';
 import { heldJob, signedAcceptance } from '../../contracts/compute-result.ts';
 import { list } from '../../wit/codec.ts';
 import { outputFile } from '../../wit/jobs/result.ts';
@@ -136,11 +136,11 @@ export class Provider implements LinkUser {
   bulk(bytes: Uint8Array): void {
     const frame = decodeBulk(bytes);
     if (frame === undefined) return;
-    // Directions have their own numbers: data are of ours, credit is of what we send; an end may be of either.
-    const known = frame.kind !== 'credit' && this.#in.received(frame);
+    // Of an input, which comes, or of an output, which goes.
+    const known =
+      frame.transfer < OUTPUT_TRANSFERS ? this.#in.received(frame) : this.#out.received(frame);
     if (frame.kind === 'data' && !known)
       this.#link.sendBulk(encodeEnd(frame.transfer, 'not wanted any more'));
-    if (frame.kind !== 'data') this.#out.received(frame);
   }
 
   room(): void {

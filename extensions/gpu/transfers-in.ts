@@ -6,6 +6,7 @@ import {
   creditFor,
   encodeCredit,
   encodeEnd,
+  OUTPUT_TRANSFERS,
   TRANSFER_WINDOW_BYTES,
   TRANSFERS_MAX,
 } from '../../wit/hn-ext/bulk.ts';
@@ -55,7 +56,7 @@ export class TransfersIn {
   async get(wanted: Wanted, ask: (transfer: number) => void, signal: AbortSignal): Promise<void> {
     await this.#slot(signal);
     const part = `${wanted.path}.part`;
-    const transfer = (this.#last = (this.#last + 1) % 2 ** 32);
+    const transfer = (this.#last = (this.#last + 1) % OUTPUT_TRANSFERS);
     try {
       const file = await open(part, 'w', 0o600);
       const { promise, resolve, reject } = Promise.withResolvers<void>();

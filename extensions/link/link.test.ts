@@ -225,7 +225,7 @@ test('CM15 who does not know the token is denied, and three of them lock the doo
       stray: () => undefined,
       closed: () => heard.push('closed'),
     });
-    ({ send } = socket);
+    send = (frame) => socket.send(frame);
     await clock.pass(10);
     return heard;
   };

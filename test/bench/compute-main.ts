@@ -8,7 +8,7 @@ const [side = '64'] = process.argv.slice(2);
 
 const compute = await ComputeNode.start();
 compute.extension();
-while (((await compute.market.ask('Provider')) as { paired: boolean }).paired !== true)
+while (!((await compute.market.ask('Provider')) as { paired: boolean }).paired)
   await new Promise((resolve) => setTimeout(resolve, 50));
 const login = await fetch(`${compute.url}/login`, {
   method: 'POST',

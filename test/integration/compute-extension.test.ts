@@ -283,6 +283,11 @@ test('offers that do not fit are refused with a reason', async () => {
   const gpu = offerOf('echo', {}, { require: { gpu: { count: 1, vendor: 'nvidia' } } });
   expect(await refused(gpu)).toMatchObject({ code: 'unsupported' });
   expect(await refused({ ...offerOf('echo'), price: '5' })).toMatchObject({ code: 'price' });
+  // Paid, by somebody whose money this node does not see.
+  const money = { chainId: 1, escrow: `0x${'11'.repeat(20)}`, token: `0x${'22'.repeat(20)}` };
+  expect(await refused({ ...offerOf('echo'), price: '500', money })).toMatchObject({
+    code: 'policy',
+  });
   const offer = offerOf('sleep', { ms: 60_000 });
   const lease = await started(offer);
   // The same attempt again is the same lease; three more fill the slots.

@@ -6,10 +6,13 @@
  *   c1 02 transfer u32be offset u64be          credit: data may be sent up to there
  *   c1 03 transfer u32be reason utf8…          ended before its time, by either side
  *
- * A transfer has a direction and its data come in order; it is over when its size is reached.
+ * A transfer has a direction and its data come in order; it is over when its size is reached. Inputs, which the extension asks for, have
+ * numbers below 2^31, outputs, which the process asks for, those above: an end is of one transfer only.
  */
 
 export const BULK_MARK = 0xc1;
+/** The first number of an output. */
+export const OUTPUT_TRANSFERS = 2 ** 31;
 /** Bytes before the data. */
 export const BULK_HEAD_BYTES = 14;
 /** Bytes of data in one frame. */

@@ -3,7 +3,7 @@
  * when it is there and has the hash that it must have. In this drive: `inputs/HASH`, shared by the attempts that want it, and
  * `artifacts/LEASE/HASH`.
  */
-import { TRANSFERS_MAX } from '../../../wit/hn-ext/bulk.ts';
+import { OUTPUT_TRANSFERS, TRANSFERS_MAX } from '../../../wit/hn-ext/bulk.ts';
 import type { Body } from '../../../wit/hn-ext/schema.ts';
 import type { OutputFile } from '../../../wit/jobs/result.ts';
 import { client } from '../../lib/client.ts';
@@ -182,8 +182,8 @@ export class Files {
   }
 
   #nextTransfer(): number {
-    this.#lastTransfer = (this.#lastTransfer + 1) % 2 ** 32;
-    return this.#lastTransfer;
+    this.#lastTransfer = (this.#lastTransfer + 1) % OUTPUT_TRANSFERS;
+    return OUTPUT_TRANSFERS + this.#lastTransfer;
   }
 
   // --- inputs

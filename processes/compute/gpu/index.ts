@@ -13,7 +13,7 @@ import { drive as openOwnDrive } from '../../lib/vfs.ts';
 import { gpuContract, type ProviderState } from '../shared/gpu-contract.ts';
 import { Desk } from './desk.ts';
 import { Files } from './files.ts';
-import { noFunding } from './funding.ts';
+import { facilitatorFunding } from './funding.ts';
 import { Leases } from './leases.ts';
 import { LeaseStore } from './lease-store.ts';
 import { type Machine, Offers } from './offers.ts';
@@ -71,7 +71,7 @@ async function open(process: Process<unknown>): Promise<void> {
   const leases = new Leases(await LeaseStore.open(process), nowMs);
   await leases.open();
   const machine = (): Machine | undefined => parts.desk.machine;
-  const funding = noFunding;
+  const funding = facilitatorFunding(process, nowMs);
   const offers = new Offers({ process, nodeId, policy, funding, leases, session, machine, nowMs });
   const desk = new Desk({
     process,
@@ -92,11 +92,15 @@ async function open(process: Process<unknown>): Promise<void> {
   });
   parts = { desk, offers, leases, files, pairing, session, policy, nodeId };
   desk.open();
-  void every(process, TICK_MS, async () => {
-    pairing.tick();
-    session.tick();
-    await desk.tick();
-  });
+  void every(process, TICK_MS, () => tick().catch((error: unknown) => print(String(error))));
+}
+
+/** What fails once is tried again the next time. */
+async function tick(): Promise<void> {
+  const { pairing, session, desk } = parts;
+  pairing.tick();
+  session.tick();
+  await desk.tick();
 }
 
 function askerOf(context: Context, process: Process<unknown>): Asker {

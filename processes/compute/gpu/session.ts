@@ -130,7 +130,9 @@ export class Session {
       case 'ack':
         return;
       case 'error':
-        return this.#needs.print(`the extension says: ${frame.body.message.slice(0, 200)}`);
+        return this.#needs.print(
+          `the extension says: ${JSON.stringify(frame.body.message.slice(0, 200))}`,
+        );
       case 'bye':
         return this.#end('goodbye', false);
       default:

@@ -143,7 +143,6 @@ export class Transfers {
       going.granted = frame.upTo;
       going.wake();
     } else {
-      // Directions count by themselves: it may be of either.
       coming?.done(`the extension ended it: ${frame.reason}`);
       if (going === undefined) return;
       going.ended = frame.reason;
