@@ -150,6 +150,7 @@ export function helpText(): string {
     'hyperloom <home>                       a real node; the first start registers it, in a browser',
     'hyperloom register <home> --name NAME  registers it here; see hyperloom register --help',
     'hyperloom keyfile export|import|change-password    see hyperloom keyfile --help',
+    'hyperloom extension gpu                runs jobs on this machine for a node; see hyperloom extension gpu --help',
     'hyperloom backup <home> <file>         the home into one encrypted file, while its node runs or not',
     'hyperloom restore <file> <home>        a backup into a new home',
     '                                       both: --password-file FILE, or the password is asked for',

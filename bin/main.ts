@@ -6,6 +6,7 @@ import { enableCompileCache } from 'node:module';
 import { type Proxies, readProxies } from '../runtime-modules/shared/outbound/proxy.ts';
 import { helpText } from './flag-options.ts';
 import { type Flags, parseFlags } from './flags.ts';
+import { version } from './version.ts';
 
 /** Documented in docs/operating.md; scripts may rely on them. */
 export const EXIT = {
@@ -41,6 +42,8 @@ export async function run(args: readonly string[]): Promise<void> {
   if (args[0] === 'backup' || args[0] === 'restore')
     return (await import('./backup.ts')).runBackupCommand(args);
   if (args[0] === 'register') return (await import('./register.ts')).runRegister(args.slice(1));
+  if (args[0] === 'extension')
+    return (await import('./extension.ts')).runExtension(args.slice(1), process.env);
   if (args[0] === 'keyfile') return (await import('./keyfile.ts')).runKeyfile(args.slice(1));
   const command = parseFlags(args, process.cwd());
   if (!command.ok) return fail(EXIT.usage, command.error);
@@ -49,7 +52,7 @@ export async function run(args: readonly string[]): Promise<void> {
   if (command.value.kind === 'help') return say(helpText());
   // Loaded late: the help and a wrong flag should not wait for the engine.
   const node = await import('./node.ts');
-  if (command.value.kind === 'version') return say(`hyperloom ${node.version()}`);
+  if (command.value.kind === 'version') return say(`hyperloom ${version()}`);
   await runNode(command.value.flags, proxies.value, node);
 }
 
@@ -57,6 +60,8 @@ type Composition = typeof import('./node.ts');
 type Node = Awaited<ReturnType<Composition['bootNode']>>;
 
 async function runNode(flags: Flags, proxies: Proxies, composition: Composition): Promise<void> {
+  // What a node keeps is its owner's: tokens and keys are among it.
+  process.umask(0o077);
   let node: Node | undefined;
   const ending = Promise.withResolvers<Error | undefined>();
   const end = onEnd(ending.resolve, (reason, signal) => {

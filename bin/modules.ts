@@ -16,6 +16,7 @@ import { notifications } from '../runtime-modules/notifications/index.ts';
 import type { Accounts, Book } from '../runtime-modules/shared/accounts.ts';
 import type { BackupParticipant } from '../runtime-modules/shared/backup.ts';
 import { bytesOf } from '../runtime-modules/shared/bytes-of.ts';
+import type { FileStreams } from '../runtime-modules/shared/file-streams.ts';
 import { metered } from '../runtime-modules/shared/metered.ts';
 import {
   type OutboundOptions,
@@ -46,11 +47,17 @@ export interface ModuleParts {
   readonly identity: Pick<Identity, 'fileKey'>;
 }
 
-/** @returns what can be backed up while it runs */
+export interface Registered {
+  /** What can be backed up while it runs. */
+  readonly participants: readonly BackupParticipant[];
+  /** Files of vfs, for the web server. */
+  readonly files: FileStreams;
+}
+
 export function registerModules(
   kernel: Kernel,
   { store, home, config, accounts, web, identity }: ModuleParts,
-): readonly BackupParticipant[] {
+): Registered {
   kernel.registerModule(timer()({ clock: systemClock, port: kernel.port('timer') }));
   kernel.registerModule(
     state()({ store, backup: () => store.backup(), port: kernel.port('state') }),
@@ -99,5 +106,8 @@ export function registerModules(
       files: files.hashes,
     }),
   );
-  return [files.backup, keys.backup, tables.backup];
+  return {
+    participants: [files.backup, keys.backup, tables.backup],
+    files: files.streams,
+  };
 }

@@ -2,7 +2,6 @@
  * The composition root: the one file that knows the kernel, the engine and the runtime modules all at once. `bootNode` puts a node
  * together from values (no environment, no globals), starts it, and hands back the way to end it. Used by main.ts, kit and tests.
  */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HYPERMAP } from '../contracts/addresses.ts';
 import { packageOf, TERMINAL } from '../wit/address.ts';
@@ -38,10 +37,11 @@ import {
   type ProcessVerbosity,
 } from '../runtime-modules/terminal/index.ts';
 import { cacheKey, type IdentityConfig, openIdentity, seedOf } from './identity.ts';
-import { type ModulesConfig, registerModules } from './modules.ts';
+import { type ModulesConfig, type Registered, registerModules } from './modules.ts';
 import { beginSharing, isShared } from './fake-name.ts';
 import { type NetworkConfig, NetworkError, networkOf } from './network.ts';
 import { figuresOf, type WebConfig, webOf } from './web.ts';
+import { version } from './version.ts';
 import { bundledPackages, BundleBuildError } from '../processes/bundled.ts';
 import { beginChain, type ChainConfig, ChainConfigError, ethOf, tellReaders } from './chain.ts';
 
@@ -117,11 +117,6 @@ export function exitReasonOf(error: unknown): ExitReason {
   return 'bug';
 }
 
-export function version(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
-
 /**
  * Boots a node. Rejects with HomeError, IdentityError, StoreError, ListenError, NetworkError or BundleBuildError when it cannot; everything taken is
  * then given back.
@@ -191,6 +186,7 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   parts.defer(() => running.shutdown());
   kernel.debug.setFull((config.verbosity ?? 0) >= EVENTS_FROM);
   const peers = config.network?.wsOverHttp === true ? new SharedWsPort() : undefined;
+  let registered: Registered | undefined;
   const web = await webOf(config.web && { ...config.web, port: webPort ?? config.web.port }, {
     identity,
     port: kernel.port('http-server'),
@@ -198,8 +194,11 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
     version: version(),
     figures: () => figuresOf(running.usage().values()),
     peers,
+    files: () => registered?.files,
   });
-  const participants = registerModules(kernel, { store, home, config, accounts, web, identity });
+  const modules = { store, home, config, accounts, web, identity };
+  registered = registerModules(kernel, modules);
+  const { participants } = registered;
   const eth = { port: kernel.port('eth'), clock: systemClock };
   kernel.registerModule(await ethOf(chainParts, chain, eth));
   await tellReaders(chainParts);
@@ -236,6 +235,8 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   say(terminal, `${identity.name} is up after ${tookMs} ms${at}. Type help, or Ctrl-C to end.`);
   if (listening?.metricsUrl !== undefined)
     say(terminal, `metrics: ${listening.metricsUrl}/metrics`);
+  if (config.web?.extensions === true && listening !== undefined)
+    say(terminal, `to run jobs on this machine: ${extensionCommand(listening.url, home.path)}`);
   if (peersAt.length > 0) say(terminal, `other nodes reach it at ${peersAt.join(', ')}`);
   if (shared && network.ports.size > 0) {
     const { name, publicKeyHex } = identity;
@@ -253,6 +254,12 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
     ended: ending.promise,
     parts: parts.move(),
   });
+}
+
+/** What pairs this machine with the node (docs/compute.md). */
+function extensionCommand(url: string, home: string): string {
+  const token = join(home, 'vfs', 'compute:sys', 'gpu', 'pairing-token');
+  return `hyperloom extension gpu --node ${url} --token-file ${token}`;
 }
 
 /** From this verbosity on the kernel prints every message. */

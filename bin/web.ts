@@ -23,6 +23,7 @@ import { SecureLabels } from '../runtime-modules/http-server/bindings/secure-lab
 import type { PeerSockets } from '../runtime-modules/http-server/parts.ts';
 import { Sessions } from '../runtime-modules/http-server/login/session.ts';
 import type { LoginIdentity } from '../runtime-modules/identity/login-identity.ts';
+import type { FileStreams } from '../runtime-modules/shared/file-streams.ts';
 import type { Clock } from '../runtime-modules/shared/clock.ts';
 import type { ProcessUsage } from '../wit/kernel-api.ts';
 
@@ -48,11 +49,13 @@ export interface WebNeeds {
   readonly figures: () => readonly Figure[];
   /** Takes other nodes that connect at the web server's port. */
   readonly peers?: PeerSockets | undefined;
+  /** Known when vfs is registered. */
+  readonly files: () => FileStreams | undefined;
 }
 
 /** The module, not listening yet. @throws ListenError when a file or a proxy's address cannot be used */
 export async function webOf(config: WebConfig = {}, needs: WebNeeds): Promise<HttpServerModule> {
-  const { identity, port, clock, version, figures, peers } = needs;
+  const { identity, port, clock, version, figures, files, peers } = needs;
   const { development } = identity;
   const { metricsPort, channelsMax } = config;
   const options = {
@@ -78,6 +81,7 @@ export async function webOf(config: WebConfig = {}, needs: WebNeeds): Promise<Ht
     version,
     figures,
     peers,
+    files,
     labels,
     accessTo: (visitor: Visitor, binding: BoundPath, isSecureLabel: (label: string) => boolean) =>
       accessTo(visitor, binding, isSecureLabel, sessions),

@@ -153,6 +153,9 @@ export function escrowDomain(chainId: number, escrow: string): Domain {
   return { name: 'HypernodeEscrow', chainId, verifyingContract: escrow };
 }
 
+/** Of documents about jobs that nobody pays: no contract of any chain takes them. */
+export const FREE_DOMAIN: Domain = escrowDomain(0, `0x${'00'.repeat(20)}`);
+
 /** The domain of a registry. */
 export function registryDomain(chainId: number, registry: string): Domain {
   return { name: 'HypernodeRegistry', chainId, verifyingContract: registry };

@@ -20,9 +20,17 @@ const SHARED_SOURCES = ['lib']
   .map((name) => join(PROCESSES, name))
   .concat(['wit', 'kit/build', 'package-lock.json'].map((name) => join(ROOT, name)))
   .concat(
-    ['addresses', 'calls', 'events', 'hex', 'hypermap', 'notes'].map((name) =>
-      join(ROOT, 'contracts', `${name}.ts`),
-    ),
+    [
+      'addresses',
+      'calls',
+      'compute',
+      'compute-json',
+      'compute-result',
+      'events',
+      'hex',
+      'hypermap',
+      'notes',
+    ].map((name) => join(ROOT, 'contracts', `${name}.ts`)),
   );
 const PUBLISHER = 'sys';
 const INDISPENSABLE = 'terminal';

@@ -72,6 +72,11 @@ const DIRECTION: readonly { from: RegExp; may: RegExp }[] = [
   },
   { from: /^contracts\/build\//, may: /^contracts\/|^node:|^(ethers|solc)$/ },
   { from: /^contracts\//, may: /^(wit|contracts)\/|^node:|^ethers$/ },
+  // Programs beside the node: they meet it by messages, and share with it what documents and frames are, and the engine (F45).
+  {
+    from: /^extensions\//,
+    may: /^(wit|extensions|kernel\/(hart|image))\/|^contracts\/(hex|hypermap|merkle|merkle-tree|compute(?:-[a-z]+)?)\.ts$|^node:|^@noble\/curves\/|^ws$/,
+  },
   { from: /^kernel\//, may: /^(wit|kernel)\/|^node:/ },
   {
     from: /^runtime-modules\/([^/]+)\//,

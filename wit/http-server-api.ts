@@ -56,6 +56,13 @@ export const httpServerAction = union({
   WebSocketExtPushData: record({ id: u64, hyperware_message_type: messageType, blob: bytes }),
   WebSocketClose: u32,
   /**
+   * A file that the extension on a channel sends as bulk frames (wit/hn-ext/bulk.ts): written to that path of vfs, where the caller must be
+   * allowed to. Answered when it is whole and has the hash, or cannot come. Ours (findings F46).
+   */
+  ChannelReceive: record({ channel_id: u32, transfer: u32, path: text, size: u64, sha256: text }),
+  /** The same to the extension, of a file that the caller may read. Answered when all of it is sent. */
+  ChannelSend: record({ channel_id: u32, transfer: u32, path: text, size: u64 }),
+  /**
    * More of an answer that was given with the header `x-hyperware-stream: 1`; the bytes are the blob. Answered when the client's connection
    * has taken them. `fin`: that was all. `abort`: there is more, but it will not come: the connection is cut, so that nobody takes
    * what was sent for everything.
@@ -72,6 +79,8 @@ export const httpServerError = union({
   WsChannelNotFound: unit,
   /** The client has gone, the answer has ended, or it never was one in pieces. */
   StreamClosed: unit,
+  /** Why a file did not come or go as a whole. */
+  TransferFailed: text,
 });
 export type HttpServerError = Decoded<typeof httpServerError>;
 

@@ -85,6 +85,23 @@ export const reply = {
     { type = BYTES, ...options }: ReplyOptions & { readonly type?: string } = {},
   ): HttpReply => new HttpStreamReply(produce, type, options),
 
+  /**
+   * A file of this package's drives, by its whole path (`Drive.path`): sent by the module, one range of it if that is asked for, without a byte
+   * of it passing through this process. `etag`: with its quotes.
+   */
+  file: (
+    path: string,
+    {
+      type = BYTES,
+      etag,
+      ...options
+    }: ReplyOptions & { readonly type?: string; readonly etag?: string } = {},
+  ): HttpReply => {
+    const tag = etag === undefined ? {} : { etag };
+    const headers = { ...options.headers, ...tag, 'x-hyperware-file': path };
+    return new HttpReply(undefined, type, { ...options, headers });
+  },
+
   /** An error as JSON: `{"error":{"kind","message"}}`. */
   error: (status: number, kind: string, message: string, headers?: HttpHeaders): HttpReply =>
     reply.json(

@@ -18,9 +18,10 @@ export async function callHttpServer(
   caller: Caller,
   action: Readonly<Record<string, unknown>>,
   blob?: LazyLoadBlob,
+  timeoutS?: number,
 ): Promise<void> {
   const [kind = ''] = Object.keys(action);
-  const calls = { module: 'http-server', timeoutS: undefined, error: HttpServerError } as const;
+  const calls = { module: 'http-server', timeoutS, error: HttpServerError } as const;
   const what = `http-server ${kind}`;
   try {
     await callModule(caller, calls, { what, body: action, blob: blob?.bytes, mime: blob?.mime });

@@ -167,6 +167,15 @@ export class HttpServer<S = unknown> implements Part<S> {
     return this.#sockets.add(path, handlers, { authenticated, secure });
   }
 
+  /**
+   * A channel for a native program of this machine (runtime-modules.md §8): the http-server lets it in from there only, and nobody has
+   * proven anything by being let in. Frames are bytes, sent with `channel.tell`.
+   */
+  extension(path: string, handlers: SocketHandlers<string | Uint8Array, never, S>): void {
+    const options = { authenticated: false, secure: false, extension: true };
+    this.#sockets.add(path, handlers, options);
+  }
+
   /** Answers for paths below this process that are bound to nothing; asked only while `/` is bound. Default: 404. */
   fallback(handler: HttpHandler<string, S>): void {
     this.#fallback = handler;

@@ -62,11 +62,11 @@ export class SocketTable<S> {
     const fresh = this.#sockets.filter((sockets) => !sockets.bound);
     await Promise.all(
       fresh.map(async (sockets) => {
-        const { authenticated, secure } = sockets.options;
+        const { authenticated, secure, extension = false } = sockets.options;
         const path = sockets.path === '' ? '/' : sockets.path;
         const action = secure
-          ? { WebSocketSecureBind: { path, extension: false } }
-          : { WebSocketBind: { path, authenticated, extension: false } };
+          ? { WebSocketSecureBind: { path, extension } }
+          : { WebSocketBind: { path, authenticated, extension } };
         await callHttpServer(process, action);
         sockets.bound = true;
       }),
@@ -80,6 +80,11 @@ export class SocketTable<S> {
 
   call(action: Readonly<Record<string, unknown>>, bytes?: Uint8Array): Promise<void> {
     return callHttpServer(this.#running(), action, bytes && { mime: undefined, bytes });
+  }
+
+  tell(action: Readonly<Record<string, unknown>>, bytes: Uint8Array): void {
+    const blob = { mime: undefined, bytes };
+    this.#running().send(HTTP_SERVER, JSON.stringify(action), { blob });
   }
 
   receive(event: WireSocketEvent, context: Context): Promise<undefined> | undefined {

@@ -24,6 +24,8 @@ export interface SocketHandlers<In, Out, S> {
 export interface SocketOptions {
   readonly authenticated: boolean;
   readonly secure: boolean;
+  /** For a native program of this machine instead of browsers (runtime-modules.md §8). */
+  readonly extension?: boolean;
 }
 
 /** How the module tells of a new one. */
@@ -91,6 +93,13 @@ export class Channel<Out = Raw> {
       await this.#sockets.forget(this);
       return false;
     }
+  }
+
+  /**
+   * Sends a binary frame to the extension at the other end. Nobody says whether it arrives: the extension's own answer does, or `onClose`.
+   */
+  tell(frame: Uint8Array): void {
+    if (this.#open) this.#sockets.tell(this.id, frame);
   }
 
   /** Ends the socket; `onClose` runs. Fine if it has ended. */
@@ -176,6 +185,11 @@ export class WebSockets<In = Raw, Out = Raw, S = unknown> {
 
   call(action: Readonly<Record<string, unknown>>, bytes?: Uint8Array): Promise<void> {
     return this.#table.call(action, bytes);
+  }
+
+  tell(channel_id: number, bytes: Uint8Array): void {
+    const to = { channel_id, message_type: 'Binary', desired_reply_type: 'Request' };
+    this.#table.tell({ WebSocketExtPushOutgoing: to }, bytes);
   }
 
   remember(channel: Channel<Out>): void {

@@ -3,6 +3,7 @@ import type { ModuleRequest } from '../../kernel/module.ts';
 import { packageOf } from '../../wit/address.ts';
 import type { HttpServerAction, HttpServerError } from '../../wit/http-server-api.ts';
 import type { LazyLoadBlob, ProcessId } from '../../wit/types.ts';
+import type { FileStreams } from '../shared/file-streams.ts';
 import { type Bindings, boundPath, type HttpBinding, type WsBinding } from './bindings/bindings.ts';
 import { secureLabel } from './bindings/host-label.ts';
 import type { Compressor } from './static/compressor.ts';
@@ -14,6 +15,8 @@ export interface ActionParts {
   readonly bindings: Bindings;
   readonly channels: Channels | undefined;
   readonly streams: Streams;
+  /** Of vfs; without them no file passes. */
+  readonly files: (() => FileStreams | undefined) | undefined;
   readonly compressor: Compressor;
   readonly print: (verbosity: number, text: string) => void;
 }
@@ -22,6 +25,8 @@ type BindAction = HttpServerAction & { kind: 'Bind' | 'SecureBind' | 'Unbind' };
 type WsBindAction = HttpServerAction & {
   kind: 'WebSocketBind' | 'WebSocketSecureBind' | 'WebSocketUnbind';
 };
+
+type TransferAction = HttpServerAction & { kind: 'ChannelReceive' | 'ChannelSend' };
 
 const NO_CHANNEL: HttpServerError = { kind: 'WsChannelNotFound' };
 
@@ -63,12 +68,41 @@ export class Actions {
         const { request_id: id, fin, abort = false } = action.value;
         return this.#parts.streams.push(source, { id, bytes: blob?.bytes, fin, abort });
       }
+      case 'ChannelReceive':
+      case 'ChannelSend':
+        return this.#transfer(action, request);
       case 'WebSocketClose':
         // An unknown channel is closed already (M182).
         return channels?.close(source, action.value);
       default:
         return { kind: 'MalformedRequest' };
     }
+  }
+
+  /** Who may is decided here, before anything is opened. */
+  #transfer(
+    action: TransferAction,
+    request: ModuleRequest,
+  ): HttpServerError | Promise<HttpServerError | undefined> {
+    const { channel_id: channel, transfer, path, size } = action.value;
+    const files = this.#parts.files?.();
+    const transfers = this.#parts.channels?.transfers(request.source.process, channel);
+    if (transfers === undefined || files === undefined) return NO_CHANNEL;
+    const bytes = Number(size);
+    if (!Number.isSafeInteger(bytes)) return { kind: 'MalformedRequest' };
+    const refused = (why: 'malformed' | 'forbidden'): HttpServerError =>
+      why === 'malformed'
+        ? { kind: 'MalformedRequest' }
+        : { kind: 'TransferFailed', value: 'no right to that drive' };
+    if (action.kind === 'ChannelSend') {
+      const source = files.source(request, path);
+      if (!source.ok) return refused(source.error);
+      return transfers.send({ transfer, bytes, open: source.value });
+    }
+    const { sha256 } = action.value;
+    const sink = files.sink(request, path, bytes);
+    if (!sink.ok) return refused(sink.error);
+    return transfers.receive({ transfer, bytes, sha256, open: sink.value });
   }
 
   #bind(

@@ -28,6 +28,7 @@ import {
   type Visit,
   visitOf,
 } from './requests/visit.ts';
+import type { FileStreams } from '../shared/file-streams.ts';
 import type { Streams } from './requests/streams.ts';
 import type { WaitingTable } from './requests/waiting.ts';
 
@@ -49,6 +50,7 @@ export interface HandlerParts {
   readonly bindings: Bindings;
   readonly waiting: WaitingTable;
   readonly streams: Streams;
+  readonly files: (() => FileStreams | undefined) | undefined;
   readonly bodies: BodyLimits;
   readonly print: (verbosity: number, text: string) => void;
   readonly accessTo: AccessTo | undefined;
@@ -95,8 +97,8 @@ export class Handler {
     this.#options = options;
     this.#parts = parts;
     const { our, answerS } = options;
-    const { waiting, streams, print } = parts;
-    this.#forwarding = { our, answerS, waiting, streams, print };
+    const { waiting, streams, files, print } = parts;
+    this.#forwarding = { our, answerS, waiting, streams, files, print };
   }
 
   /** Open ones. */

@@ -21,6 +21,7 @@ import {
 } from '../../wit/http-server-api.ts';
 import type { KernelMessage, ProcessId, Result, SendError, U64 } from '../../wit/types.ts';
 import type { Clock } from '../shared/clock.ts';
+import type { FileStreams } from '../shared/file-streams.ts';
 import { decodeBody, refuse } from '../shared/refuse.ts';
 import { Actions } from './actions.ts';
 import { Bindings } from './bindings/bindings.ts';
@@ -91,6 +92,8 @@ export interface HttpServerNeeds {
   readonly channels?: Channels | undefined;
   /** Without it, other nodes do not connect here. */
   readonly peers?: PeerSockets | undefined;
+  /** Files of vfs, for what passes by processes (findings F46); known when vfs is. */
+  readonly files?: (() => FileStreams | undefined) | undefined;
   /** What the node adds to the metrics; the same names each time. */
   readonly figures?: (() => readonly Figure[]) | undefined;
   /** Shown by /health. */
@@ -162,6 +165,7 @@ class HttpServer implements HttpServerModule {
       bindings: this.#bindings,
       channels: needs.channels,
       streams: this.#streams,
+      files: needs.files,
       compressor: this.#compressor,
       print: (verbosity, text) => port.print(verbosity, text),
     });
@@ -180,6 +184,7 @@ class HttpServer implements HttpServerModule {
         bindings: this.#bindings,
         waiting: this.#waiting,
         streams: this.#streams,
+        files: needs.files,
         bodies: {
           counters: this.#counters,
           bytesMax: options.bodyBytesMax ?? REQUEST_BYTES_MAX,
@@ -270,7 +275,9 @@ class HttpServer implements HttpServerModule {
   /** An answer that waits for its client holds up nothing else of its process. */
   orderKey({ action, request }: HttpWork): string {
     const { process } = request.source;
-    return action.kind === 'HttpStreamPush' ? `${process} ${action.value.request_id}` : process;
+    if (action.kind === 'HttpStreamPush') return `${process} ${action.value.request_id}`;
+    if (action.kind !== 'ChannelReceive' && action.kind !== 'ChannelSend') return process;
+    return `${process} ${action.kind} ${action.value.channel_id} ${action.value.transfer}`;
   }
 
   handle({ action, request }: HttpWork): MaybePromise<Answer | undefined> {

@@ -143,6 +143,7 @@ class TestChannels implements Channels {
     this.calls.push(['pushExtension', ...call]);
     return { kind: 'NoBlob' };
   }
+  transfers(): undefined {}
   close(...call: unknown[]): undefined {
     this.calls.push(['close', ...call]);
   }

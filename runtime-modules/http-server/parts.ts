@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream';
 import type { ModuleRequest, ProcessEnding } from '../../kernel/module.ts';
 import type { HttpServerError, MessageType, WsMessageType } from '../../wit/http-server-api.ts';
 import type { ProcessId } from '../../wit/types.ts';
+import type { Transfers } from './channels/transfers.ts';
 import type { Access, BoundPath, Visitor } from './login/access.ts';
 import type { LoginAnswer, LoginRequest, LogoutRequest } from './login/login.ts';
 
@@ -75,6 +76,8 @@ export interface Channels {
     bytes: Uint8Array | undefined,
     request: ModuleRequest,
   ): HttpServerError | undefined;
+  /** Files to and from an extension (findings F46). */
+  transfers(owner: ProcessId, channelId: number): Transfers | undefined;
   close(owner: ProcessId, channelId: number): HttpServerError | undefined;
   processGone(process: ProcessId, ending: ProcessEnding): void;
   shutdown(): Promise<void>;

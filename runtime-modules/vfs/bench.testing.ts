@@ -7,6 +7,7 @@ import type { Capability } from '../../wit/types.ts';
 import type { VfsAction } from '../../wit/vfs-api.ts';
 import type { Accounts } from '../shared/accounts.ts';
 import type { FileHashes } from '../shared/file-hashes.ts';
+import type { FileStreams } from '../shared/file-streams.ts';
 import { Bench, OUR_NODE, TestPort, type Asked, type Reply } from '../shared/testing.ts';
 import { vfs, type VfsWork } from './index.ts';
 
@@ -22,6 +23,7 @@ export type WireAction = VfsAction['kind'] | Readonly<Record<string, unknown>>;
 export class VfsBench extends Bench<VfsWork> implements AsyncDisposable {
   readonly home: string;
   readonly hashes: FileHashes;
+  readonly streams: FileStreams;
 
   private constructor(home: string, accounts: Accounts | undefined) {
     const port = new TestPort('vfs');
@@ -29,6 +31,7 @@ export class VfsBench extends Bench<VfsWork> implements AsyncDisposable {
     super(module, port);
     this.home = home;
     this.hashes = module.hashes;
+    this.streams = module.streams;
   }
 
   /** With the drive `/p:q/d` made by `OWNER`. */

@@ -66,6 +66,27 @@ export class Disk {
     });
   }
 
+  /**
+   * Room for a file that is about to come, before any of it is there. @returns what gives it back. @throws IoFailure EDQUOT; EISDIR, ENOENT
+   * where no file can be
+   */
+  async takeRoom(path: VfsPath, bytes: number): Promise<() => void> {
+    await this.#book.counted(path.package);
+    await this.places.findWritable(path.segments);
+    await this.#book.reserve(path.package, bytes);
+    let taken = true;
+    return () => {
+      if (taken) this.#book.add(path.package, -bytes);
+      taken = false;
+    };
+  }
+
+  /** A whole file takes its place. `move` puts it where it is told. @throws I/O errors, IoFailure EDQUOT */
+  async adopt(path: VfsPath, bytes: number, move: (goal: string) => Promise<void>): Promise<void> {
+    await this.#book.counted(path.package);
+    await this.#locks.run([path.text], () => this.#replace(path, bytes, move));
+  }
+
   /** The names in a directory that is no drive's: packages, or a package's drives. */
   async listRoot(segments: readonly string[], signal: AbortSignal): Promise<Uint8Array> {
     return this.#listing(segments, signal);

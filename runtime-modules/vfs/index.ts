@@ -18,6 +18,7 @@ import type { BackupParticipant } from '../shared/backup.ts';
 import { DescriptorShare } from '../shared/descriptor-share.ts';
 import { driveCapability } from '../shared/drive-capability.ts';
 import type { FileHashes } from '../shared/file-hashes.ts';
+import type { FileStreams } from '../shared/file-streams.ts';
 import { ioErrorText } from '../shared/io-error.ts';
 import { PackageGates } from '../shared/package-gates.ts';
 import { UNLIMITED } from '../shared/quotas.ts';
@@ -30,6 +31,7 @@ import { BODY_BYTES_MAX, OPERATIONS_MAX } from './limits.ts';
 import { PathOrder } from './path-order.ts';
 import { driveOf, normalise, parsePath, type VfsPath } from './path.ts';
 import { Semaphore } from '../shared/semaphore.ts';
+import { VfsStreams } from './streams.ts';
 import { ZipFailure } from './zip.ts';
 
 export interface VfsNeeds {
@@ -70,6 +72,8 @@ export interface VfsModule extends RuntimeModule<VfsWork> {
   readonly backup: BackupParticipant;
   /** For modules that commit to files. */
   readonly hashes: FileHashes;
+  /** For modules that move the bytes of files. */
+  readonly streams: FileStreams;
 }
 
 /** Actions that carry their data in the blob. */
@@ -80,6 +84,7 @@ class Vfs implements VfsModule {
   readonly public = false;
   readonly backup: BackupParticipant;
   readonly hashes: VfsHashes;
+  readonly streams: VfsStreams;
   readonly #port: KernelPort;
   readonly #disk: Promise<Disk>;
   readonly #operations = new Semaphore(OPERATIONS_MAX);
@@ -97,11 +102,14 @@ class Vfs implements VfsModule {
     );
     this.backup = new VfsBackup(root, this.#gates);
     this.#disk = Disk.open(root, this.#book, () => this.#share.hit());
-    this.hashes = new VfsHashes({
+    const parts = {
       our: port.our.node,
       disk: this.#disk,
-      within: (of, work) => this.#gates.pass([of], () => this.#operations.run(work)),
-    });
+      within: <T>(of: PackageId, work: () => Promise<T>): Promise<T> =>
+        this.#gates.pass([of], () => this.#operations.run(work)),
+    };
+    this.hashes = new VfsHashes(parts);
+    this.streams = new VfsStreams(parts);
     // Whoever asks first hears of a failure; nobody asking is no reason to end the node.
     this.#disk.catch((error: unknown) => port.print(0, `vfs: ${root}: ${String(error)}`));
   }

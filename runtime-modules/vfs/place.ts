@@ -20,6 +20,8 @@ export interface Place {
 const PATH_BYTES_MAX = 4095;
 /** Of a file's mode: permissions, without its type. */
 export const MODE_BITS = 0o7777;
+/** What of a mode is the owner's. */
+const OWNER_BITS = 0o700;
 /** Segments that make the boundary of a path: package and drive. */
 const BOUNDARY_SEGMENTS = 2;
 /** Folder for files being written, beside the packages; its name cannot be a package. */
@@ -48,7 +50,8 @@ export class Places {
     await writeFile(probe, '');
     const { mode } = await lstat(probe);
     await rm(probe);
-    return new Places(real, mode & MODE_BITS);
+    // What a process keeps is its own and the operator's, whatever mask the node was started with: tokens are among it.
+    return new Places(real, mode & MODE_BITS & OWNER_BITS);
   }
 
   /** A fresh file name on the same file system as most drives. */

@@ -1,6 +1,7 @@
 /** Every bench there is, in the order of the table. */
 import { boots } from './boot.ts';
 import { chains } from './chain.ts';
+import { computes } from './compute.ts';
 import { decoding } from './chain-decode.ts';
 import { densities } from './density.ts';
 import { fuels } from './fuel.ts';
@@ -30,4 +31,5 @@ export const benches: readonly Bench[] = [
   ...webSockets,
   ...https,
   ...nets,
+  ...computes,
 ];

@@ -45,6 +45,7 @@ export class RegisteredNode implements AsyncDisposable {
         clock: systemClock,
         version: '0',
         figures: () => [],
+        files: () => undefined,
       },
     );
     kernel.registerModule(web);

@@ -2,23 +2,14 @@
  * What a provider's `gpu:compute:sys` tells the market that gave it a job, and asks of it. Only the node that the job is assigned to is
  * heard, and only under the lease of the attempt that runs.
  */
-import { hashText, signatureText, structCodec } from '../../../contracts/compute-json.ts';
+import { runEndFields } from '../../../contracts/compute-result.ts';
 import { bool, list, option, record, text, u32, union, unit } from '../../../wit/codec.ts';
-import { logSummary, outputFile, runtime, usage } from '../../../wit/jobs/result.ts';
+import { outputFile } from '../../../wit/jobs/result.ts';
 import { method } from '../../lib/contract.ts';
 import { leased, partOf } from './gpu-contract.ts';
 
 /** How a run ended, as the executor says; the receipt commits to all of it. */
-export const runResult = record({
-  receipt: structCodec('JobReceipt'),
-  /** Of the executor; free jobs are signed too. */
-  signature: signatureText,
-  receiptHash: hashText,
-  outputs: list(outputFile),
-  logs: logSummary,
-  usage,
-  runtime,
-});
+export const runResult = record({ ...runEndFields, outputs: list(outputFile) });
 
 export const jobEventMethods = {
   JobState: method(

@@ -5,12 +5,19 @@
 import type { ModuleRequest } from '../../../kernel/module.ts';
 import type { MessageType, WsMessageType } from '../../../wit/http-server-api.ts';
 import type { ProcessId, U64 } from '../../../wit/types.ts';
+import { isBulk } from '../../../wit/hn-ext/bulk.ts';
 import { closeBody, openBody, pushBody } from './channel-bodies.ts';
 import { ExtensionAnswers } from './extension-answers.ts';
-import { decodeExtensionFrame, encodeExtensionFrame } from './extension-frame.ts';
+import {
+  type BlobForm,
+  blobFormOf,
+  decodeExtensionFrame,
+  encodeExtensionFrame,
+} from '../../../wit/extension-frame.ts';
 import type { Origin, ProcessLine } from './process-line.ts';
 import { EXTENSION_WAITING_FRAMES_MAX, HELD_OVERHEAD_BYTES } from './limits.ts';
 import type { Opening } from '../parts.ts';
+import { Transfers } from './transfers.ts';
 import type { WsEvents, WsSocket } from './ws.ts';
 
 /** What a channel needs of those around it. */
@@ -33,6 +40,10 @@ export class Channel implements WsEvents, Origin {
   readonly #extension: boolean;
   #closedHere = false;
   #waiting = 0;
+  /** As the extension's last frame had it: what it writes it reads. */
+  #form: BlobForm = 'list';
+  /** Made with the first file. */
+  #transfers: Transfers | undefined = undefined;
   /** Made with the first request to an extension. */
   #answers: ExtensionAnswers | undefined = undefined;
   /** Bodies of the frames that are frequent. */
@@ -77,13 +88,20 @@ export class Channel implements WsEvents, Origin {
       this.#answers ??= new ExtensionAnswers();
       this.#answers.expect(id, type, this.#host.nowMs, timeoutS);
     }
-    return encodeExtensionFrame({ id, type, blob });
+    return encodeExtensionFrame({ id, type, blob }, this.#form);
+  }
+
+  /** Files to and from the extension; undefined for a channel of browsers. */
+  get transfers(): Transfers | undefined {
+    if (!this.#extension) return undefined;
+    return (this.#transfers ??= new Transfers(this.socket));
   }
 
   /** Starts to close: nothing of the peer is passed on any more but its answer. */
   close(code: number | undefined): void {
     this.#closedHere = true;
     this.#answers = undefined;
+    this.#transfers?.close();
     this.socket.close(code);
   }
 
@@ -113,6 +131,7 @@ export class Channel implements WsEvents, Origin {
   }
 
   closed(reason: Uint8Array | undefined): void {
+    this.#transfers?.close();
     if (reason !== undefined) this.#push('Close', reason);
     this.line.deliver(this, closeBody(this.id), undefined);
     this.#host.ended(this);
@@ -146,6 +165,7 @@ export class Channel implements WsEvents, Origin {
   }
 
   #fromExtension(type: WsMessageType, bytes: Uint8Array): void {
+    if (type === 'Binary' && isBulk(bytes)) return this.transfers?.received(bytes);
     const frame = decodeExtensionFrame(bytes);
     if (frame === undefined) return this.#push(type, bytes);
     const { process } = this.line;
@@ -156,6 +176,7 @@ export class Channel implements WsEvents, Origin {
       );
       return;
     }
+    this.#form = blobFormOf(frame, bytes);
     if (frame.type === 'Request') return this.#push(type, frame.blob, this.#requestId(frame.id));
     if (this.#answers?.take(frame.id, this.#host.nowMs) === undefined) {
       this.#host.print(2, `dropped a response of an extension of ${process} to no open request`);

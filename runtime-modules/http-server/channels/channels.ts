@@ -23,6 +23,7 @@ import {
   PING_MS,
   SHUTDOWN_WAIT_MS,
 } from './limits.ts';
+import type { Transfers } from './transfers.ts';
 import { isHandshake, WsUpgrader, type WsOptions } from './ws.ts';
 
 export interface ChannelsOptions extends WsOptions {
@@ -193,6 +194,11 @@ export class Channels implements ChannelHost {
     const frame = channel.extensionFrame(replyType, bytes, request);
     this.#send(channel, 'Binary', frame);
     return undefined;
+  }
+
+  /** Files of an extension's channel; undefined for one that is not the owner's, or is for browsers. */
+  transfers(owner: ProcessId, channelId: number): Transfers | undefined {
+    return this.#of(owner, channelId)?.transfers;
   }
 
   /** Sends an empty close frame; an unknown channel is closed already. */

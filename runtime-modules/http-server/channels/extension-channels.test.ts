@@ -9,7 +9,7 @@ import {
   decodeExtensionFrame,
   encodeExtensionFrame,
   type ExtensionFrame,
-} from './extension-frame.ts';
+} from '../../../wit/extension-frame.ts';
 import { Scene, SERVER, until, type Client, type Owner } from '../testing/scene.ts';
 import { EXTENSION_ANSWERS_MAX, EXTENSION_WAITING_FRAMES_MAX } from './limits.ts';
 

@@ -175,6 +175,18 @@ export class WsSocket {
     return true;
   }
 
+  /** Sends a binary frame that waits for nobody else's room: whoever sends it waits for the promise. False: the socket has ended. */
+  sendBulk(bytes: Uint8Array): Promise<boolean> {
+    if (!this.open) return Promise.resolve(false);
+    this.#sent++;
+    return new Promise((resolve) => {
+      this.#ws.send(bytes, { binary: true, compress: false }, (error) => {
+        this.#leaves();
+        resolve(error === undefined || error === null);
+      });
+    });
+  }
+
   /** Sends a close frame and waits for that of the peer. Without a code the frame is empty. */
   close(code?: number): void {
     this.resume();

@@ -22,6 +22,8 @@ export interface HeaderLines {
   readonly length: string | undefined;
   /** The body comes in pieces, by `HttpStreamPush`. */
   readonly stream: boolean;
+  /** The body is this file of vfs. */
+  readonly file: string | undefined;
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -86,6 +88,8 @@ const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/;
 const ASCII = /^[\x00-\x7f]*$/;
 /** In a process's answer: its body comes in pieces. For us only. */
 const STREAM_HEADER = 'x-hyperware-stream';
+/** In the same place: its body is a file of vfs. */
+const FILE_HEADER = 'x-hyperware-file';
 /** How the message is cut and who may go on speaking on the connection. */
 const FRAMING = new Set([
   'connection',
@@ -103,12 +107,14 @@ export function headerLines(entries: readonly (readonly [string, string])[]): He
   const lines = new Map<string, readonly [string, string]>();
   let length: string | undefined;
   let stream = false;
+  let file: string | undefined;
   for (const [name, value] of entries) {
     if (!NAME.test(name) || CONTROL.test(value)) continue;
     const lower = name.toLowerCase();
     if (lower === 'content-length' && /^\d{1,15}$/.test(value)) length = value;
     if (lower === STREAM_HEADER) stream = value === '1';
-    if (lower === STREAM_HEADER || FRAMING.has(lower)) continue;
+    if (lower === FILE_HEADER) file = value;
+    if (lower === STREAM_HEADER || lower === FILE_HEADER || FRAMING.has(lower)) continue;
     // A process must not end or replace the owner's session.
     if (lower === 'set-cookie' && value.trimStart().startsWith(SESSION_COOKIE_PREFIX)) continue;
     lines.set(lower, [name, headerBytes(value)]);
@@ -116,7 +122,7 @@ export function headerLines(entries: readonly (readonly [string, string])[]): He
   if (!lines.has('content-type')) {
     lines.set('content-type', ['Content-Type', 'application/octet-stream']);
   }
-  return { headers: [...lines.values()].flat(), length, stream };
+  return { headers: [...lines.values()].flat(), length, stream, file };
 }
 
 /** UTF-8 as Node sends header values: one byte a character. */

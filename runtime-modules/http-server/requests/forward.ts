@@ -1,7 +1,9 @@
 /** An HTTP request to its process and the answer back (runtime-modules.md §6.6). */
 import type { IncomingMessage } from 'node:http';
 import type { Address, KernelMessage, LazyLoadBlob, NodeId } from '../../../wit/types.ts';
+import type { FileStreams } from '../../shared/file-streams.ts';
 import { answerHead } from './answer-head.ts';
+import { answerFile } from './file-answer.ts';
 import type { HttpBinding } from '../bindings/bindings.ts';
 import { NO_BYTES } from './body.ts';
 import { ANSWER_S_MAX } from '../limits.ts';
@@ -16,21 +18,26 @@ import { Waiting, type WaitingTable } from './waiting.ts';
 const EMPTY_BLOB: LazyLoadBlob = { mime: undefined, bytes: NO_BYTES };
 
 class HttpWaiting extends Waiting {
-  readonly #streams: Streams;
+  readonly #parts: Pick<ForwardParts, 'streams' | 'files'>;
 
-  constructor(reply: Reply, target: Address, streams: Streams) {
+  constructor(reply: Reply, target: Address, parts: Pick<ForwardParts, 'streams' | 'files'>) {
     super(reply, target);
-    this.#streams = streams;
+    this.#parts = parts;
   }
 
-  override answered({ message, blob }: KernelMessage): void {
+  override answered({ message, blob, source }: KernelMessage): void {
     const { reply } = this;
     const head = message.kind === 'response' ? answerHead(message.response.body) : undefined;
     if (head === undefined) return reply.answerEmpty(500);
     const bytes = blob?.bytes ?? NO_BYTES;
-    const { headers, length, stream } = head.lines;
+    const { headers, length, stream, file } = head.lines;
+    if (file !== undefined && hasBody(head.status)) {
+      const { status } = head;
+      void answerFile(reply, { status, headers, path: file, source }, this.#parts.files?.());
+      return;
+    }
     if (stream && reply.req.method !== 'HEAD' && hasBody(head.status)) {
-      this.#streams.open({ id: String(this.id), process: this.target.process, reply }, () =>
+      this.#parts.streams.open({ id: String(this.id), process: this.target.process, reply }, () =>
         reply.begin(head.status, headers, bytes),
       );
       return;
@@ -48,6 +55,8 @@ export interface ForwardParts {
   readonly waiting: WaitingTable;
   /** Answers that come in pieces. */
   readonly streams: Streams;
+  /** Files of vfs, for answers that are one. */
+  readonly files: (() => FileStreams | undefined) | undefined;
   /** Seconds an answer may take when the request does not say. */
   readonly answerS: number;
   readonly print: (verbosity: number, text: string) => void;
@@ -55,7 +64,7 @@ export interface ForwardParts {
 
 /** Sends the request on; the reply is given when the answer comes. */
 export function forward(
-  { our, waiting, streams, answerS }: ForwardParts,
+  { our, waiting, streams, files, answerS }: ForwardParts,
   request: IncomingMessage,
   { visit, found, reply, body }: Forwarded,
 ): void {
@@ -68,7 +77,7 @@ export function forward(
     asked: seconds,
     seconds,
   };
-  waiting.send(new HttpWaiting(reply, target, streams), sent, id);
+  waiting.send(new HttpWaiting(reply, target, { streams, files }), sent, id);
 }
 
 export interface Forwarded {

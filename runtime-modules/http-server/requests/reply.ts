@@ -106,9 +106,9 @@ export class Reply extends ServerResponse {
     next();
   }
 
-  /** Sends the head and the first bytes of a body that comes in pieces. From then on it counts as under way again. */
-  begin(status: number, headers: RawHeaders, first: Uint8Array): void {
-    this.#head(status, headers, undefined);
+  /** Sends the head and the first bytes of a body that comes in pieces, `bytes` long together if that is known. From then on it counts as under way again. */
+  begin(status: number, headers: RawHeaders, first: Uint8Array, bytes?: number): void {
+    this.#head(status, headers, bytes);
     this.hold();
     if (first.length > 0) this.write(first);
     else this.flushHeaders();

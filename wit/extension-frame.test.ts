@@ -2,8 +2,9 @@
 import { decode, encode } from '@msgpack/msgpack';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { U64 } from '../../../wit/types.ts';
+import type { U64 } from './types.ts';
 import {
+  blobFormOf,
   decodeExtensionFrame,
   encodeExtensionFrame,
   type ExtensionFrame,
@@ -153,4 +154,26 @@ test('M190 a large blob costs in proportion to its size', () => {
   costOf(1 << 16);
   const small = costOf(1 << 17);
   expect(Math.log(costOf(1 << 23) / small) / Math.log(64)).toBeLessThan(1.7);
+});
+
+test('CM17 ids above 2^53 survive, and both forms of a blob are read', () => {
+  const blob = Uint8Array.fromHex('007f80ff');
+  const answer: ExtensionFrame = { id: 1, type: 'Response', blob };
+  const list = encodeExtensionFrame(answer);
+  const bin = encodeExtensionFrame(answer, 'bin');
+  expect(list.toHex()).toBe(`${HEAD}01${TYPE}a8526573706f6e7365a4626c6f6294007fcc80ccff`);
+  expect(bin.toHex()).toBe(`${HEAD}01${TYPE}a8526573706f6e7365a4626c6f62c404007f80ff`);
+  for (const [message, form] of [
+    [list, 'list'],
+    [bin, 'bin'],
+  ] as const) {
+    const frame = decodeExtensionFrame(message);
+    if (typeof frame !== 'object') throw new Error('no frame');
+    expect(frame).toEqual(answer);
+    expect(blobFormOf(frame, message)).toBe(form);
+  }
+  const wide: ExtensionFrame = { id: 2n ** 64n - 2n, type: 'Request', blob: new Uint8Array() };
+  const bytes = encodeExtensionFrame(wide, 'bin');
+  expect(bytes.toHex()).toBe(`${HEAD}cffffffffffffffffe${TYPE}a752657175657374a4626c6f62c400`);
+  expect(decodeExtensionFrame(bytes)).toEqual(wide);
 });

@@ -2,9 +2,9 @@
  * The frames between a process and its extensions: one `WebSocketExtPushData` in MessagePack, names as texts, the blob as a list of
  * integers (runtime-modules.md §8.2, §8.3). Reading takes whatever the reference's decoder takes.
  */
-import type { MessageType } from '../../../wit/http-server-api.ts';
-import { MessagePackReader, MessagePackWriter } from '../../../wit/messagepack.ts';
-import type { U64 } from '../../../wit/types.ts';
+import type { MessageType } from './http-server-api.ts';
+import { MessagePackReader, MessagePackWriter } from './messagepack.ts';
+import type { U64 } from './types.ts';
 
 export interface ExtensionFrame {
   /** Of the kernel message that it carries or answers. */
@@ -14,15 +14,30 @@ export interface ExtensionFrame {
   readonly blob: Uint8Array;
 }
 
-/** One binary message for an extension. */
-export function encodeExtensionFrame({ id, type, blob }: ExtensionFrame): Uint8Array<ArrayBuffer> {
-  const writer = new MessagePackWriter();
+/** How a blob is written: as a list of integers, as the reference does, or as `bin`, which is half as long and read by all (CM17). */
+export type BlobForm = 'list' | 'bin';
+
+/** One binary message for an extension, or of one. */
+export function encodeExtensionFrame(
+  { id, type, blob }: ExtensionFrame,
+  form: BlobForm = 'list',
+): Uint8Array<ArrayBuffer> {
+  const writer = new MessagePackWriter(blob.length + FRAME_HEAD_BYTES);
   writer.raw(BEFORE_ID);
   writer.u64(id);
   writer.raw(BEFORE_TYPE[type]);
-  writer.byteVector(blob);
+  if (form === 'bin') writer.bin(blob);
+  else writer.byteVector(blob);
   return writer.finish();
 }
+
+/** In which form a decoded frame carried its blob: only of `bin` it is a view of the message. */
+export function blobFormOf(frame: ExtensionFrame, message: Uint8Array): BlobForm {
+  return frame.blob.buffer === message.buffer ? 'bin' : 'list';
+}
+
+/** Room for everything before a blob. */
+const FRAME_HEAD_BYTES = 96;
 
 function encoded(write: (writer: MessagePackWriter) => void): Uint8Array {
   const writer = new MessagePackWriter();

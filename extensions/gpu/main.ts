@@ -1,0 +1,216 @@
+/**
+ * `hyperloom extension gpu`: the program that runs jobs on this machine for a node (docs/compute.md). Everything that is chosen is chosen
+ * here; what waits or reads the clock elsewhere is handed it.
+ */
+import { mkdir, open, readFile, rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { tokenIn } from '../../wit/hn-ext/handshake.ts';
+import { deviceInfo } from '../../wit/jobs/device.ts';
+import type { JobKind } from '../../wit/jobs/spec.ts';
+import { systemClock } from '../link/clock.ts';
+import { dialWebSocket } from '../link/socket.ts';
+import { Executor } from './executor.ts';
+import { hostDevice } from './host-device.ts';
+import { Provider } from './provider.ts';
+import { BuiltinRunner } from './runners/builtin.ts';
+import type { Runner } from './runners/runner.ts';
+import { SignedReceipts } from './signed-receipts.ts';
+
+/** What to say to an operator, and how the program ends. */
+export class ExtensionError extends Error {
+  override readonly name = 'ExtensionError';
+}
+
+const NODE = 'http://localhost:8080';
+const PATH = '/gpu:compute:sys/ext';
+const TOKEN_FILE = '.hyperloom/dev/vfs/compute:sys/gpu/pairing-token';
+const HOME = '.hyperloom/gpu';
+const SLOTS_MAX = 256;
+const DEVICE_EVERY_MS = 60_000;
+const TOKEN_EVERY_MS = 500;
+const TOKEN_MS_MAX = 60_000;
+
+export const HELP = `hyperloom extension gpu    runs jobs on this machine for the node it is paired with
+
+  --node URL         the node, on this machine (default ${NODE})
+  --token-file FILE  the pairing token (default ${TOKEN_FILE}; or the variable HYPERLOOM_EXTENSION_TOKEN)
+  --home FOLDER      keys and jobs of this program (default ${HOME})
+  --slots N          jobs at a time (default: one less than there are processors)
+  --survive          let jobs go on however long the node is away
+  --help             this text
+
+A node allows extensions with --extensions (on with start). More in docs/compute.md.`;
+
+export interface Surroundings {
+  readonly cwd: string;
+  /** Of the environment: the pairing token. */
+  readonly token: string | undefined;
+  readonly version: string;
+  readonly print: (text: string) => void;
+}
+
+export interface Running {
+  /** Ends its programs, then itself. */
+  close(reason: string): Promise<void>;
+  readonly over: Promise<'superseded' | 'closed'>;
+}
+
+/** Starts the extension. @returns undefined when only help was wanted. @throws ExtensionError */
+export async function startExtension(
+  args: readonly string[],
+  { cwd, token: given, version, print }: Surroundings,
+): Promise<Running | undefined> {
+  const flags = readFlags(args);
+  if (flags.help === true) {
+    print(HELP);
+    return undefined;
+  }
+  const url = urlOf(flags.node ?? NODE);
+  const slots = slotsOf(flags.slots);
+  const home = resolve(cwd, flags.home ?? HOME);
+  const token = await readToken(given, resolve(cwd, flags['token-file'] ?? TOKEN_FILE), print);
+  await mkdir(home, { recursive: true, mode: 0o700 });
+  const lock = await lockHome(home);
+  try {
+    const executor = await Executor.open(home);
+    const runners: ReadonlyMap<JobKind, Runner> = new Map([['builtin', new BuiltinRunner()]]);
+    let device = await hostDevice(home, runners, Date.now());
+    const provider = new Provider(
+      { url, token, version, slots, jobs: join(home, 'jobs'), survive: flags.survive === true },
+      {
+        clock: systemClock,
+        dial: dialWebSocket,
+        print,
+        executor,
+        receipts: new SignedReceipts(join(home, 'receipts')),
+        runners,
+        device: () => deviceInfo.stringify(device),
+        wallMs: () => Date.now(),
+      },
+    );
+    const again = setInterval(
+      () =>
+        void hostDevice(home, runners, Date.now()).then(
+          (found) => (device = found),
+          (error: unknown) => print(`the machine cannot be looked at: ${String(error)}`),
+        ),
+      DEVICE_EVERY_MS,
+    );
+    print(`executor ${executor.address}, ${slots} jobs at a time, node ${url}`);
+    await provider.start();
+    return {
+      over: provider.over,
+      async close(reason) {
+        clearInterval(again);
+        await provider.close(reason);
+        await lock();
+      },
+    };
+  } catch (error) {
+    await lock();
+    throw error;
+  }
+}
+
+type Values = ReturnType<typeof readFlags>;
+
+function readFlags(args: readonly string[]) {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        node: { type: 'string' },
+        'token-file': { type: 'string' },
+        home: { type: 'string' },
+        slots: { type: 'string' },
+        survive: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+    return values;
+  } catch (error) {
+    const [why = ''] = (error as Error).message.split('. ');
+    throw new ExtensionError(`${why}. See hyperloom extension gpu --help.`);
+  }
+}
+
+function urlOf(node: string): string {
+  const url = URL.canParse(node) ? new URL(node) : undefined;
+  const local = ['localhost', '127.0.0.1', '[::1]'];
+  if (url === undefined || !/^https?:$/.test(url.protocol) || !local.includes(url.hostname))
+    throw new ExtensionError(
+      `--node must be a node of this machine, such as ${NODE}, not "${node}": extensions are let in from nowhere else.`,
+    );
+  return `${url.protocol === 'https:' ? 'wss' : 'ws'}://${url.host}${PATH}`;
+}
+
+function slotsOf(text: Values['slots']): number {
+  if (text === undefined) return Math.max(1, availableParallelism() - 1);
+  const slots = /^[0-9]{1,3}$/.test(text) ? Number(text) : 0;
+  if (slots < 1 || slots > SLOTS_MAX)
+    throw new ExtensionError(`--slots must be from 1 to ${SLOTS_MAX}, not "${text}".`);
+  return slots;
+}
+
+async function readToken(
+  given: string | undefined,
+  path: string,
+  print: (text: string) => void,
+): Promise<Uint8Array> {
+  const text = given ?? (await readWhenThere(path, print));
+  const token = tokenIn(text);
+  if (token === undefined)
+    throw new ExtensionError(
+      `${given === undefined ? path : 'HYPERLOOM_EXTENSION_TOKEN'} is no pairing token: 64 hex digits.`,
+    );
+  return token;
+}
+
+/** A node that has just been started for the first time has not made its token yet. */
+async function readWhenThere(path: string, print: (text: string) => void): Promise<string> {
+  for (let waitedMs = 0; ; waitedMs += TOKEN_EVERY_MS) {
+    try {
+      return await readFile(path, 'utf8');
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOENT' || waitedMs >= TOKEN_MS_MAX)
+        throw new ExtensionError(
+          `the pairing token ${path} cannot be read (${code}): name the file in the node's home, HOME/vfs/compute:sys/gpu/pairing-token, with --token-file.`,
+        );
+      if (waitedMs === 0) print(`waits for the pairing token ${path}`);
+      await new Promise((resolve) => setTimeout(resolve, TOKEN_EVERY_MS));
+    }
+  }
+}
+
+/** Two programs in one folder would run each other's jobs to death. @returns what gives it back */
+async function lockHome(home: string): Promise<() => Promise<void>> {
+  const path = join(home, '.lock');
+  for (let tries = 0; tries < 3; tries += 1) {
+    const file = await open(path, 'wx', 0o600).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'EEXIST') return undefined;
+      throw error;
+    });
+    if (file !== undefined) {
+      await file.writeFile(String(process.pid));
+      await file.close();
+      return () => rm(path, { force: true });
+    }
+    const holder = Number(await readFile(path, 'utf8').catch(() => ''));
+    if (holder > 0 && holder !== process.pid && isAlive(holder))
+      throw new ExtensionError(`${home} is used by process ${holder}: give each its own --home.`);
+    await rm(path, { force: true });
+  }
+  throw new ExtensionError(`${path} cannot be taken.`);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

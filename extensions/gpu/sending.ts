@@ -1,0 +1,123 @@
+/**
+ * What is sent of one attempt, and how far (compute-market.md §10.5): its log from the file, as credit allows; its result as often as it is
+ * asked for. After a new beginning of the channel nothing is sent before the process has said what it has.
+ */
+import { list } from '../../wit/codec.ts';
+import { FILES_PER_FRAME, LOG_CHUNK_BYTES, LOG_WINDOW_BYTES } from '../../wit/hn-ext/limits.ts';
+import type { Body } from '../../wit/hn-ext/schema.ts';
+import { outputFile } from '../../wit/jobs/result.ts';
+import type { Clock } from '../link/clock.ts';
+import type { Link } from '../link/link.ts';
+import type { Attempt } from './attempt.ts';
+
+export interface SendingNeeds {
+  readonly clock: Clock;
+  readonly print: (text: string) => void;
+}
+
+/** Between two reports of progress. */
+const PROGRESS_MS = 500;
+
+export class Sending {
+  readonly attempt: Attempt;
+  readonly #link: Link;
+  readonly #needs: SendingNeeds;
+  /** The next record to send, and the bytes that may be sent. */
+  #seq = 0;
+  #credit = LOG_WINDOW_BYTES;
+  #synced = false;
+  #pumping = false;
+  #progressMs = -Infinity;
+
+  constructor(attempt: Attempt, link: Link, needs: SendingNeeds) {
+    this.attempt = attempt;
+    this.#link = link;
+    this.#needs = needs;
+  }
+
+  /** The next record that is sent. */
+  get seq(): number {
+    return this.#seq;
+  }
+
+  /** It begins: the process has nothing of it. */
+  begin(): void {
+    this.#synced = true;
+  }
+
+  /** The process may miss anything. */
+  unsynced(): void {
+    this.#synced = false;
+  }
+
+  /** The process has said what it has: the rest is sent. */
+  sync({ jobId, lease, logSeq, result }: Body<'job.sync'>): void {
+    const { attempt } = this;
+    this.#synced = true;
+    this.#seq = logSeq;
+    this.#credit = LOG_WINDOW_BYTES;
+    attempt.log?.taken(logSeq);
+    const { state } = attempt;
+    if (state === 'preparing' || state === 'started' || state === 'collecting')
+      this.#link.send('job.state', { jobId, lease, state });
+    if (state === 'lost') {
+      const { code, message } = attempt.fault;
+      this.#link.send('job.lost', { jobId, lease, code, message });
+    }
+    if (!result) this.result();
+    void this.log();
+  }
+
+  credited({ seq, bytes }: Body<'log.credit'>): void {
+    this.#credit += bytes;
+    this.attempt.log?.taken(seq);
+    void this.log();
+  }
+
+  /** Sends records for as long as there are some, and room for them. */
+  async log(): Promise<void> {
+    const { log } = this.attempt;
+    if (this.#pumping || !this.#synced || log === undefined) return;
+    this.#pumping = true;
+    const { jobId, lease } = this.attempt.offer;
+    try {
+      while (this.#credit > 0 && this.#synced && this.#link.room(LOG_CHUNK_BYTES)) {
+        const seq = this.#seq;
+        const part = await log.read(seq, Math.min(LOG_CHUNK_BYTES, this.#credit));
+        if (part === undefined || !this.#link.open) break;
+        // While it was read the process may have said that it wants others.
+        if (this.#seq !== seq) continue;
+        this.#seq = part.next;
+        this.#credit -= part.records.length;
+        this.#link.send('log.chunk', { jobId, lease, seq, records: part.records });
+      }
+    } catch (error) {
+      this.#needs.print(`log of ${jobId}: ${String(error)}`);
+    } finally {
+      this.#pumping = false;
+    }
+  }
+
+  /** The result, if there is one. */
+  result(): void {
+    const { result, offer } = this.attempt;
+    if (result === undefined) return;
+    const { jobId, lease } = offer;
+    const { end, outputs } = result;
+    for (let from = 0; from < outputs.length; from += FILES_PER_FRAME) {
+      const files = list(outputFile).stringify(outputs.slice(from, from + FILES_PER_FRAME));
+      this.#link.send('job.files', { jobId, lease, from, files });
+    }
+    this.#link.send('job.result', { jobId, lease, result: end, files: outputs.length });
+  }
+
+  progress(ppm: number, note: string | undefined): void {
+    const now = this.#needs.clock.nowMs();
+    if (now - this.#progressMs < PROGRESS_MS) return;
+    this.#progressMs = now;
+    const { jobId, lease } = this.attempt.offer;
+    const whole = Math.max(0, Math.min(1_000_000, Math.floor(ppm)));
+    const said = note === undefined ? {} : { note: note.slice(0, 200) };
+    this.#link.send('job.progress', { jobId, lease, ppm: whole, ...said });
+  }
+}

@@ -1,0 +1,65 @@
+/** Whether a job runs on the machine of the extension, and on which of its GPUs (compute-market.md §4.6). Pure. */
+import type { DeviceInfo, GpuDevice } from '../../../wit/jobs/device.ts';
+import { ISOLATIONS } from '../../../wit/jobs/spec-shape.ts';
+import type { JobSpec } from '../../../wit/jobs/spec.ts';
+
+export type Fit =
+  | { readonly gpus: readonly string[] }
+  | { readonly refused: { readonly code: 'busy' | 'unsupported'; readonly message: string } };
+
+/** How far each kind of job is kept from the host, at best. */
+const ISOLATION_OF: Readonly<Record<JobSpec['kind'], (typeof ISOLATIONS)[number]>> = {
+  container: 'container',
+  wasm: 'wasm',
+  builtin: 'wasm',
+  webgpu: 'wasm',
+  command: 'namespace',
+  openai: 'process',
+};
+
+/** @param taken UUIDs of the GPUs that run something, as often as they do */
+export function fitOf(spec: JobSpec, device: DeviceInfo, taken: readonly string[]): Fit {
+  const no = (message: string): Fit => ({ refused: { code: 'unsupported', message } });
+  if (!runs(device, spec.kind)) return no(`no ${spec.kind} jobs run here`);
+  const { gpu, minIsolation, arch = 'any' } = spec.require ?? {};
+  if (arch !== 'any' && arch !== device.host.arch) return no(`this machine is ${device.host.arch}`);
+  const isolation = ISOLATIONS.indexOf(ISOLATION_OF[spec.kind]);
+  if (minIsolation !== undefined && isolation < ISOLATIONS.indexOf(minIsolation))
+    return no(`no isolation of the level ${minIsolation} for ${spec.kind} jobs`);
+  if (spec.limits.memMiB > Number(device.host.memMiB))
+    return no('too much memory for this machine');
+  const count = gpu?.count ?? (gpu === undefined ? 0 : 1);
+  if (gpu === undefined || count === 0) return { gpus: [] };
+  const able = device.gpus.filter((one) => isAble(one, gpu));
+  if (able.length < count) return no(`${able.length} GPUs of this kind, and ${count} are needed`);
+  const free = able.filter(
+    ({ uuid, slots }) => taken.filter((each) => each === uuid).length < Number(slots),
+  );
+  if (free.length < count) return { refused: { code: 'busy', message: 'all such GPUs are taken' } };
+  return { gpus: free.slice(0, count).map(({ uuid }) => uuid) };
+}
+
+function runs({ runners }: DeviceInfo, kind: string): boolean {
+  if (typeof runners !== 'object' || runners === null || !Object.hasOwn(runners, kind))
+    return false;
+  const described: unknown = (runners as Readonly<Record<string, unknown>>)[kind];
+  return described !== null && described !== false;
+}
+
+type Need = NonNullable<NonNullable<JobSpec['require']>['gpu']>;
+
+function isAble(
+  gpu: GpuDevice,
+  { vendor = 'any', minVramMiB = 0, minComputeCap, classes = [] }: Need,
+): boolean {
+  if (vendor !== 'any' && vendor !== gpu.vendor) return false;
+  if (Number(gpu.memMiB) < minVramMiB) return false;
+  if (classes.length > 0 && !classes.includes(gpu.class)) return false;
+  return minComputeCap === undefined || versionOf(gpu.computeCap) >= versionOf(minComputeCap);
+}
+
+/** `8.9` as a number that compares. */
+function versionOf(text: string | undefined): number {
+  const [major = '0', minor = '0'] = (text ?? '0.0').split('.');
+  return Number(major) * 100 + Number(minor);
+}

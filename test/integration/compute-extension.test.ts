@@ -1,0 +1,317 @@
+/** The native extension, paired with a whole node: a job from the offer to its receipt, and what happens when either side is killed. */
+import { createHash, randomBytes } from 'node:crypto';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { outputsRoot, sha256 } from '../../contracts/merkle.ts';
+import { GrowingTree, logLeaf } from '../../contracts/merkle-tree.ts';
+import { digestOf, FREE_DOMAIN } from '../../contracts/compute.ts';
+import { structCodec } from '../../contracts/compute-json.ts';
+import { recoverAddress } from 'ethers';
+import { decodeRecords, encodeRecords } from '../../wit/jobs/log-records.ts';
+import { type ComputeEvent, ComputeNode, offerOf } from '../support/compute-node.ts';
+
+const PATIENCE = { timeout: 30_000, interval: 50 };
+const hex = (bytes: Uint8Array): string => `0x${Buffer.from(bytes).toString('hex')}`;
+
+let compute: ComputeNode;
+beforeAll(async () => {
+  compute = await ComputeNode.start({ orphanMs: 4_000 });
+}, 180_000);
+afterAll(async () => {
+  await compute?.[Symbol.asyncDispose]();
+});
+afterEach(async () => {
+  await compute.stopExtensions();
+  compute.market.events.length = 0;
+  compute.market.answering = () => undefined;
+});
+
+async function paired(): Promise<void> {
+  await expect.poll(() => compute.market.ask('Provider'), PATIENCE).toMatchObject({ paired: true });
+}
+
+/** Offers and starts a job. */
+async function started(offer: ReturnType<typeof offerOf>): Promise<string> {
+  const answer = await compute.market.ask('Offer', offer);
+  expect(answer).toMatchObject({ Accepted: { acceptance: null } });
+  const { lease } = answer.Accepted as { lease: string };
+  expect(await compute.market.ask('Start', { jobId: offer.jobId, lease })).toBeUndefined();
+  return lease;
+}
+
+function eventsOf(kind: string, jobId: string): readonly ComputeEvent[] {
+  return compute.market.of(kind).filter(({ value }) => value.jobId === jobId);
+}
+
+async function resultOf(jobId: string): Promise<ComputeEvent['value']> {
+  await expect.poll(() => eventsOf('JobResult', jobId).length, PATIENCE).toBe(1);
+  return eventsOf('JobResult', jobId)[0]!.value.result;
+}
+
+/** Every record that the market was told, in order, none twice and none left out. */
+function logOf(jobId: string) {
+  const records = eventsOf('Logs', jobId).flatMap(({ blob, value }) => {
+    const read = decodeRecords(blob!.bytes)!;
+    expect(read.rest).toBe(blob!.bytes.length);
+    expect(read.records[0]!.seq).toBe(value.firstSeq);
+    return read.records;
+  });
+  expect(records.map(({ seq }) => seq)).toEqual(records.map((_, at) => at));
+  return records;
+}
+
+async function artifact(jobId: string, lease: string, hash: string): Promise<Buffer> {
+  const part = { jobId, lease, sha256: hash, offset: 0, bytes: 1_000_000 };
+  const { value, blob } = await compute.market.full('Artifact', part);
+  expect(value).toEqual({ end: true });
+  return Buffer.from(blob!);
+}
+
+test('CM15 F40 the token is 0600, the extension is paired with it, and a free job runs from its offer to a signed receipt', async () => {
+  const extension = compute.extension();
+  await paired();
+  expect((await stat(compute.tokenFile)).mode & 0o777).toBe(0o600);
+  expect(extension.output).toContain('paired');
+  const offer = offerOf('echo', { text: 'hello' });
+  const lease = await started(offer);
+  const result = await resultOf(offer.jobId);
+  const states = eventsOf('JobState', offer.jobId).map(({ value }) => value.state);
+  expect(states).toEqual(['Preparing', 'Started', 'Collecting']);
+
+  // The receipt is the executor's, and every root in it is that of what arrived.
+  const { executor } = await compute.market.ask('Provider');
+  const receipt = structCodec('JobReceipt').decode(JSON.stringify(result.receipt));
+  if (!receipt.ok) throw new Error('no receipt');
+  expect(digestOf(FREE_DOMAIN, 'JobReceipt', receipt.value)).toBe(result.receiptHash);
+  expect(recoverAddress(result.receiptHash, result.signature)).toBe(executor);
+  const records = logOf(offer.jobId);
+  expect(records.map(({ stream, bytes }) => [stream, Buffer.from(bytes).toString()])).toEqual([
+    [3, '{"ev":"start"}'],
+    [1, 'hello\n'],
+    [3, '{"ev":"exit","code":0}'],
+  ]);
+  const tree = new GrowingTree(sha256);
+  for (const record of records) tree.add(logLeaf(sha256, encodeRecords([record])));
+  expect(hex(tree.root())).toBe(result.receipt.logsRoot);
+  expect(result.receipt.stdoutHash).toBe(hex(createHash('sha256').update('hello\n').digest()));
+  expect(result.outputs).toMatchObject([{ path: 'echo.txt', size: 6 }]);
+  const [{ sha256: hash }] = result.outputs;
+  const content = await artifact(offer.jobId, lease, hash);
+  expect(content.toString()).toBe('hello\n');
+  const file = {
+    path: 'echo.txt',
+    bytes: 6,
+    sha256: createHash('sha256').update(content).digest(),
+  };
+  expect(hex(outputsRoot([file]))).toBe(result.receipt.outputsRoot);
+  expect(result.receipt).toMatchObject({ status: 0, exitCode: 0, claimed: '0' });
+
+  // Dropped, nothing of it stays at either end.
+  await compute.market.ask('Drop', { jobId: offer.jobId, lease });
+  await expect.poll(() => readdir(compute.jobs()), PATIENCE).toEqual([]);
+  const kept = join(compute.home, 'vfs', 'compute:sys', 'gpu', 'artifacts', lease);
+  await expect.poll(() => stat(kept).catch(() => 'gone'), PATIENCE).toBe('gone');
+}, 90_000);
+
+test('F46 inputs come from the market and outputs go to vfs past the process, whole and verified', async () => {
+  compute.extension();
+  await paired();
+  const inputs = [randomBytes(3_000_000), randomBytes(10)];
+  const described = inputs.map((bytes, at) => ({
+    path: `in/${at}.bin`,
+    size: bytes.length,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+  }));
+  compute.market.answering = ({ kind, value }) => {
+    if (kind !== 'Input') return undefined;
+    const bytes = inputs[described.findIndex((one) => one.sha256 === value.sha256)]!;
+    const from = Number(value.offset);
+    return {
+      end: from + value.bytes >= bytes.length,
+      blob: bytes.subarray(from, from + value.bytes),
+    };
+  };
+  const offer = offerOf('sha256', {}, { inputs: described });
+  const lease = await started(offer);
+  const result = await resultOf(offer.jobId);
+  const whole = createHash('sha256').update(Buffer.concat(inputs)).digest('hex');
+  expect((await artifact(offer.jobId, lease, result.outputs[0].sha256)).toString()).toBe(
+    `${whole}\n`,
+  );
+  expect(result.usage).toMatchObject({ bytesIn: 3_000_010, bytesOut: 65 });
+}, 60_000);
+
+test('F46 an input that is not what the spec says ends the attempt before it starts, by its client’s fault', async () => {
+  compute.extension();
+  await paired();
+  compute.market.answering = ({ kind }) =>
+    kind === 'Input' ? { end: true, blob: Buffer.from('other') } : undefined;
+  const described = { path: 'a', size: 5, sha256: 'ab'.repeat(32) };
+  const offer = offerOf('sha256', {}, { inputs: [described] });
+  await started(offer);
+  await expect
+    .poll(() => eventsOf('JobLost', offer.jobId), PATIENCE)
+    .toMatchObject([{ value: { code: 'INPUT_HASH_MISMATCH' } }]);
+  expect(eventsOf('JobState', offer.jobId).map(({ value }) => value.state)).toEqual(['Preparing']);
+}, 60_000);
+
+test('CM12 an extension that is killed in the middle of a job leaves nothing, and the market hears that the job is lost', async () => {
+  const first = compute.extension();
+  await paired();
+  const offer = offerOf('sleep', { ms: 60_000, everyMs: 20 });
+  const lease = await started(offer);
+  await expect.poll(() => logOf(offer.jobId).length, PATIENCE).toBeGreaterThan(3);
+  await first.kill('SIGKILL');
+  expect(await readdir(compute.jobs())).toContain(lease);
+  compute.extension();
+  await expect
+    .poll(() => eventsOf('JobLost', offer.jobId), PATIENCE)
+    .toMatchObject([{ value: { code: 'EXT_DISCONNECTED' } }]);
+  expect(await readdir(compute.jobs())).not.toContain(lease);
+  expect(eventsOf('JobResult', offer.jobId)).toEqual([]);
+  expect(await compute.market.ask('Provider')).toMatchObject({ free: 4 });
+}, 60_000);
+
+test('CM13 a job goes on while its node is restarted: its log has no gap, and its result comes', async () => {
+  compute.extension();
+  await paired();
+  const offer = offerOf('sleep', { ms: 4_000, everyMs: 20 });
+  await started(offer);
+  await expect.poll(() => logOf(offer.jobId).length, PATIENCE).toBeGreaterThan(3);
+  const before = [...compute.market.events];
+  await compute.restart();
+  await expect.poll(() => eventsOf('JobResult', offer.jobId).length, PATIENCE).toBe(1);
+  // What the node had not noted as taken is told again, under the same numbers.
+  const seen = new Map<number, string>();
+  for (const { blob } of [...before, ...compute.market.events].filter(
+    ({ kind }) => kind === 'Logs',
+  ))
+    for (const record of decodeRecords(blob!.bytes)!.records) {
+      const text = Buffer.from(record.bytes).toString();
+      expect(seen.get(record.seq) ?? text).toBe(text);
+      seen.set(record.seq, text);
+    }
+  const texts = [...seen].toSorted(([a], [b]) => a - b).map(([, text]) => text);
+  expect([...seen.keys()].toSorted((a, b) => a - b)).toEqual(texts.map((_, at) => at));
+  expect(texts.slice(1, -1)).toEqual(texts.slice(1, -1).map((_, at) => `tick ${at + 1}\n`));
+  expect(texts.at(-1)).toBe('{"ev":"exit","code":0}');
+}, 90_000);
+
+test('CM14 a job whose node is away for too long ends without a receipt', async () => {
+  const extension = compute.extension();
+  await paired();
+  const offer = offerOf('sleep', { ms: 60_000 });
+  const lease = await started(offer);
+  await expect.poll(() => eventsOf('JobState', offer.jobId).length, PATIENCE).toBe(2);
+  await compute.node.close();
+  await new Promise((resolve) => setTimeout(resolve, 5_000));
+  await compute.boot(compute.port);
+  await expect.poll(() => eventsOf('JobLost', offer.jobId).length, PATIENCE).toBe(1);
+  expect(eventsOf('JobLost', offer.jobId)[0]!.value).toMatchObject({ lease });
+  expect(eventsOf('JobResult', offer.jobId)).toEqual([]);
+  expect(extension.child.exitCode).toBeNull();
+}, 90_000);
+
+test('CM15 a second extension takes the place of the first, which ends and is not to be started again', async () => {
+  const first = compute.extension();
+  await paired();
+  const second = compute.extension('other');
+  expect(await first.exited).toBe(11);
+  await expect.poll(() => second.output, PATIENCE).toContain('paired');
+  await paired();
+}, 60_000);
+
+test('CM15 T18 a program without the token is denied, and told nothing that helps it', async () => {
+  const stranger = compute.extension('stranger', [], {
+    HYPERLOOM_EXTENSION_TOKEN: '00'.repeat(32),
+  });
+  await expect.poll(() => stranger.output, PATIENCE).toContain('does not know the token');
+  expect(await compute.market.ask('Provider')).toMatchObject({ paired: false });
+}, 60_000);
+
+test('CM16 T19 no page, no proxy and no other machine opens the channel', async () => {
+  const opens = async (headers: Record<string, string>): Promise<number> => {
+    const socket = new WebSocket(`${compute.url.replace('http', 'ws')}/gpu:compute:sys/ext`, {
+      headers,
+    });
+    const { promise, resolve } = Promise.withResolvers<number>();
+    socket.on('error', () => undefined);
+    socket.on('unexpected-response', (_request, { statusCode }) => resolve(statusCode ?? 0));
+    socket.on('open', () => resolve(101));
+    const status = await promise;
+    socket.terminate();
+    return status;
+  };
+  expect(await opens({})).toBe(101);
+  for (const headers of [
+    { Origin: compute.url },
+    { Origin: 'https://evil.example' },
+    { 'X-Forwarded-For': '198.51.100.1' },
+    { Forwarded: 'for=127.0.0.1' },
+    { Host: 'evil.example' },
+  ] as Record<string, string>[])
+    expect([headers, await opens(headers)]).toEqual([headers, expect.toBeOneOf([403, 404])]);
+}, 60_000);
+
+test('a job that fails, one that takes too long and one that is cancelled end with receipts that say so', async () => {
+  compute.extension();
+  await paired();
+  const failing = offerOf('fail', { code: 3, message: 'success' });
+  await started(failing);
+  expect((await resultOf(failing.jobId)).receipt).toMatchObject({ status: 1, exitCode: 3 });
+  const late = offerOf('sleep', { ms: 30_000 }, { limits: { timeoutS: 1 }, timeoutS: 1 });
+  await started(late);
+  expect((await resultOf(late.jobId)).receipt).toMatchObject({ status: 2 });
+  const cancelled = offerOf('sleep', { ms: 30_000 });
+  const lease = await started(cancelled);
+  await expect.poll(() => eventsOf('JobState', cancelled.jobId).length, PATIENCE).toBe(2);
+  await compute.market.ask('Cancel', { jobId: cancelled.jobId, lease, reason: 'test', graceMs: 0 });
+  expect((await resultOf(cancelled.jobId)).receipt).toMatchObject({ status: 5 });
+}, 60_000);
+
+test('offers that do not fit are refused with a reason', async () => {
+  compute.extension();
+  await paired();
+  const refused = async (offer: object): Promise<unknown> =>
+    (await compute.market.ask('Offer', offer)).Rejected;
+  expect(await refused(offerOf('nothing'))).toMatchObject({ code: 'unsupported' });
+  expect(await refused({ ...offerOf('echo'), specHash: `0x${'11'.repeat(32)}` })).toMatchObject({
+    code: 'unsupported',
+  });
+  const gpu = offerOf('echo', {}, { require: { gpu: { count: 1, vendor: 'nvidia' } } });
+  expect(await refused(gpu)).toMatchObject({ code: 'unsupported' });
+  expect(await refused({ ...offerOf('echo'), price: '5' })).toMatchObject({ code: 'price' });
+  // Paid, by somebody whose money this node does not see.
+  const money = { chainId: 1, escrow: `0x${'11'.repeat(20)}`, token: `0x${'22'.repeat(20)}` };
+  expect(await refused({ ...offerOf('echo'), price: '500', money })).toMatchObject({
+    code: 'policy',
+  });
+  const offer = offerOf('sleep', { ms: 60_000 });
+  const lease = await started(offer);
+  // The same attempt again is the same lease; three more fill the slots.
+  expect(await compute.market.ask('Offer', offer)).toMatchObject({ Accepted: { lease } });
+  const more = [1, 2, 3].map(() => offerOf('sleep', { ms: 60_000 }));
+  const leases = [lease];
+  for (const one of more) leases.push(await started(one));
+  expect(await refused(offerOf('echo'))).toMatchObject({ code: 'busy' });
+  for (const [at, one] of [offer, ...more].entries())
+    await compute.market.ask('Drop', { jobId: one.jobId, lease: leases[at] });
+  await expect.poll(() => compute.market.ask('Provider'), PATIENCE).toMatchObject({ free: 4 });
+}, 60_000);
+
+test('T7 what is asked under a lease of somebody else, or of none, is refused', async () => {
+  compute.extension();
+  await paired();
+  const offer = offerOf('sleep', { ms: 60_000 });
+  const lease = await started(offer);
+  const other = `0x${'22'.repeat(32)}`;
+  for (const name of [
+    { jobId: other, lease },
+    { jobId: offer.jobId, lease: '00'.repeat(16) },
+  ])
+    expect(await compute.market.ask('Start', name)).toMatchObject({ Err: { kind: 'NoSuchLease' } });
+  await compute.market.ask('Drop', { jobId: offer.jobId, lease });
+  expect(await readFile(compute.tokenFile, 'utf8')).toMatch(/^[0-9a-f]{64}\n$/);
+}, 60_000);
