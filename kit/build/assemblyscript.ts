@@ -28,6 +28,25 @@ export interface NativeBuild {
  * @throws BuildError: `toolchain-missing` without the compiler, `source` with the compiler's own report
  */
 export async function buildAssemblyScript(source: string): Promise<NativeBuild> {
+  const { core, inputs } = await compileScript(source, entry(basename(source, '.ts')), [
+    ...['--lib', GLUE],
+    ...['--runtime', 'minimal'],
+    ...['--use', 'abort='],
+    '--debug',
+  ]);
+  const wit = await readFile(PROCESS_WIT, 'utf8');
+  return { component: await componentOfCore(core, wit, 'process-v1', source), inputs };
+}
+
+/**
+ * Compiles `entryText`, which stands beside `source` and imports it, to a core module; `--lib` among the flags gives it its glue.
+ * @throws BuildError as `buildAssemblyScript`
+ */
+export async function compileScript(
+  source: string,
+  entryText: string,
+  flags: readonly string[],
+): Promise<{ readonly core: Uint8Array; readonly inputs: readonly string[] }> {
   const asc = await loadCompiler();
   const folder = dirname(source);
   const inputs: string[] = [];
@@ -36,19 +55,10 @@ export async function buildAssemblyScript(source: string): Promise<NativeBuild> 
   const { error } = await asc.main(
     [
       ENTRY_FILE,
-      '--lib',
-      GLUE,
-      '--outFile',
-      'out.wasm',
-      '--runtime',
-      'minimal',
-      '--use',
-      'abort=',
-      '--optimizeLevel',
-      '3',
-      '--shrinkLevel',
-      '1',
-      '--debug',
+      ...['--outFile', 'out.wasm'],
+      ...['--optimizeLevel', '3'],
+      ...['--shrinkLevel', '1'],
+      ...flags,
     ],
     {
       stderr: {
@@ -57,7 +67,7 @@ export async function buildAssemblyScript(source: string): Promise<NativeBuild> 
         },
       },
       readFile: async (name, base) => {
-        if (basename(name) === ENTRY_FILE) return entry(basename(source, '.ts'));
+        if (basename(name) === ENTRY_FILE) return entryText;
         const path = resolve(base === '.' ? folder : resolve(folder, base), name);
         try {
           const text = await readFile(path, 'utf8');
@@ -81,8 +91,7 @@ export async function buildAssemblyScript(source: string): Promise<NativeBuild> 
       cause: error,
     });
   }
-  const wit = await readFile(PROCESS_WIT, 'utf8');
-  return { component: await componentOfCore(core, wit, 'process-v1', source), inputs };
+  return { core, inputs };
 }
 
 async function loadCompiler(): Promise<typeof import('assemblyscript/asc')> {
