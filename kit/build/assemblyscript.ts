@@ -38,16 +38,44 @@ export async function buildAssemblyScript(source: string): Promise<NativeBuild> 
   return { component: await componentOfCore(core, wit, 'process-v1', source), inputs };
 }
 
+/** What was compiled last; the next waits for it. */
+let last: Promise<unknown> = Promise.resolve();
+/** Names of the compiler's own library, without what `--lib` has added. */
+let own: ReadonlySet<string> | undefined;
+
 /**
  * Compiles `entryText`, which stands beside `source` and imports it, to a core module; `--lib` among the flags gives it its glue.
  * @throws BuildError as `buildAssemblyScript`
  */
-export async function compileScript(
+export function compileScript(
   source: string,
   entryText: string,
   flags: readonly string[],
-): Promise<{ readonly core: Uint8Array; readonly inputs: readonly string[] }> {
-  const asc = await loadCompiler();
+): Promise<CompiledScript> {
+  // The compiler keeps what `--lib` gave it, so glue of one world would be there in the next: one after another, each with its own.
+  const made = last.then(async () => {
+    const asc = await loadCompiler();
+    const { libraryFiles } = asc;
+    own ??= new Set(Object.keys(libraryFiles));
+    for (const name of Object.keys(libraryFiles)) if (!own.has(name)) delete libraryFiles[name];
+    return compile(asc, source, entryText, flags);
+  });
+  last = made.catch(() => {});
+  return made;
+}
+
+interface CompiledScript {
+  readonly core: Uint8Array;
+  readonly inputs: readonly string[];
+}
+
+// eslint-disable-next-line max-params -- those of compileScript, and the compiler
+async function compile(
+  asc: Compiler,
+  source: string,
+  entryText: string,
+  flags: readonly string[],
+): Promise<CompiledScript> {
   const folder = dirname(source);
   const inputs: string[] = [];
   let core: Uint8Array | undefined;
@@ -94,7 +122,9 @@ export async function compileScript(
   return { core, inputs };
 }
 
-async function loadCompiler(): Promise<typeof import('assemblyscript/asc')> {
+type Compiler = typeof import('assemblyscript/asc');
+
+async function loadCompiler(): Promise<Compiler> {
   try {
     return await import('assemblyscript/asc');
   } catch (error) {

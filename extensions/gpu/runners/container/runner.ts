@@ -41,6 +41,8 @@ export interface ContainerOptions {
 
 export interface ContainerRunner extends Runner {
   readonly engine: EngineInfo;
+  /** A runtime that is a virtual machine, where the engine has one. */
+  readonly vmRuntime: string | undefined;
 }
 
 /** The runner, if an engine answers. @throws when there is none, with words for the operator */
@@ -106,7 +108,7 @@ class Container implements ContainerRunner {
       return { code: 'policy', message: 'jobs have no network here' };
     if ((spec.require?.gpu?.count ?? 0) > 0 && this.#options.gpu === undefined)
       return { code: 'unsupported', message: 'containers have no GPU here' };
-    if (spec.require?.minIsolation === 'vm' && this.#vmRuntime() === undefined)
+    if (spec.require?.minIsolation === 'vm' && this.vmRuntime === undefined)
       return {
         code: 'unsupported',
         message: 'the container engine has no runtime that is a virtual machine',
@@ -163,7 +165,7 @@ class Container implements ContainerRunner {
     await this.refresh();
   }
 
-  #vmRuntime(): string | undefined {
+  get vmRuntime(): string | undefined {
     return VM_RUNTIMES.find((name) => this.engine.runtimes.includes(name));
   }
 
@@ -184,7 +186,7 @@ class Container implements ContainerRunner {
       owner: this.#owner,
       nodeId: this.#options.nodeId ?? '',
       cpus: this.engine.cpus,
-      runtime: run.spec.require?.minIsolation === 'vm' ? this.#vmRuntime() : undefined,
+      runtime: run.spec.require?.minIsolation === 'vm' ? this.vmRuntime : undefined,
       gpuReadonlyRoot: this.#options.gpu?.readonlyRoot ?? true,
       nowS: Math.floor(Date.now() / 1000),
     };
