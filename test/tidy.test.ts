@@ -72,10 +72,12 @@ const DIRECTION: readonly { from: RegExp; may: RegExp }[] = [
   },
   { from: /^contracts\/build\//, may: /^contracts\/|^node:|^(ethers|solc)$/ },
   { from: /^contracts\//, may: /^(wit|contracts)\/|^node:|^ethers$/ },
+  // AssemblyScript: jobs, which run in nothing but wasm.
+  { from: /^extensions\/.*\.as\.ts$/, may: /^job$/ },
   // Programs beside the node: they meet it by messages, and share with it what documents and frames are, and the engine (F45).
   {
     from: /^extensions\//,
-    may: /^(wit|extensions|kernel\/(hart|image))\/|^contracts\/(hex|hypermap|merkle|merkle-tree|compute(?:-[a-z]+)?)\.ts$|^node:|^@noble\/curves\/|^ws$/,
+    may: /^(wit|extensions|kernel\/(hart|image))\/|^kernel\/(engine|process-host)\.ts$|^contracts\/(hex|hypermap|merkle|merkle-tree|compute(?:-[a-z]+)?)\.ts$|^node:|^@noble\/curves\/|^(ws|dockerode)$/,
   },
   { from: /^kernel\//, may: /^(wit|kernel)\/|^node:/ },
   {

@@ -7,15 +7,13 @@ import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { tokenIn } from '../../wit/hn-ext/handshake.ts';
-import { deviceInfo } from '../../wit/jobs/device.ts';
-import type { JobKind } from '../../wit/jobs/spec.ts';
+import { deviceInfo, type DeviceInfo } from '../../wit/jobs/device.ts';
 import { systemClock } from '../link/clock.ts';
 import { dialWebSocket } from '../link/socket.ts';
+import { detectDevice } from './detect/device.ts';
 import { Executor } from './executor.ts';
-import { hostDevice } from './host-device.ts';
 import { Provider } from './provider.ts';
-import { BuiltinRunner } from './runners/builtin.ts';
-import type { Runner } from './runners/runner.ts';
+import { chooseRunners } from './runners/choose.ts';
 import { SignedReceipts } from './signed-receipts.ts';
 
 /** What to say to an operator, and how the program ends. */
@@ -38,6 +36,8 @@ export const HELP = `hyperloom extension gpu    runs jobs on this machine for th
   --token-file FILE  the pairing token (default ${TOKEN_FILE}; or the variable HYPERLOOM_EXTENSION_TOKEN)
   --home FOLDER      keys and jobs of this program (default ${HOME})
   --slots N          jobs at a time (default: one less than there are processors)
+  --allow-image REPO images that jobs may bring: a repository, or all below one with a / behind it; may be repeated
+  --commands         also run commands of this machine, confined as well as it can be
   --survive          let jobs go on however long the node is away
   --help             this text
 
@@ -75,8 +75,17 @@ export async function startExtension(
   const lock = await lockHome(home);
   try {
     const executor = await Executor.open(home);
-    const runners: ReadonlyMap<JobKind, Runner> = new Map([['builtin', new BuiltinRunner()]]);
-    let device = await hostDevice(home, runners, Date.now());
+    const chosen = await chooseRunners({
+      home,
+      images: flags['allow-image'] ?? [],
+      commands: flags.commands === true,
+    });
+    const { runners, isolation } = chosen;
+    for (const line of chosen.missing) print(line);
+    const look = (): Promise<DeviceInfo> =>
+      detectDevice({ home, isolation, runners: [...runners.values()] });
+    let device = await look();
+    for (const line of device.warnings) print(line);
     const provider = new Provider(
       { url, token, version, slots, jobs: join(home, 'jobs'), survive: flags.survive === true },
       {
@@ -92,7 +101,7 @@ export async function startExtension(
     );
     const again = setInterval(
       () =>
-        void hostDevice(home, runners, Date.now()).then(
+        void look().then(
           (found) => (device = found),
           (error: unknown) => print(`the machine cannot be looked at: ${String(error)}`),
         ),
@@ -105,6 +114,7 @@ export async function startExtension(
       async close(reason) {
         clearInterval(again);
         await provider.close(reason);
+        await chosen[Symbol.asyncDispose]();
         await lock();
       },
     };
@@ -126,6 +136,8 @@ function readFlags(args: readonly string[]) {
         home: { type: 'string' },
         slots: { type: 'string' },
         survive: { type: 'boolean' },
+        'allow-image': { type: 'string', multiple: true },
+        commands: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
     });

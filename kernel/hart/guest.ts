@@ -32,6 +32,16 @@ export interface GuestOutput {
   output(): string;
 }
 
+/** What one guest may use. */
+export interface GuestLimits {
+  /** Pages of all its memories together. */
+  readonly memoryPagesMax: number;
+  /** Units of fuel until it traps; a process has no such end. */
+  readonly fuelMax: number;
+}
+
+const PROCESS_LIMITS: GuestLimits = { memoryPagesMax: MEMORY_PAGES_MAX, fuelMax: Infinity };
+
 /** What a host function returns when its guest is to wait. */
 export const SUSPENDED = Symbol('suspended');
 
@@ -45,6 +55,7 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
   readonly aborted = new AbortController();
   readonly #queue: RunQueue;
   readonly #written: GuestOutput;
+  readonly #limits: GuestLimits;
   #settle!: (end: GuestEnd) => void;
   #state: 'queued' | 'running' | 'suspended' | 'ended' = 'queued';
   #start: (() => Promise<unknown>) | undefined;
@@ -63,6 +74,8 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
   #debt = 0;
   #cpuMs = 0;
   #memoryPages = 0;
+  #peakPages = 0;
+  #refusedMemory = false;
   #tableEntries = 0;
 
   /** `start` instantiates the guest and calls init; it runs in the guest's first slice. */
@@ -70,9 +83,11 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
     queue: RunQueue,
     start: (guest: RunningGuest) => Promise<unknown>,
     written: GuestOutput,
+    limits: GuestLimits = PROCESS_LIMITS,
   ) {
     this.#queue = queue;
     this.#written = written;
+    this.#limits = limits;
     this.#start = () => start(this);
     this.ended = new Promise((resolve) => (this.#settle = resolve));
     queue.ready(this);
@@ -96,6 +111,11 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
 
   output(): string {
     return this.#written.output();
+  }
+
+  /** The most linear memory it has held, in bytes, and whether it was ever refused more. */
+  memory(): { readonly peakBytes: number; readonly refused: boolean } {
+    return { peakBytes: this.#peakPages * PAGE_BYTES, refused: this.#refusedMemory };
   }
 
   // --- what bindings need
@@ -183,6 +203,8 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
         this.fail(new Trap('realloc, post-return or a start function ran for too long'));
       return;
     }
+    if (this.#usedFuel > this.#limits.fuelMax)
+      this.fail(new Trap(`the program has used its ${this.#limits.fuelMax} units of fuel`));
     if (this.#isDead() || !this.#queue.sliceIsOver) return;
     this.suspend();
     this.#state = 'queued';
@@ -192,8 +214,12 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
   /** 1 if the process may have `delta` pages more, else 0. */
   readonly growMemory = (delta: number): number => {
     const pages = this.#memoryPages + (delta >>> 0);
-    if (pages > MEMORY_PAGES_MAX) return 0;
+    if (pages > this.#limits.memoryPagesMax) {
+      this.#refusedMemory = true;
+      return 0;
+    }
     this.#memoryPages = pages;
+    if (pages > this.#peakPages) this.#peakPages = pages;
     return 1;
   };
 

@@ -45,6 +45,7 @@ const NEVER_SUSPENDS = new Set(['our', 'get-on-exit', 'has-blob', 'get-blob', 'l
 /** The trampoline signatures of a plan's host functions, in order. */
 export function trampolineSignatures(plan: LinkPlan): TrampolineSignature[] {
   return plan.functions.map((made) => {
+    if (made.kind === 'core') return { ...made.type, suspending: mayWait(made.module, made.name) };
     if (made.kind !== 'import' && made.kind !== 'lifted') {
       const drops = made.kind === 'resource-drop';
       // A destructor is guest code, which may wait.
@@ -66,7 +67,7 @@ function suspends(made: Extract<HostFunction, { kind: 'import' | 'lifted' }>): b
 export class Linker {
   readonly #image: Linkable;
   readonly #guest: RunningGuest;
-  readonly #host: ProcessHost;
+  readonly #host: ProcessHost | undefined;
   readonly #interfaces: HostInterfaces;
   readonly #instances: WebAssembly.Exports[] = [];
   readonly #tables: ResourceTable[];
@@ -76,7 +77,13 @@ export class Linker {
   readonly #memories = new Map<string, { memory: GuestMemory; bindings: StandardBindings }>();
   #values: Readonly<Record<string, ValueFunction>> | undefined;
 
-  constructor(image: Linkable, guest: RunningGuest, host: ProcessHost, interfaces: HostInterfaces) {
+  /** `host`: of a process; a program has none. */
+  constructor(
+    image: Linkable,
+    guest: RunningGuest,
+    host: ProcessHost | undefined,
+    interfaces: HostInterfaces,
+  ) {
     this.#image = image;
     this.#guest = guest;
     this.#host = host;
@@ -87,8 +94,11 @@ export class Linker {
     );
   }
 
-  /** Instantiates, then calls `init(our)`. Settles when the guest ends. @throws what instantiation threw */
-  run(our: string): Promise<unknown> {
+  /**
+   * Instantiates, then calls the entry: `init(our)`, or `run()`. Settles, with what it returned, when the guest ends.
+   * @throws what instantiation threw
+   */
+  run(...args: readonly string[]): Promise<unknown> {
     const { plan } = this.#image;
     this.#trampoline = this.#linkTrampoline();
     if (
@@ -96,11 +106,11 @@ export class Linker {
         (made) => made.kind === 'import' && rulesOf(made.interface)?.blobRegisterClears === true,
       )
     )
-      this.#host.clearsBlobWithoutOne();
+      this.#host?.clearsBlobWithoutOne();
     for (const step of plan.steps) this.#instantiate(step);
     this.#guest.started();
-    const init = this.#lifted(plan.init.core, plan.init.options, plan.init);
-    return Promise.resolve(liftExport(init)([our]));
+    const entry = this.#lifted(plan.entry.core, plan.entry.options, plan.entry);
+    return Promise.resolve(liftExport(entry)(args));
   }
 
   #linkTrampoline(): WebAssembly.Exports {
@@ -206,9 +216,17 @@ export class Linker {
           flatten(made.type, 'lower').results[0] === 'i64' ? 0n : 0,
         );
       }
+      case 'core': {
+        const memory = this.#memory(made.memory);
+        const call = this.#interfaces(made.module, made.name);
+        if (call === undefined) throw new Trap(`the host has no function "${made.name}"`);
+        // Proof of the type: plan-program.ts has compared the signature with the host's.
+        return this.#scheduled((...args) => call([memory, ...args]) as ReturnType<AnyFunction>);
+      }
       case 'import': {
         const generation = rulesOf(made.interface);
-        if (generation !== undefined) return this.#standard(made, generation);
+        if (generation !== undefined && this.#host !== undefined)
+          return this.#standard(made, this.#host, generation);
         const call = this.#interfaces(made.interface, made.name);
         if (call === undefined)
           throw new Trap(`the host has no function "${made.name}" of ${made.interface}`);
@@ -226,6 +244,7 @@ export class Linker {
 
   #standard(
     made: Extract<HostFunction, { kind: 'import' }>,
+    host: ProcessHost,
     generation: GenerationRules,
   ): AnyFunction {
     const { options } = made;
@@ -234,17 +253,21 @@ export class Linker {
       options.encoding === 'utf8' &&
       (options.memory !== undefined || flatten(made.type, 'lower').params.length === 0)
     ) {
-      const call = this.#bindings(options, generation).function(made.name);
+      const call = this.#bindings(options, host, generation).function(made.name);
       if (call !== undefined) return call as AnyFunction;
     }
-    this.#values ??= standardValues(this.#host, generation);
+    this.#values ??= standardValues(host, generation);
     const call = Object.hasOwn(this.#values, made.name) ? this.#values[made.name] : undefined;
     if (call === undefined)
       throw new Trap(`the host has no function "${made.name}" of ${made.interface}`);
     return this.#scheduled(lowerImport(made.type, this.#context(options), call));
   }
 
-  #bindings(options: PlanOptions, generation: GenerationRules): StandardBindings {
+  #bindings(
+    options: PlanOptions,
+    host: ProcessHost,
+    generation: GenerationRules,
+  ): StandardBindings {
     const key = `${JSON.stringify(options.memory)} ${JSON.stringify(options.realloc)}`;
     let known = this.#memories.get(key);
     if (known === undefined) {
@@ -257,13 +280,7 @@ export class Linker {
       );
       known = {
         memory,
-        bindings: new StandardBindings(
-          this.#host,
-          memory,
-          this.#guest,
-          generation,
-          this.#addresses,
-        ),
+        bindings: new StandardBindings(host, memory, this.#guest, generation, this.#addresses),
       };
       this.#memories.set(key, known);
     }
@@ -334,7 +351,7 @@ export class Linker {
     };
   }
 
-  #lifted(core: CoreRef, options: PlanOptions, { type }: Pick<LinkPlan['init'], 'type'>): Lifted {
+  #lifted(core: CoreRef, options: PlanOptions, { type }: Pick<LinkPlan['entry'], 'type'>): Lifted {
     const call = this.#function(core);
     const post = options.postReturn === undefined ? undefined : this.#function(options.postReturn);
     const guest = this.#guest;

@@ -37,18 +37,18 @@ interface Spaces {
   readonly modules: CoreModule[];
   readonly components: Cost[];
   readonly parent: Spaces | undefined;
+  readonly memoryPagesMax: number;
 }
 
 /**
  * Indices were checked before.
  * @throws ImageError 'limit' or 'unsupported-feature'
  */
-export function checkSize(component: Component): void {
-  measure(component, undefined);
+export function checkSize(component: Component, memoryPagesMax: number = MEMORY_PAGES_MAX): void {
+  measure(component, { modules: [], components: [], parent: undefined, memoryPagesMax });
 }
 
-function measure(component: Component, parent: Spaces | undefined): Cost {
-  const spaces: Spaces = { modules: [], components: [], parent };
+function measure(component: Component, spaces: Spaces): Cost {
   const cost: Cost = { instances: 0, pages: 0, tables: 0, entries: 0, work: 0 };
   for (const definition of component.definitions) {
     cost.work += 1;
@@ -57,7 +57,8 @@ function measure(component: Component, parent: Spaces | undefined): Cost {
       checkFeatures(definition.module);
       spaces.modules.push(definition.module);
     } else if (definition.kind === 'component') {
-      spaces.components.push(measure(definition.component, spaces));
+      const inner = { ...spaces, modules: [], components: [], parent: spaces };
+      spaces.components.push(measure(definition.component, inner));
     } else if (definition.kind === 'alias' && definition.target.kind === 'outer') {
       const { count, index } = definition.target;
       const outer = outward(spaces, count);
@@ -69,7 +70,7 @@ function measure(component: Component, parent: Spaces | undefined): Cost {
       add(cost, found(spaces.components[definition.from.component]));
     }
     // At once, not at the end: a sum that doubles at every level would not stay a number.
-    checkCost(cost);
+    checkCost(cost, spaces.memoryPagesMax);
   }
   return cost;
 }
@@ -104,13 +105,13 @@ function add(cost: Cost, part: Cost): void {
   cost.work += part.work;
 }
 
-function checkCost(cost: Cost): void {
+function checkCost(cost: Cost, memoryPagesMax: number): void {
   if (cost.instances > CORE_INSTANCES_MAX) {
     refuse(`over ${CORE_INSTANCES_MAX} core instances`);
   }
-  if (cost.pages > MEMORY_PAGES_MAX) {
+  if (cost.pages > memoryPagesMax) {
     refuse(
-      `its memories start at ${cost.pages / 16} MiB together, at most ${MEMORY_PAGES_MAX / 16} MiB are allowed`,
+      `its memories start at ${cost.pages / 16} MiB together, at most ${memoryPagesMax / 16} MiB are allowed`,
     );
   }
   if (cost.tables > TABLES_MAX) refuse(`over ${TABLES_MAX} tables`);

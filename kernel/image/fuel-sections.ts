@@ -10,7 +10,7 @@ import {
   readReferenceType,
   readValueType,
 } from './fuel-shape.ts';
-import { MEMORY_PAGES_MAX, TABLE_ENTRIES_MAX } from './limits.ts';
+import { TABLE_ENTRIES_MAX } from './limits.ts';
 
 /** Entries of any index space; a little under V8's million, to leave room for ours. */
 const INDEX_SPACE_MAX = 999_000;
@@ -72,8 +72,9 @@ export function readImports(reader: ByteReader, shape: ModuleShape): void {
       shape.importedFunctions++;
     } else if (kind === 1) {
       const type = readReferenceType(reader);
-      noteTable(shape, type, readLimits(reader, 'table'));
-    } else if (kind === 2) noteMemory(shape, readLimits(reader, 'memory'), reader.pos);
+      noteTable(shape, type, readLimits(reader, 'table', TABLE_ENTRIES_MAX));
+    } else if (kind === 2)
+      noteMemory(shape, readLimits(reader, 'memory', shape.memoryPagesMax), reader.pos);
     else if (kind === 3) {
       readGlobalType(reader);
       shape.globals++;
@@ -100,13 +101,12 @@ interface Limits {
 }
 
 /** Reads limits and caps them. */
-function readLimits(reader: ByteReader, what: 'memory' | 'table'): Limits {
+function readLimits(reader: ByteReader, what: 'memory' | 'table', cap: number): Limits {
   const flags = reader.byte();
   if ((flags & 0x08) !== 0) throw unsupported('custom page sizes', reader.pos - 1);
   if ((flags & 0x04) !== 0) throw unsupported('memory64', reader.pos - 1);
   if ((flags & 0x02) !== 0) throw unsupported('threads (shared memory)', reader.pos - 1);
   if (flags > 1) throw malformed(`limits ${hex(flags)}`, reader.pos - 1);
-  const cap = what === 'memory' ? MEMORY_PAGES_MAX : TABLE_ENTRIES_MAX;
   const min = reader.u32();
   const max = flags === 1 ? reader.u32() : cap;
   if (flags === 1 && max < min) throw malformed('maximum below minimum', reader.pos);
@@ -149,7 +149,7 @@ export function rewriteTables(reader: ByteReader, out: ByteWriter, shape: Module
       throw unsupported('typed function references (table initialiser)', reader.pos);
     }
     const type = readReferenceType(reader);
-    const limits = readLimits(reader, 'table');
+    const limits = readLimits(reader, 'table', TABLE_ENTRIES_MAX);
     noteTable(shape, type, limits);
     out.byte(type);
     writeLimits(out, limits);
@@ -160,7 +160,7 @@ export function rewriteMemories(reader: ByteReader, out: ByteWriter, shape: Modu
   const count = readCount(reader);
   out.u32(count);
   for (let n = count; n > 0; n--) {
-    const limits = readLimits(reader, 'memory');
+    const limits = readLimits(reader, 'memory', shape.memoryPagesMax);
     noteMemory(shape, limits, reader.pos);
     writeLimits(out, limits);
   }

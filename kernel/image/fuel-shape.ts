@@ -23,13 +23,15 @@ export interface ModuleShape {
   tableEntries: number;
   memories: number;
   memoryMax: number;
+  /** Pages that a memory may have at most, whatever it declares. */
+  readonly memoryPagesMax: number;
   /** Functions reachable otherwise than by a direct call: exported, in a table, started, referenced. */
   readonly escaping: Set<number>;
   /** How far defined functions move: the number of functions we import. */
   shift: number;
 }
 
-export function emptyShape(): ModuleShape {
+export function emptyShape(memoryPagesMax: number): ModuleShape {
   return {
     typeParams: [],
     typeResults: [],
@@ -42,6 +44,7 @@ export function emptyShape(): ModuleShape {
     tableEntries: 0,
     memories: 0,
     memoryMax: 0,
+    memoryPagesMax,
     escaping: new Set(),
     shift: 0,
   };

@@ -48,6 +48,7 @@ import {
   rewriteTables,
 } from './fuel-sections.ts';
 import { emptyShape, type ModuleShape } from './fuel-shape.ts';
+import { MEMORY_PAGES_MAX } from './limits.ts';
 
 /** Changes whenever the output for some module does; part of cache keys. */
 export const INSTRUMENTATION_VERSION = 'fuel-3';
@@ -57,15 +58,18 @@ const GROWTH_FACTOR_MAX = 3;
 const GROWTH_BASE_BYTES = 65_536;
 
 /**
- * The rewritten module. Pure and deterministic; the input is not kept.
+ * The rewritten module. Pure and deterministic; the input is not kept. `memoryPagesMax` caps what its memory declares.
  * @throws ImageError 'unsupported-feature' naming it, 'malformed' with an offset, 'limit', 'unsupported-import'. A module that is invalid
  *   in ways a compiler finds (types, for example) gives one that is invalid too.
  */
-export function instrument(module: Uint8Array): Uint8Array {
+export function instrument(
+  module: Uint8Array,
+  memoryPagesMax: number = MEMORY_PAGES_MAX,
+): Uint8Array {
   const sections = readSections(module);
   let wants = guessWants(module, sections);
   for (;;) {
-    const rewrite = new ModuleRewrite(module, sections, wants);
+    const rewrite = new ModuleRewrite(module, sections, wants, memoryPagesMax);
     const output = rewrite.run();
     // How far functions move depends on what is imported, so a wrong guess (rare) costs a second pass.
     if (rewrite.wants === wants) return output;
@@ -80,16 +84,18 @@ class ModuleRewrite {
   readonly #sections: Sections;
   readonly #assumed: number;
   readonly #limit: number;
-  readonly #shape: ModuleShape = emptyShape();
+  readonly #shape: ModuleShape;
   /** Bodies of the output's sections. */
   readonly #out = new Map<number, ByteWriter>();
   readonly #addedTypes: number[][] = [];
   readonly #added = new Map<number, string>();
 
-  constructor(module: Uint8Array, sections: Sections, assumed: number) {
+  // eslint-disable-next-line max-params -- what one pass is made of
+  constructor(module: Uint8Array, sections: Sections, assumed: number, memoryPagesMax: number) {
     this.#module = module;
     this.#sections = sections;
     this.#assumed = assumed;
+    this.#shape = emptyShape(memoryPagesMax);
     this.#limit = module.length * GROWTH_FACTOR_MAX + GROWTH_BASE_BYTES;
   }
 

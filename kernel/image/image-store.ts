@@ -5,6 +5,7 @@ import type { WasmImage } from '../hart/engine.ts';
 import { trampolineSignatures } from '../hart/link.ts';
 import { trampolineModule } from '../hart/trampoline.ts';
 import { planComponent } from './plan.ts';
+import { compile } from './program.ts';
 import { readComponent } from './read-component.ts';
 
 /** The part of preparing that costs CPU: instrumented core modules, in the order of the link plan. */
@@ -75,14 +76,6 @@ export class ImageStore {
     const prepared = await this.#prepare(component, hash);
     const plan = planComponent(readComponent(component));
     const signatures = trampolineSignatures(plan);
-    const compile = (bytes: Uint8Array): Promise<WebAssembly.Module> =>
-      WebAssembly.compile(bytes as Uint8Array<ArrayBuffer>).catch((cause: unknown) => {
-        throw new ImageError(
-          'invalid',
-          `a core module of the component is not valid: ${String(cause)}`,
-          { cause },
-        );
-      });
     const [trampoline, ...modules] = await Promise.all(
       [trampolineModule(signatures), ...prepared].map(compile),
     );

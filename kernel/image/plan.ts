@@ -6,7 +6,8 @@
  * The component was validated before (validate.ts); anything odd left over is refused here, never guessed.
  */
 import { ImageError } from '../engine.ts';
-import type { FuncType, ResourceType } from '../hart/abi/types.ts';
+import { describeFunction } from '../hart/wasi/signatures.ts';
+import type { CoreType, FuncType, ResourceType } from '../hart/abi/types.ts';
 import type {
   Canon,
   Component,
@@ -17,6 +18,8 @@ import type {
 } from './component.ts';
 import { COMPONENT_INSTANCES_MAX, CORE_INSTANCES_MAX } from './limits.ts';
 import { Scope, type Item } from './plan-scope.ts';
+import type { World } from './validate.ts';
+import { isRunInterface } from './wasi-interfaces.ts';
 import { alias, argument, coreItem, hostImport, planOptions } from './plan-items.ts';
 import { resolveFuncType, resolveType } from './plan-types.ts';
 
@@ -42,6 +45,12 @@ export interface LiftedFunction {
   readonly options: PlanOptions;
 }
 
+/** The type of a core function. */
+export interface CoreSignature {
+  readonly params: readonly CoreType[];
+  readonly results: readonly CoreType[];
+}
+
 /** A core function the host makes. */
 export type HostFunction =
   | {
@@ -51,6 +60,14 @@ export type HostFunction =
       readonly name: string;
       readonly type: FuncType;
       readonly options: PlanOptions;
+    }
+  /** An import of a module that is a whole program (plan-program.ts): the host gets its memory and its numbers as they are. */
+  | {
+      readonly kind: 'core';
+      readonly module: string;
+      readonly name: string;
+      readonly type: CoreSignature;
+      readonly memory: CoreRef;
     }
   /** A call from one nested component into another. */
   | {
@@ -85,7 +102,8 @@ export interface LinkPlan {
   readonly components: readonly ComponentInstance[];
   /** Of the resources that components define: what to call when an owned one is dropped. Gets the rep. */
   readonly destructors: ReadonlyMap<ResourceType, CoreRef>;
-  readonly init: LiftedFunction;
+  /** What starts it: `init` of a process, `run` of a program. */
+  readonly entry: LiftedFunction;
 }
 
 /** Stands for one component instance of a plan; each process has a table of handles for it. */
@@ -100,9 +118,10 @@ export const HOST_MODULE = 'hl';
  * @throws ImageError 'malformed' for indices and names that lead nowhere, 'limit' over the instance caps,
  *   'unsupported-import' for imports of anything but instances. What it says of their types is not compared with the host's here.
  */
-export function planComponent(component: Component): LinkPlan {
+export function planComponent(component: Component, world: World = 'process'): LinkPlan {
   const planner = new Planner();
   const exports = planner.instantiate(component, undefined, undefined);
+  if (world === 'program') return planner.finish(runOf(exports));
   const init = exports.get('init');
   if (init?.sort !== 'func' || init.func.kind !== 'lifted')
     throw new ImageError(
@@ -110,6 +129,19 @@ export function planComponent(component: Component): LinkPlan {
       'the component exports no function "init" of its own',
     );
   return planner.finish(init.func.lifted);
+}
+
+/** The function of the interface that a program exports. */
+function runOf(exports: ReadonlyMap<string, Item>): LiftedFunction {
+  const [, instance] = [...exports].find(([name]) => isRunInterface(name)) ?? [];
+  const run = instance?.sort === 'instance' ? instance.exports.get('run') : undefined;
+  const lifted = run?.sort === 'func' && run.func.kind === 'lifted' ? run.func.lifted : undefined;
+  if (lifted === undefined || describeFunction(lifted.type) !== '() -> result<_,_>')
+    throw new ImageError(
+      'unsupported-export',
+      'the component exports no "run" of type func() -> result in its wasi:cli/run',
+    );
+  return lifted;
 }
 
 class Planner {
@@ -138,14 +170,14 @@ class Planner {
     return exports;
   }
 
-  finish(init: LiftedFunction): LinkPlan {
+  finish(entry: LiftedFunction): LinkPlan {
     return {
       modules: this.#modules,
       steps: this.#steps,
       functions: this.#functions,
       components: this.#components,
       destructors: this.#destructors,
-      init,
+      entry,
     };
   }
 

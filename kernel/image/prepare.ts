@@ -2,7 +2,7 @@
 import { ImageError } from '../engine.ts';
 import { checkImports } from './check-imports.ts';
 import { instrument, INSTRUMENTATION_VERSION } from './fuel.ts';
-import { planComponent } from './plan.ts';
+import { planComponent, type LinkPlan } from './plan.ts';
 import { validateComponent } from './validate.ts';
 
 /** Instrumented bytes of one component, all modules together: 8 times today's largest guest. */
@@ -18,9 +18,14 @@ export const PREPARATION_VERSION = `2 ${INSTRUMENTATION_VERSION}`;
 export function prepare(component: Uint8Array): Uint8Array[] {
   const plan = planComponent(validateComponent(component).component);
   checkImports(plan);
+  return instrumentModules(plan);
+}
+
+/** The core modules of a plan, instrumented, in its order. @throws ImageError */
+export function instrumentModules(plan: LinkPlan, memoryPagesMax?: number): Uint8Array[] {
   let total = 0;
   return plan.modules.map(({ bytes }) => {
-    const made = instrument(bytes);
+    const made = instrument(bytes, memoryPagesMax);
     total += made.length;
     if (total > PREPARED_BYTES_MAX)
       throw new ImageError(

@@ -14,7 +14,7 @@ import { generationOf, unsupportedGeneration, type Generation } from './generati
 import { isKebabName, quoteName } from './names.ts';
 import { readComponent } from './read-component.ts';
 import { lookup, Resolver, type Lookup } from './scopes.ts';
-import { isWasiInterface } from './wasi-interfaces.ts';
+import { isRunInterface, isWasiInterface } from './wasi-interfaces.ts';
 
 /** What the node may have to provide, once per import. */
 export interface InstanceImport {
@@ -25,6 +25,19 @@ export interface InstanceImport {
     | 'wasi'
     /** It declares value types and nothing else, so there is nothing to provide. */
     | 'types';
+}
+
+/**
+ * What a component is to be: a process of the node, or a program that runs once to its end (`wasi:cli/run`) and has nobody to send
+ * messages to.
+ */
+export type World = 'process' | 'program';
+
+export interface ValidateOptions {
+  /** Default: process. */
+  readonly world?: World;
+  /** Pages of memory it may start with, all memories together; default: those of a process. */
+  readonly memoryPagesMax?: number;
 }
 
 export interface ValidatedComponent {
@@ -39,11 +52,14 @@ export interface ValidatedComponent {
  * Reads and checks a component. The result refers to `bytes`, which must not change afterwards.
  * @throws ImageError, and nothing else, whatever the bytes are.
  */
-export function validateComponent(bytes: Uint8Array): ValidatedComponent {
+export function validateComponent(
+  bytes: Uint8Array,
+  { world = 'process', memoryPagesMax }: ValidateOptions = {},
+): ValidatedComponent {
   const component = readComponent(bytes);
   checkNames(component);
   checkIndices(component);
-  checkSize(component);
+  checkSize(component, memoryPagesMax);
   const scope = lookup(component);
   const imports: InstanceImport[] = [];
   let standard: Generation | undefined;
@@ -51,6 +67,12 @@ export function validateComponent(bytes: Uint8Array): ValidatedComponent {
     if (definition.kind !== 'import') continue;
     const provider = providerOf(definition, scope);
     if (typeof provider === 'object') {
+      if (world === 'program') {
+        throw new ImageError(
+          'unsupported-import',
+          `imports ${quoteName(definition.name)}; a program is no process of a node and has WASI only`,
+        );
+      }
       if (standard !== undefined) {
         throw new ImageError(
           'unsupported-import',
@@ -64,7 +86,8 @@ export function validateComponent(bytes: Uint8Array): ValidatedComponent {
       provider: typeof provider === 'object' ? 'standard' : provider,
     });
   }
-  checkExports(component, scope);
+  if (world === 'process') checkExports(component, scope);
+  else checkProgram(component);
   return { component, standard, imports };
 }
 
@@ -126,6 +149,21 @@ function checkExports(component: Component, scope: Lookup): void {
       'exports an init of another type: a process exports init: func(our: string)',
     );
   }
+}
+
+/** What else a program exports is never called; the type of `run` is compared when it is planned. */
+function checkProgram(component: Component): void {
+  const runs = component.definitions.some(
+    (definition) =>
+      definition.kind === 'export' &&
+      definition.sort === 'instance' &&
+      isRunInterface(definition.name),
+  );
+  if (runs) return;
+  throw new ImageError(
+    'unsupported-export',
+    'does not export wasi:cli/run: a program is a command, built as such',
+  );
 }
 
 function isInit(init: ExportDefinition, scope: Lookup): boolean {

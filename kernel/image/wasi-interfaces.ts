@@ -43,3 +43,8 @@ export function isWasiInterface(importName: string): boolean {
   const match = IMPORT_NAME.exec(importName);
   return match !== null && INTERFACES.get(match[1] ?? '')?.includes(match[2] ?? '') === true;
 }
+
+/** Whether this is the name of the interface that a program exports, at any 0.2.x version. */
+export function isRunInterface(exportName: string): boolean {
+  return /^wasi:cli\/run@0\.2\.(?:0|[1-9]\d{0,8})$/.test(exportName);
+}

@@ -28,7 +28,54 @@ export interface NativeBuild {
  * @throws BuildError: `toolchain-missing` without the compiler, `source` with the compiler's own report
  */
 export async function buildAssemblyScript(source: string): Promise<NativeBuild> {
-  const asc = await loadCompiler();
+  const { core, inputs } = await compileScript(source, entry(basename(source, '.ts')), [
+    ...['--lib', GLUE],
+    ...['--runtime', 'minimal'],
+    ...['--use', 'abort='],
+    '--debug',
+  ]);
+  const wit = await readFile(PROCESS_WIT, 'utf8');
+  return { component: await componentOfCore(core, wit, 'process-v1', source), inputs };
+}
+
+/** What was compiled last; the next waits for it. */
+let last: Promise<unknown> = Promise.resolve();
+/** Names of the compiler's own library, without what `--lib` has added. */
+let own: ReadonlySet<string> | undefined;
+
+/**
+ * Compiles `entryText`, which stands beside `source` and imports it, to a core module; `--lib` among the flags gives it its glue.
+ * @throws BuildError as `buildAssemblyScript`
+ */
+export function compileScript(
+  source: string,
+  entryText: string,
+  flags: readonly string[],
+): Promise<CompiledScript> {
+  // The compiler keeps what `--lib` gave it, so glue of one world would be there in the next: one after another, each with its own.
+  const made = last.then(async () => {
+    const asc = await loadCompiler();
+    const { libraryFiles } = asc;
+    own ??= new Set(Object.keys(libraryFiles));
+    for (const name of Object.keys(libraryFiles)) if (!own.has(name)) delete libraryFiles[name];
+    return compile(asc, source, entryText, flags);
+  });
+  last = made.catch(() => {});
+  return made;
+}
+
+interface CompiledScript {
+  readonly core: Uint8Array;
+  readonly inputs: readonly string[];
+}
+
+// eslint-disable-next-line max-params -- those of compileScript, and the compiler
+async function compile(
+  asc: Compiler,
+  source: string,
+  entryText: string,
+  flags: readonly string[],
+): Promise<CompiledScript> {
   const folder = dirname(source);
   const inputs: string[] = [];
   let core: Uint8Array | undefined;
@@ -36,19 +83,10 @@ export async function buildAssemblyScript(source: string): Promise<NativeBuild> 
   const { error } = await asc.main(
     [
       ENTRY_FILE,
-      '--lib',
-      GLUE,
-      '--outFile',
-      'out.wasm',
-      '--runtime',
-      'minimal',
-      '--use',
-      'abort=',
-      '--optimizeLevel',
-      '3',
-      '--shrinkLevel',
-      '1',
-      '--debug',
+      ...['--outFile', 'out.wasm'],
+      ...['--optimizeLevel', '3'],
+      ...['--shrinkLevel', '1'],
+      ...flags,
     ],
     {
       stderr: {
@@ -57,7 +95,7 @@ export async function buildAssemblyScript(source: string): Promise<NativeBuild> 
         },
       },
       readFile: async (name, base) => {
-        if (basename(name) === ENTRY_FILE) return entry(basename(source, '.ts'));
+        if (basename(name) === ENTRY_FILE) return entryText;
         const path = resolve(base === '.' ? folder : resolve(folder, base), name);
         try {
           const text = await readFile(path, 'utf8');
@@ -81,11 +119,12 @@ export async function buildAssemblyScript(source: string): Promise<NativeBuild> 
       cause: error,
     });
   }
-  const wit = await readFile(PROCESS_WIT, 'utf8');
-  return { component: await componentOfCore(core, wit, 'process-v1', source), inputs };
+  return { core, inputs };
 }
 
-async function loadCompiler(): Promise<typeof import('assemblyscript/asc')> {
+type Compiler = typeof import('assemblyscript/asc');
+
+async function loadCompiler(): Promise<Compiler> {
   try {
     return await import('assemblyscript/asc');
   } catch (error) {

@@ -35,19 +35,30 @@ const FLAGS = [
  * @throws BuildError: `toolchain-missing` naming the Debian packages, `source` with clang's report
  */
 export async function buildC(sources: readonly string[]): Promise<NativeBuild> {
-  const folder = await mkdtemp(join(tmpdir(), 'kit-c-'));
   const glue = join(GLUE, 'hyperware.c');
+  const core = await compileC([glue, ...sources], [...FLAGS, '-I', GLUE]);
+  const wit = await readFile(PROCESS_WIT, 'utf8');
+  const component = await componentOfCore(core, wit, 'process-v1', sources[0] ?? glue);
+  return { component, inputs: [glue, join(GLUE, 'hyperware.h'), ...sources] };
+}
+
+/**
+ * Runs clang over `sources` to one core module.
+ * @throws BuildError as `buildC`
+ */
+export async function compileC(
+  sources: readonly string[],
+  flags: readonly string[],
+): Promise<Uint8Array> {
+  const folder = await mkdtemp(join(tmpdir(), 'kit-c-'));
   const out = join(folder, 'out.wasm');
   try {
-    await run('clang', [...FLAGS, '-I', GLUE, '-o', out, glue, ...sources], {
-      timeout: COMPILE_LIMIT_MS,
-    }).catch((error: unknown) => {
-      throw compileError(sources, error);
-    });
-    const core = await readFile(out);
-    const wit = await readFile(PROCESS_WIT, 'utf8');
-    const component = await componentOfCore(core, wit, 'process-v1', sources[0] ?? glue);
-    return { component, inputs: [glue, join(GLUE, 'hyperware.h'), ...sources] };
+    await run('clang', [...flags, '-o', out, ...sources], { timeout: COMPILE_LIMIT_MS }).catch(
+      (error: unknown) => {
+        throw compileError(sources, error);
+      },
+    );
+    return await readFile(out);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

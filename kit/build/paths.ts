@@ -13,6 +13,8 @@ export const PROCESS_LIBRARY = fromHere('../../processes/lib');
 export const WIT_FOLDER = fromHere('../../wit');
 /** The canonical-ABI glue for C and AssemblyScript. */
 export const GLUE = fromHere('../templates/glue');
+/** What wasm jobs in AssemblyScript import as `job`. */
+export const JOB_GLUE = fromHere('../templates/job');
 /** Templates of `kit new`. */
 export const TEMPLATES = fromHere('../templates');
 /** What a package outside this repository may import without installing it: preact, htm, uplot. */

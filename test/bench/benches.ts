@@ -8,6 +8,7 @@ import { fuels } from './fuel.ts';
 import { harts } from './harts.ts';
 import { https } from './http.ts';
 import { nets } from './net.ts';
+import { runnerCosts } from './compute-runners.ts';
 import { preempts } from './preempt.ts';
 import { roundtrips } from './roundtrip.ts';
 import type { Bench } from './row.ts';
@@ -23,6 +24,7 @@ export const benches: readonly Bench[] = [
   ...preempts,
   ...fuels,
   ...harts,
+  ...runnerCosts,
   ...boots,
   ...storage,
   ...vfsFiles,

@@ -10,6 +10,7 @@ import { unversioned } from './interface.ts';
 import type { WasiInterface } from './interface.ts';
 import { stderrRingBytes } from './limits.ts';
 import { pollInterface } from './poll.ts';
+import { PREVIEW1 } from './preview1.ts';
 import type { SetTimer } from './poll.ts';
 import { randomInterfaces } from './random.ts';
 import type { RandomBytes } from './random.ts';
@@ -78,12 +79,24 @@ export function isWasiImport(importName: string): boolean {
   return catalogue.lookup(importName) !== undefined;
 }
 
+/** By interface without its version. Outputs wait for who reads the log of a program (extensions); those of a process never do. */
+const WAITING: Readonly<Record<string, readonly string[]>> = {
+  'wasi:io/poll': ['poll', '[method]pollable.block'],
+  'wasi:io/streams': [
+    '[method]output-stream.write',
+    '[method]output-stream.write-zeroes',
+    '[method]output-stream.splice',
+    '[method]output-stream.blocking-write-and-flush',
+    '[method]output-stream.blocking-write-zeroes-and-flush',
+    '[method]output-stream.blocking-splice',
+  ],
+  [PREVIEW1]: ['fd_write'],
+};
+
 /** Whether this function may return a promise, so that its core import must be able to suspend. */
 export function mayWait(importName: string, functionName: string): boolean {
-  return (
-    unversioned(importName) === 'wasi:io/poll' &&
-    (functionName === 'poll' || functionName === '[method]pollable.block')
-  );
+  const name = importName === PREVIEW1 ? PREVIEW1 : unversioned(importName);
+  return name !== undefined && WAITING[name]?.includes(functionName) === true;
 }
 
 function ownInterfaces(
