@@ -506,10 +506,15 @@ describe('CM43 voucher sessions', () => {
     const wallet = Wallet.createRandom();
     const jobId = `0x${'5e'.repeat(32)}`;
     const escrow = `0x${'e5'.repeat(20)}`;
-    const { key, id } = await owner('POST', '/api/sessions', {
-      ...{ jobId, escrow, chainId: 31_337, signer: wallet.address, attempt: 2 },
+    // No facilitator runs here, so the owner says what the chain does.
+    await expect(owner('POST', '/api/sessions', { jobId, chain: null })).rejects.toThrow(
+      'NoSession',
+    );
+    const chain = {
+      ...{ escrow, chainId: 31_337, signer: wallet.address, attempt: 2 },
       ...{ price: '100000', deadline: Math.floor(Date.now() / 1_000) + 3_600 },
-    });
+    };
+    const { key, id } = await owner('POST', '/api/sessions', { jobId, chain });
     const client = new Client('session', key, id);
     // A request of 16,000 tokens may cost nearly all that may be owed.
     const big = say('word '.repeat(4_000), { max_tokens: 12_000 });

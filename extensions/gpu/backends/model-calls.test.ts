@@ -89,8 +89,8 @@ describe('CM40 model requests at the extension', () => {
   it('CM40 no byte more than credit allows; the backend waits, and goes on with more', async () => {
     const line = JSON.stringify('x'.repeat(50_000));
     let taken = 0;
-    const backend = saying(async ({ take }) => {
-      for (; taken < 20; taken += 1) await take(line);
+    const backend = saying(async (call) => {
+      for (; taken < 20; taken += 1) await call.take(line);
     });
     const harness = new Harness(backend);
     harness.ask(chat, { credit: 1_000 });

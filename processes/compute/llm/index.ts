@@ -1,4 +1,5 @@
 /** `llm:compute:sys`: models of this node for clients of OpenAI's interface, metered and paid (compute-market.md §12). */
+import { namehash } from '../../../contracts/hypermap.ts';
 import { defineProcess } from '../../lib/index.ts';
 import { client } from '../../lib/client.ts';
 import { contract } from '../../lib/contract.ts';
@@ -17,6 +18,7 @@ import { Keys } from './keys.ts';
 import { Metrics } from './metrics.ts';
 import { OperatorApi } from './operator-api.ts';
 import { Rate } from './rate.ts';
+import { sessionOnChain } from './session-chain.ts';
 import { Sessions, signedVoucher } from './sessions.ts';
 import { readSettings } from './settings.ts';
 import { type Change, Store } from './store.ts';
@@ -145,7 +147,10 @@ async function open(process: Process<unknown>): Promise<void> {
     newId,
     print,
   });
-  const operator = new OperatorApi({ keys, ledger, sessions, store });
+  const operator = new OperatorApi({
+    ...{ keys, ledger, sessions, store },
+    onChain: (jobId) => sessionOnChain(process, namehash(process.our.node), jobId),
+  });
   parts = { gateway, operator, sessions, catalog, dispatch, metrics };
   void catalog.look();
   void every(process, TICK_MS, async () => {

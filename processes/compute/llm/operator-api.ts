@@ -11,7 +11,7 @@ import {
 import type { ApiKey } from './api-keys.ts';
 import { idOf, type Keys, keyWish } from './keys.ts';
 import { clientOf, type Ledger } from './ledger.ts';
-import { sessionOffer, type Sessions } from './sessions.ts';
+import { type SessionOffer, type Sessions, sessionWish } from './sessions.ts';
 import type { Store } from './store.ts';
 
 export interface OperatorApiNeeds {
@@ -19,6 +19,8 @@ export interface OperatorApiNeeds {
   readonly ledger: Ledger;
   readonly sessions: Sessions;
   readonly store: Store;
+  /** What the chain says of a session. @throws Refusal */
+  readonly onChain: (jobId: string) => Promise<SessionOffer>;
 }
 
 const topUp = record({
@@ -93,7 +95,8 @@ export class OperatorApi {
   /** A session of the chain, whose client gets a key that its vouchers pay for. */
   async openSession(http: HttpRequest): Promise<HttpReply> {
     const { sessions, keys } = this.#needs;
-    const offer = http.json(sessionOffer);
+    const { jobId, chain } = http.json(sessionWish);
+    const offer = chain === undefined ? await this.#needs.onChain(jobId) : { jobId, ...chain };
     await sessions.open(offer);
     const made = await keys.make({ ...NO_LIMITS, owner: offer.jobId }, offer.jobId);
     return reply.json({ ...made, session: sessions.view(offer.jobId) }, { status: 201 });

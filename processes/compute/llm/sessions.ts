@@ -11,14 +11,13 @@ import {
   structCodec,
   wideNumber,
 } from '../../../contracts/compute-json.ts';
-import { record, u32, u64, type Decoded } from '../../../wit/codec.ts';
+import { option, record, u32, u64, type Decoded } from '../../../wit/codec.ts';
 import { Refusal } from '../../lib/errors.ts';
 import type { Signer } from '../../lib/signer.ts';
 import { debtOf, mayServe, type SessionDebt, voucherRefusal, wantsVoucher } from './debt.ts';
 
 /** A session on the chain: a job of mode 2 that is assigned to this node. */
-export const sessionOffer = record({
-  jobId: hashText,
+const sessionFields = {
   chainId: u32,
   escrow: addressText,
   /** Who signs vouchers: `voucherSigner` of the terms, or the client. */
@@ -28,8 +27,12 @@ export const sessionOffer = record({
   price: wideNumber,
   /** Seconds since 1970. */
   deadline: u64,
-});
+} as const;
+const sessionOffer = record({ jobId: hashText, ...sessionFields });
 export type SessionOffer = Decoded<typeof sessionOffer>;
+
+/** What the owner asks for. `chain`: what the owner says of it; missing: what the facilitator of this node does. */
+export const sessionWish = record({ jobId: hashText, chain: option(record(sessionFields)) });
 
 export const signedVoucher = record({ voucher: structCodec('Voucher'), signature: signatureText });
 
