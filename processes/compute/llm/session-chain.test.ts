@@ -72,7 +72,7 @@ describe('CM43 sessions on the chain', () => {
 
   it('CM43 without a facilitator none is opened', async () => {
     const silent: Requester = {
-      resolve: facilitator({}).resolve,
+      resolve: () => FACILITATOR,
       request: () => Promise.reject(new NoResponse('timeout', FACILITATOR)),
     };
     await expect(sessionOnChain(silent, NODE, JOB)).rejects.toMatchObject({ kind: 'NoSession' });
