@@ -101,7 +101,7 @@ const DIRECTION: readonly { from: RegExp; may: RegExp }[] = [
   { from: /^processes\/[^/]+\/[^/]+\/assembly\//, may: /^processes\/|^hyperware$/ },
   {
     from: /^processes\/([^/]+)\//,
-    may: /^(wit|processes\/(lib|OWN))\/|^contracts\/(hex|hypermap|calls|events|notes|addresses|compute(?:-[a-z]+)?|merkle-tree|typed-data)\.ts$|^hyperware:/,
+    may: /^(wit|processes\/(lib|OWN))\/|^contracts\/(hex|hypermap|calls|events|notes|addresses|compute(?:-[a-z]+)?|merkle-tree|typed-data)\.ts$|^@noble\/hashes\/|^hyperware:/,
   },
   {
     from: /^contracts\/(hex|hypermap|calls|events|notes|addresses)\.ts$/,

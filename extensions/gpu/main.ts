@@ -8,6 +8,9 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { tokenIn } from '../../wit/hn-ext/handshake.ts';
 import { deviceInfo, type DeviceInfo } from '../../wit/jobs/device.ts';
+import type { Backend } from './backends/backend.ts';
+import { Backends } from './backends/backends.ts';
+import { httpBackend } from './backends/http-backend.ts';
 import { systemClock } from '../link/clock.ts';
 import { dialWebSocket } from '../link/socket.ts';
 import { detectDevice } from './detect/device.ts';
@@ -27,6 +30,8 @@ const TOKEN_FILE = '.hyperloom/dev/vfs/compute:sys/gpu/pairing-token';
 const HOME = '.hyperloom/gpu';
 const SLOTS_MAX = 256;
 const DEVICE_EVERY_MS = 60_000;
+const BACKENDS_EVERY_MS = 10_000;
+const BACKENDS_MAX = 32;
 const TOKEN_EVERY_MS = 500;
 const TOKEN_MS_MAX = 60_000;
 
@@ -38,6 +43,8 @@ export const HELP = `hyperloom extension gpu    runs jobs on this machine for th
   --slots N          jobs at a time (default: one less than there are processors)
   --allow-image REPO images that jobs may bring: a repository, or all below one with a / behind it; may be repeated
   --commands         also run commands of this machine, confined as well as it can be
+  --backend ID=URL   a model server of this machine that speaks OpenAI's interface, such as mine=http://127.0.0.1:9000/v1; repeat it
+  --no-probe         do not look for model servers at ports 11434, 8000 and 1234
   --survive          let jobs go on however long the node is away
   --help             this text
 
@@ -69,6 +76,11 @@ export async function startExtension(
   }
   const url = urlOf(flags.node ?? NODE);
   const slots = slotsOf(flags.slots);
+  const backends = new Backends({
+    configured: backendsOf(flags.backend ?? []),
+    probe: flags['no-probe'] !== true,
+    nodePort: Number(new URL(url).port),
+  });
   const home = resolve(cwd, flags.home ?? HOME);
   const token = await readToken(given, resolve(cwd, flags['token-file'] ?? TOKEN_FILE), print);
   await mkdir(home, { recursive: true, mode: 0o700 });
@@ -83,7 +95,11 @@ export async function startExtension(
     const { runners, isolation } = chosen;
     for (const line of chosen.missing) print(line);
     const look = (): Promise<DeviceInfo> =>
-      detectDevice({ home, isolation, runners: [...runners.values()] });
+      detectDevice({
+        ...{ home, isolation, runners: [...runners.values()] },
+        backends: backends.listed,
+      });
+    await backends.look();
     let device = await look();
     for (const line of device.warnings) print(line);
     const provider = new Provider(
@@ -95,24 +111,30 @@ export async function startExtension(
         executor,
         receipts: new SignedReceipts(join(home, 'receipts')),
         runners,
+        backend: (id) => backends.get(id),
         device: () => deviceInfo.stringify(device),
         wallMs: () => Date.now(),
       },
     );
-    const again = setInterval(
-      () =>
-        void look().then(
-          (found) => (device = found),
-          (error: unknown) => print(`the machine cannot be looked at: ${String(error)}`),
-        ),
-      DEVICE_EVERY_MS,
-    );
+    const failed = (error: unknown): void =>
+      print(`the machine cannot be looked at: ${String(error)}`);
+    const again = [
+      setInterval(() => void look().then((found) => (device = found), failed), DEVICE_EVERY_MS),
+      setInterval(() => {
+        void backends.look().then(() => {
+          const { listed } = backends;
+          const changed = JSON.stringify(listed) !== JSON.stringify(device.backends);
+          device = { ...device, backends: listed };
+          if (changed) provider.deviceChanged();
+        }, failed);
+      }, BACKENDS_EVERY_MS),
+    ];
     print(`executor ${executor.address}, ${slots} jobs at a time, node ${url}`);
     await provider.start();
     return {
       over: provider.over,
       async close(reason) {
-        clearInterval(again);
+        for (const timer of again) clearInterval(timer);
         await provider.close(reason);
         await chosen[Symbol.asyncDispose]();
         await lock();
@@ -135,6 +157,8 @@ function readFlags(args: readonly string[]) {
         'token-file': { type: 'string' },
         home: { type: 'string' },
         slots: { type: 'string' },
+        backend: { type: 'string', multiple: true },
+        'no-probe': { type: 'boolean' },
         survive: { type: 'boolean' },
         'allow-image': { type: 'string', multiple: true },
         commands: { type: 'boolean' },
@@ -164,6 +188,25 @@ function slotsOf(text: Values['slots']): number {
   if (slots < 1 || slots > SLOTS_MAX)
     throw new ExtensionError(`--slots must be from 1 to ${SLOTS_MAX}, not "${text}".`);
   return slots;
+}
+
+function backendsOf(flags: readonly string[]): readonly Backend[] {
+  const made = flags.map((flag) => {
+    const at = flag.indexOf('=');
+    const id = flag.slice(0, Math.max(0, at));
+    try {
+      if (/^[a-z0-9][a-z0-9._-]{0,31}$/.test(id) && id !== 'builtin')
+        return httpBackend(id, flag.slice(at + 1));
+    } catch {
+      // Said below.
+    }
+    throw new ExtensionError(
+      `--backend must be a name and a server of this machine, such as mine=http://127.0.0.1:9000/v1, not "${flag}".`,
+    );
+  });
+  if (new Set(made.map(({ id }) => id)).size < made.length || made.length > BACKENDS_MAX)
+    throw new ExtensionError(`--backend takes each name once, and at most ${BACKENDS_MAX}.`);
+  return made;
 }
 
 async function readToken(

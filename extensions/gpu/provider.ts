@@ -11,6 +11,8 @@ import type { JobKind } from '../../wit/jobs/spec.ts';
 import type { Clock } from '../link/clock.ts';
 import { Link, type LinkNeeds, type LinkOptions, type LinkUser } from '../link/link.ts';
 import { Attempt } from './attempt.ts';
+import { ModelCalls } from './backends/model-calls.ts';
+import type { Backend } from './backends/backend.ts';
 import { domainOf, type Executor } from './executor.ts';
 import { JobFolder, leasesIn } from './job-folder.ts';
 import { type Offer, readOffer, type Refused, textOfOffer } from './offer.ts';
@@ -33,6 +35,8 @@ export interface ProviderNeeds extends LinkNeeds {
   readonly executor: Executor;
   readonly receipts: SignedReceipts;
   readonly runners: ReadonlyMap<JobKind, Runner>;
+  /** By id. */
+  readonly backend: (id: string) => Backend | undefined;
   /** JSON of DeviceInfo. */
   readonly device: () => string;
   /** Milliseconds since 1970. */
@@ -49,6 +53,7 @@ export class Provider implements LinkUser {
   readonly #sendings = new Map<string, Sending>();
   readonly #in: TransfersIn;
   readonly #out: TransfersOut;
+  readonly #models: ModelCalls;
   readonly #over = Promise.withResolvers<'superseded' | 'closed'>();
   #draining = false;
   #stopOrphan: (() => void) | undefined;
@@ -66,6 +71,11 @@ export class Provider implements LinkUser {
       failed: (transfer, code, message) =>
         this.#link.send('artifact.fail', { transfer, code, message }),
     });
+    this.#models = new ModelCalls({
+      send: (t, body) => this.#link.send(t, body),
+      backend: needs.backend,
+      clock: needs.clock,
+    });
   }
 
   /** Clears what an earlier run left, takes up what it finished, and connects. */
@@ -80,6 +90,11 @@ export class Provider implements LinkUser {
     return this.#over.promise;
   }
 
+  /** What `device` says is not what it said before. */
+  deviceChanged(): void {
+    if (this.#link.open) this.#link.send('device', { device: this.#needs.device() });
+  }
+
   /** Attempts whose program runs, or is to. */
   get active(): number {
     return [...this.#sendings.values()].filter(({ attempt }) => attempt.active).length;
@@ -88,6 +103,7 @@ export class Provider implements LinkUser {
   /** Ends the programs and the link; what was finished stays on disk. */
   async close(reason: string): Promise<void> {
     this.#link.close(reason);
+    this.#models.lost();
     this.#stopOrphan?.();
     for (const { attempt } of this.#sendings.values()) attempt.abandon('EXT_DISCONNECTED', reason);
     for (const runner of this.#needs.runners.values()) await runner.reap();
@@ -125,6 +141,7 @@ export class Provider implements LinkUser {
   down(): void {
     this.#in.lost();
     this.#out.lost();
+    this.#models.lost();
     this.#up = Promise.withResolvers();
     if (this.#options.survive === true) return;
     this.#stopOrphan = this.#needs.clock.after(this.#orphanMs, () => {
@@ -159,6 +176,11 @@ export class Provider implements LinkUser {
       case 'drain':
         this.#draining = frame.body.on;
         return undefined;
+      case 'llm.request':
+      case 'llm.body':
+      case 'llm.credit':
+      case 'llm.cancel':
+        return this.#models.frame(frame);
       case 'artifact.stop':
         return this.#out.stop(frame.body.transfer);
       case 'job.start':

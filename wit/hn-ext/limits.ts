@@ -23,3 +23,11 @@ export const HANDSHAKE_MS_MAX = 10_000;
 /** Wrong proofs within `LOCKOUT_MS`, after which nobody is let in for as long. */
 export const BAD_PROOFS_MAX = 3;
 export const LOCKOUT_MS = 60_000;
+/** Model requests of one extension at a time. */
+export const LLM_CALLS_MAX = 64;
+/** Bytes of a model request's body. */
+export const LLM_BODY_BYTES_MAX = 8 * 1024 * 1024;
+/** Bytes of one answer that may be under way: with all calls 16 MiB. */
+export const LLM_WINDOW_BYTES = 256 * 1024;
+/** Bytes of body or answer in one frame. */
+export const LLM_CHUNK_BYTES = 128 * 1024;

@@ -105,6 +105,30 @@ export const FRAMES = {
   device: reliable({ device: 'text' }),
   stats: shape({ running: 'u32', queue: 'u32', load: 'text' }),
 
+  // Model requests (§12). Lost with the channel. The answer is lines of JSON: of a streamed one a line is an event, of another the only one.
+  /** P to E. `bytes`: of the body, which `llm.more` asks for. `credit`: bytes of answer that may be sent. */
+  'llm.request': shape({
+    rid: 'text',
+    backend: 'text',
+    endpoint: 'text',
+    bytes: 'u32',
+    credit: 'u32',
+    deadlineMs: 'u32',
+  }),
+  /** E to P, and P to E: the body from there on, as much as a frame takes. */
+  'llm.more': shape({ rid: 'text', offset: 'u32' }),
+  'llm.body': shape({ rid: 'text', offset: 'u32', data: 'bytes' }),
+  /** E to P. `i`: of the chunk, from 0; they are cut anywhere. */
+  'llm.chunk': shape({ rid: 'text', i: 'u32', data: 'bytes' }),
+  /** P to E: as many bytes were taken by whoever reads. */
+  'llm.credit': shape({ rid: 'text', bytes: 'u32' }),
+  /** E to P, after the last chunk; `sha256`: of all lines together, hex. */
+  'llm.done': shape({ rid: 'text', chunks: 'u32', sha256: 'text', requestSha256: 'text' }),
+  /** E to P; `status`: as of HTTP, `message`: may be shown to clients. */
+  'llm.error': shape({ rid: 'text', status: 'u32', message: 'text' }),
+  /** P to E: nobody waits any more. Not answered. */
+  'llm.cancel': shape({ rid: 'text' }),
+
   // Both.
   ack: shape({}),
   ping: shape({ x: 'u32' }),

@@ -10,11 +10,14 @@ import type { Process } from '../../lib/process.ts';
 import { signer } from '../../lib/signer.ts';
 import { every } from '../../lib/timers.ts';
 import { drive as openOwnDrive } from '../../lib/vfs.ts';
+import { contract } from '../../lib/contract.ts';
 import { gpuContract, type ProviderState } from '../shared/gpu-contract.ts';
+import { modelEventMethods } from '../shared/model-contract.ts';
 import { Desk } from './desk.ts';
 import { Files } from './files.ts';
 import { facilitatorFunding } from './funding.ts';
 import { Leases } from './leases.ts';
+import { ModelDesk } from './model-desk.ts';
 import { LeaseStore } from './lease-store.ts';
 import { type Machine, Offers } from './offers.ts';
 import { Pairing, readToken } from './pairing.ts';
@@ -24,11 +27,14 @@ import { readSettings } from './settings.ts';
 
 const TICK_MS = 5_000;
 
+const modelEvents = contract(modelEventMethods);
+
 interface Parts {
   readonly desk: Desk;
   readonly offers: Offers;
   readonly leases: Leases;
   readonly files: Files;
+  readonly models: ModelDesk;
   readonly pairing: Pairing;
   readonly session: Session;
   readonly policy: PolicyFile;
@@ -63,14 +69,31 @@ async function open(process: Process<unknown>): Promise<void> {
   const policy = await PolicyFile.open({ drive, print, nowMs });
   const { orphanMs } = await readSettings(drive, print);
   const nodeId = namehash(process.our.node);
+  const machine = (): Machine | undefined => parts.desk.machine;
   const session = new Session(
     { nowMs, print },
-    { frame: (frame) => parts.desk.frame(frame), down: () => parts.desk.down() },
+    {
+      frame: (frame) => {
+        if (!models.frame(frame)) parts.desk.frame(frame);
+      },
+      down: () => {
+        models.down();
+        parts.desk.down();
+      },
+    },
   );
+  const models = new ModelDesk({
+    session,
+    machine,
+    nowMs,
+    tell: (caller, value, bytes) => {
+      const blob = bytes === undefined ? {} : { blob: { mime: undefined, bytes } };
+      process.send(caller, modelEvents.requests.encode({ kind: 'ModelPiece', value }), blob);
+    },
+  });
   const files = new Files({ process, drive, signer: signer(process), session });
   const leases = new Leases(await LeaseStore.open(process), nowMs);
   await leases.open();
-  const machine = (): Machine | undefined => parts.desk.machine;
   const funding = facilitatorFunding(process, nowMs);
   const offers = new Offers({ process, nodeId, policy, funding, leases, session, machine, nowMs });
   const desk = new Desk({
@@ -90,16 +113,17 @@ async function open(process: Process<unknown>): Promise<void> {
     print,
     paired: (paired) => void desk.paired(paired),
   });
-  parts = { desk, offers, leases, files, pairing, session, policy, nodeId };
+  parts = { desk, offers, leases, files, models, pairing, session, policy, nodeId };
   desk.open();
   void every(process, TICK_MS, () => tick().catch((error: unknown) => print(String(error))));
 }
 
 /** What fails once is tried again the next time. */
 async function tick(): Promise<void> {
-  const { pairing, session, desk } = parts;
+  const { pairing, session, models, desk } = parts;
   pairing.tick();
   session.tick();
+  models.tick();
   await desk.tick();
 }
 
@@ -150,5 +174,10 @@ export default defineProcess({
       return end;
     },
     Drop: ({ jobId, lease }, { source }) => parts.desk.drop(parts.leases.of(jobId, lease, source)),
+    Models: () => parts.models.models(),
+    ModelCall: (asked, context) =>
+      parts.models.call(asked, context.blob()?.bytes ?? new Uint8Array(), context.source),
+    ModelTaken: ({ rid, bytes }) => parts.models.taken(rid, bytes),
+    ModelCancel: ({ rid }) => parts.models.cancel(rid),
   },
 });

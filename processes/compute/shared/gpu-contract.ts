@@ -24,6 +24,7 @@ import {
 import { deviceInfo } from '../../../wit/jobs/device.ts';
 import { contentHash } from '../../../wit/jobs/result.ts';
 import { contract, method } from '../../lib/contract.ts';
+import { modelMethods } from './model-contract.ts';
 
 /** Which attempt of which job; the lease is 16 bytes as hex, given by the provider with its acceptance. */
 export const leased = { jobId: hashText, lease: text } as const;
@@ -82,13 +83,24 @@ export type OfferAnswer = Decoded<typeof offerAnswer>;
 /** A part of a file: from where, and at most how much. The bytes come as the blob. */
 export const partOf = { sha256: contentHash, offset: u64, bytes: u32 } as const;
 
-export const gpuContract = contract({
-  Provider: method(unit, providerState),
-  Offer: method(offer, offerAnswer),
-  Start: method(record(leased), unit),
-  Cancel: method(record({ ...leased, reason: text, graceMs: u32 }), unit),
-  /** Of an output, once the result is in. */
-  Artifact: method(record({ ...leased, ...partOf }), record({ end: bool })),
-  /** The coordinator has all it wants: files may go. */
-  Drop: method(record(leased), unit),
-});
+export const gpuContract = contract(
+  {
+    Provider: method(unit, providerState),
+    Offer: method(offer, offerAnswer),
+    Start: method(record(leased), unit),
+    Cancel: method(record({ ...leased, reason: text, graceMs: u32 }), unit),
+    /** Of an output, once the result is in. */
+    Artifact: method(record({ ...leased, ...partOf }), record({ end: bool })),
+    /** The coordinator has all it wants: files may go. */
+    Drop: method(record(leased), unit),
+    ...modelMethods,
+  },
+  {
+    access: {
+      Models: 'package',
+      ModelCall: 'package',
+      ModelTaken: 'package',
+      ModelCancel: 'package',
+    },
+  },
+);
