@@ -1,5 +1,6 @@
 /** `hyperloom extension NAME`: native programs that are paired with a process of a node (docs/compute.md). */
 import { ExtensionError, HELP, startExtension } from '../extensions/gpu/main.ts';
+import { countBuffersWithTheHeap } from './memory.ts';
 import { version } from './version.ts';
 
 const EXIT_USAGE = 2;
@@ -15,6 +16,7 @@ export async function runExtension(args: readonly string[], env: NodeJS.ProcessE
     return;
   }
   process.umask(0o077);
+  countBuffersWithTheHeap();
   const print = (text: string): void => void process.stdout.write(`gpu extension: ${text}\n`);
   try {
     const token = env['HYPERLOOM_EXTENSION_TOKEN'];

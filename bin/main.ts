@@ -6,6 +6,7 @@ import { enableCompileCache } from 'node:module';
 import { type Proxies, readProxies } from '../runtime-modules/shared/outbound/proxy.ts';
 import { helpText } from './flag-options.ts';
 import { type Flags, parseFlags } from './flags.ts';
+import { countBuffersWithTheHeap } from './memory.ts';
 import { version } from './version.ts';
 
 /** Documented in docs/operating.md; scripts may rely on them. */
@@ -62,6 +63,7 @@ type Node = Awaited<ReturnType<Composition['bootNode']>>;
 async function runNode(flags: Flags, proxies: Proxies, composition: Composition): Promise<void> {
   // What a node keeps is its owner's: tokens and keys are among it.
   process.umask(0o077);
+  countBuffersWithTheHeap();
   let node: Node | undefined;
   const ending = Promise.withResolvers<Error | undefined>();
   const end = onEnd(ending.resolve, (reason, signal) => {

@@ -15,7 +15,7 @@ import { domainOf, type Executor } from './executor.ts';
 import type { JobFolder } from './job-folder.ts';
 import { JobLog } from './job-log.ts';
 import type { Offer } from './offer.ts';
-import { bytesBelow, collectOutputs, OutputRefused } from './outputs.ts';
+import { collectOutputs, OutputRefused } from './outputs.ts';
 import { receiptOf } from './receipt.ts';
 import { type Run, type RunEnd, RunFault, type Runner } from './runners/runner.ts';
 import type { SignedReceipts } from './signed-receipts.ts';
@@ -55,8 +55,7 @@ export interface AttemptEvents {
   lost(code: FaultCode, message: string): void;
 }
 
-/** How often the output folder is looked at while the program runs, and disk that must stay free. */
-const WATCH_MS = 1_000;
+/** Disk that must stay free. */
 const FREE_BYTES_LEAST = 1024 * 1024 * 1024;
 /** Time after a cancellation in which the program must have ended, beside the grace that it is given. */
 const END_MS_MAX = 30_000;
@@ -72,8 +71,6 @@ export class Attempt {
   #result: KeptResult | undefined;
   #fault: { code: FaultCode; message: string } = { code: 'INTERNAL', message: 'it was lost' };
   #startedMs = 0;
-  #outputsTooLarge = false;
-  #looking = false;
   #giveUpTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(offer: Offer, folder: JobFolder, needs: AttemptNeeds, events: AttemptEvents) {
@@ -118,7 +115,7 @@ export class Attempt {
     try {
       this.#tell('preparing');
       const run = await this.#prepare();
-      const end = await this.#run(run);
+      const end = await this.#needs.runner.run(run);
       await this.#collect(end);
     } catch (error) {
       await this.#lose(error);
@@ -192,31 +189,11 @@ export class Attempt {
     return run;
   }
 
-  async #run(run: Run): Promise<RunEnd> {
-    const watch = setInterval(() => void this.#watchOutputs(run), WATCH_MS);
-    try {
-      return await this.#needs.runner.run(run);
-    } finally {
-      clearInterval(watch);
-    }
-  }
-
   #started(log: JobLog): void {
     if (this.#startedMs !== 0) return;
     this.#startedMs = this.#needs.wallMs();
     log.system({ ev: 'start' });
     this.#tell('started');
-  }
-
-  async #watchOutputs(run: Run): Promise<void> {
-    const most = run.spec.limits.outMiB * 1024 * 1024;
-    // A large folder may take longer than the time until the next look.
-    if (this.#looking || this.#abort.signal.aborted) return;
-    this.#looking = true;
-    const bytes = await bytesBelow(run.outputs).finally(() => (this.#looking = false));
-    if (bytes <= most) return;
-    this.#outputsTooLarge = true;
-    this.#abort.abort(new Error('the outputs are larger than the job may leave'));
   }
 
   async #collect(ran: RunEnd): Promise<void> {
@@ -285,7 +262,6 @@ export class Attempt {
         fault: { code: 'OUTPUT_LIMIT', message },
       },
     });
-    if (this.#outputsTooLarge) return refused('the outputs are larger than the job may leave');
     try {
       // What was cancelled is still collected: what there is belongs to whoever paid for it.
       const files = await collectOutputs(

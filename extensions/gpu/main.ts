@@ -17,6 +17,7 @@ import { detectDevice } from './detect/device.ts';
 import { Executor } from './executor.ts';
 import { Provider } from './provider.ts';
 import { chooseRunners } from './runners/choose.ts';
+import type { Runner } from './runners/runner.ts';
 import { SignedReceipts } from './signed-receipts.ts';
 
 /** What to say to an operator, and how the program ends. */
@@ -119,7 +120,12 @@ export async function startExtension(
     const failed = (error: unknown): void =>
       print(`the machine cannot be looked at: ${String(error)}`);
     const again = [
-      setInterval(() => void look().then((found) => (device = found), failed), DEVICE_EVERY_MS),
+      setInterval(() => {
+        void lookAgain([...runners.values()], look).then((found) => {
+          device = found;
+          provider.deviceChanged();
+        }, failed);
+      }, DEVICE_EVERY_MS),
       setInterval(() => {
         void backends.look().then(() => {
           const { listed } = backends;
@@ -144,6 +150,15 @@ export async function startExtension(
     await lock();
     throw error;
   }
+}
+
+/** The machine as it is now, after what ran out of time or was left behind has been removed. */
+async function lookAgain(
+  runners: readonly Runner[],
+  look: () => Promise<DeviceInfo>,
+): Promise<DeviceInfo> {
+  for (const runner of runners) await runner.reap();
+  return look();
 }
 
 type Values = ReturnType<typeof readFlags>;

@@ -51,24 +51,6 @@ export async function collectOutputs(
   return files;
 }
 
-/** Bytes of everything below a folder, as the disk has them; links are not followed. */
-export async function bytesBelow(root: string): Promise<number> {
-  let total = 0;
-  let entries = 0;
-  const folders = [root];
-  for (const folder of folders) {
-    const opened = await opendir(folder).catch(() => undefined);
-    if (opened === undefined) continue;
-    for await (const entry of opened) {
-      if ((entries += 1) > ENTRIES_MAX) return Number.MAX_SAFE_INTEGER;
-      const path = join(folder, entry.name);
-      if (entry.isDirectory()) folders.push(path);
-      else total += (await lstat(path).catch(() => undefined))?.size ?? 0;
-    }
-  }
-  return total;
-}
-
 async function filesBelow(root: string, signal: AbortSignal): Promise<readonly string[]> {
   const files: string[] = [];
   const folders: { readonly path: string; readonly depth: number }[] = [{ path: '', depth: 0 }];

@@ -2,7 +2,11 @@
  * A node with a market and a paired extension, for `compute.artifacts`: runs a job of a large output when it is told to, and says as what
  * it can be fetched once its result is there. Run by compute.ts.
  */
+import { countBuffersWithTheHeap } from '../../bin/memory.ts';
 import { ComputeNode, offerOf } from '../support/compute-node.ts';
+
+// As bin/main.ts does.
+countBuffersWithTheHeap();
 
 const [side = '64'] = process.argv.slice(2);
 

@@ -9,15 +9,18 @@ import { GrowingTree, logLeaf } from '../../contracts/merkle-tree.ts';
 import { digestOf, FREE_DOMAIN } from '../../contracts/compute.ts';
 import { structCodec } from '../../contracts/compute-json.ts';
 import { recoverAddress } from 'ethers';
+import { listed, readExample } from '../../extensions/gpu/examples/example.ts';
+import { buildJob } from '../../kit/build/job.ts';
 import { decodeRecords, encodeRecords } from '../../wit/jobs/log-records.ts';
 import { type ComputeEvent, ComputeNode, offerOf } from '../support/compute-node.ts';
 
 const PATIENCE = { timeout: 30_000, interval: 50 };
+const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 const hex = (bytes: Uint8Array): string => `0x${Buffer.from(bytes).toString('hex')}`;
 
 let compute: ComputeNode;
 beforeAll(async () => {
-  compute = await ComputeNode.start({ orphanMs: 4_000 });
+  compute = await ComputeNode.start();
 }, 180_000);
 afterAll(async () => {
   await compute?.[Symbol.asyncDispose]();
@@ -157,6 +160,37 @@ test('F46 an input that is not what the spec says ends the attempt before it sta
   expect(eventsOf('JobState', offer.jobId).map(({ value }) => value.state)).toEqual(['Preparing']);
 }, 60_000);
 
+test('CM8 F45 a wasm job gets its program and its inputs, and leaves what it always leaves', async () => {
+  compute.extension();
+  await paired();
+  const example = await readExample('image-filter');
+  const { module } = await buildJob(example.source!);
+  const contents = [module, ...Object.values(example.inputs)];
+  compute.market.answering = ({ kind, value }) => {
+    if (kind !== 'Input') return undefined;
+    const bytes = contents.find((one) => hashOf(one) === value.sha256)!;
+    const from = Number(value.offset);
+    return {
+      end: from + value.bytes >= bytes.length,
+      blob: bytes.subarray(from, from + value.bytes),
+    };
+  };
+  const { type: _type, ...spec } = example.spec;
+  const offer = offerOf('', {}, { ...spec, ...listed(example.inputs, module) });
+  const lease = await started(offer);
+  const result = await resultOf(offer.jobId);
+  expect(result.receipt).toMatchObject({ status: 0, exitCode: 0 });
+  expect(result.runtime).toMatchObject({ runner: 'wasm' });
+  const files = Object.fromEntries(
+    result.outputs.map((file: { path: string; sha256: string }) => [file.path, file.sha256]),
+  );
+  expect(files).toEqual(example.expected!.files);
+  for (const hash of Object.values<string>(files))
+    expect(hashOf(await artifact(offer.jobId, lease, hash))).toBe(hash);
+  const { device } = await compute.market.ask('Provider');
+  expect(Object.keys(device.runners)).toEqual(expect.arrayContaining(['builtin', 'wasm']));
+}, 120_000);
+
 test('CM12 an extension that is killed in the middle of a job leaves nothing, and the market hears that the job is lost', async () => {
   const first = compute.extension();
   await paired();
@@ -200,19 +234,29 @@ test('CM13 a job goes on while its node is restarted: its log has no gap, and it
 }, 90_000);
 
 test('CM14 a job whose node is away for too long ends without a receipt', async () => {
-  const extension = compute.extension();
-  await paired();
-  const offer = offerOf('sleep', { ms: 60_000 });
-  const lease = await started(offer);
-  await expect.poll(() => eventsOf('JobState', offer.jobId).length, PATIENCE).toBe(2);
-  await compute.node.close();
-  await new Promise((resolve) => setTimeout(resolve, 5_000));
-  await compute.boot(compute.port);
-  await expect.poll(() => eventsOf('JobLost', offer.jobId).length, PATIENCE).toBe(1);
-  expect(eventsOf('JobLost', offer.jobId)[0]!.value).toMatchObject({ lease });
-  expect(eventsOf('JobResult', offer.jobId)).toEqual([]);
-  expect(extension.child.exitCode).toBeNull();
-}, 90_000);
+  const patient = compute;
+  await using impatient = await ComputeNode.start({ orphanMs: 2_000 });
+  compute = impatient;
+  try {
+    const extension = compute.extension();
+    await paired();
+    const offer = offerOf('sleep', { ms: 600_000 });
+    const lease = await started(offer);
+    await expect.poll(() => eventsOf('JobState', offer.jobId).length, PATIENCE).toBe(2);
+    await compute.node.close();
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    await compute.boot(compute.port);
+    await expect.poll(() => eventsOf('JobLost', offer.jobId).length, PATIENCE).toBe(1);
+    expect(eventsOf('JobLost', offer.jobId)[0]!.value).toMatchObject({
+      lease,
+      code: 'EXT_DISCONNECTED',
+    });
+    expect(eventsOf('JobResult', offer.jobId)).toEqual([]);
+    expect(extension.child.exitCode).toBeNull();
+  } finally {
+    compute = patient;
+  }
+}, 120_000);
 
 test('CM15 a second extension takes the place of the first, which ends and is not to be started again', async () => {
   const first = compute.extension();

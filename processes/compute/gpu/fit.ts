@@ -17,14 +17,27 @@ const ISOLATION_OF: Readonly<Record<JobSpec['kind'], (typeof ISOLATIONS)[number]
   openai: 'process',
 };
 
+/** How far this kind of job is kept from this host, as an index of `ISOLATIONS`. */
+function levelOf(kind: JobSpec['kind'], { isolation }: DeviceInfo): number {
+  const best = ISOLATION_OF[kind];
+  const confined = best !== 'namespace' || isolation.includes('namespace');
+  return ISOLATIONS.indexOf(confined ? best : 'process');
+}
+
+/** Whether jobs of this kind may be anybody's (compute-market.md §9.1): what is kept from the host less than wasm is for those known. */
+export function isForStrangers(kind: JobSpec['kind'], device: DeviceInfo): boolean {
+  return levelOf(kind, device) >= ISOLATIONS.indexOf('wasm');
+}
+
 /** @param taken UUIDs of the GPUs that run something, as often as they do */
 export function fitOf(spec: JobSpec, device: DeviceInfo, taken: readonly string[]): Fit {
   const no = (message: string): Fit => ({ refused: { code: 'unsupported', message } });
   if (!runs(device, spec.kind)) return no(`no ${spec.kind} jobs run here`);
   const { gpu, minIsolation, arch = 'any' } = spec.require ?? {};
   if (arch !== 'any' && arch !== device.host.arch) return no(`this machine is ${device.host.arch}`);
-  const isolation = ISOLATIONS.indexOf(ISOLATION_OF[spec.kind]);
-  if (minIsolation !== undefined && isolation < ISOLATIONS.indexOf(minIsolation))
+  // Whether an engine has virtual machines its runner knows.
+  const least = minIsolation === 'vm' && spec.kind === 'container' ? 'container' : minIsolation;
+  if (least !== undefined && levelOf(spec.kind, device) < ISOLATIONS.indexOf(least))
     return no(`no isolation of the level ${minIsolation} for ${spec.kind} jobs`);
   if (spec.limits.memMiB > Number(device.host.memMiB))
     return no('too much memory for this machine');

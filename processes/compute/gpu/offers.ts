@@ -10,7 +10,7 @@ import { type JobSpec, parseJobSpec, specHash, timeoutOf } from '../../../wit/jo
 import type { Process } from '../../lib/process.ts';
 import { TimedOut, timeout } from '../../lib/timers.ts';
 import { type Offer, offer as offerCodec, type OfferAnswer } from '../shared/gpu-contract.ts';
-import { fitOf } from './fit.ts';
+import { fitOf, isForStrangers } from './fit.ts';
 import type { Funding } from './funding.ts';
 import { Lease } from './lease.ts';
 import type { Leases } from './leases.ts';
@@ -106,6 +106,11 @@ export class Offers {
     const machine = this.#needs.machine();
     if (machine === undefined)
       return rejected({ code: 'unpaired', message: 'no extension is paired with this node' });
+    if (verdict.stranger && !isForStrangers(spec.value.kind, machine.device))
+      return rejected({
+        code: 'policy',
+        message: `${spec.value.kind} jobs are for those known here`,
+      });
     const fit = fitOf(spec.value, machine.device, this.#takenGpus());
     if ('refused' in fit) return rejected(fit.refused);
     if (this.taken >= this.slots(policy) || this.#needs.leases.full)

@@ -105,12 +105,14 @@ export interface Asker {
   readonly our: string;
 }
 
-/** Why an offer is refused, but for the money, which `paid` of the result says must be looked for. */
+/** Why an offer is refused; else whether its money is still to be looked for, and whether it is of somebody whom the operator does not know. */
 export function judge(
   { free, paid, minPrice, allow, deny, payTo, takesJobs }: Policy,
   { source, own, our }: Asker,
   { price, money }: Pick<Offer, 'price' | 'money'>,
-): { readonly refused: { code: string; message: string } } | { readonly checkFunds: boolean } {
+):
+  | { readonly refused: { code: string; message: string } }
+  | { readonly checkFunds: boolean; readonly stranger: boolean } {
   const refuse = (
     code: string,
     message: string,
@@ -119,6 +121,7 @@ export function judge(
   });
   const local = source.node === our;
   const name = local ? packageOf(source.process) : source.node;
+  const stranger = !own && !allow.includes(name);
   if (!takesJobs) return refuse('policy', 'this provider takes no jobs now');
   if (deny.includes(name)) return refuse('policy', 'this provider does not work for you');
   // On this node anybody can call itself anything: only those that the operator named, and our own market.
@@ -128,14 +131,14 @@ export function judge(
     return refuse('policy', 'offers come from markets');
   if (money === undefined) {
     if (price !== 0n) return refuse('price', 'a price needs a place where the money is');
-    if (own || free.kind === 'Everybody') return { checkFunds: false };
+    if (own || free.kind === 'Everybody') return { checkFunds: false, stranger };
     if (free.kind === 'Allowed' || local) {
-      if (allow.includes(name)) return { checkFunds: false };
+      if (allow.includes(name)) return { checkFunds: false, stranger };
     }
     return refuse('policy', 'this provider works for pay');
   }
   if (payTo === undefined) return refuse('policy', 'this provider has not said where pay goes');
   if (!own && !paid) return refuse('policy', 'this provider takes no paid jobs of others');
   if (price < minPrice) return refuse('price', `less than ${minPrice} is too little`);
-  return { checkFunds: !own };
+  return { checkFunds: !own, stranger };
 }
