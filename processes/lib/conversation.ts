@@ -4,6 +4,7 @@
  * that interleave would answer each other's requesters. So this file mirrors that register, answers a request only while it is
  * current, and sees to it that every unanswered request becomes current again.
  */
+import { TIMER } from '../../wit/address.ts';
 import type { Address, Capability, LazyLoadBlob, Request, Response } from '../../wit/types.ts';
 import { noResponse } from './errors.ts';
 import type { Delivery, Host } from './host.ts';
@@ -15,8 +16,10 @@ export interface Prompt {
   waiting: { readonly response: Response; readonly blob: LazyLoadBlob | undefined } | undefined;
   /** Requests sent while this was current whose end will make it current again. */
   outstanding: number;
-  /** Seconds that its requester may still be waiting, at most, of those that were counted. */
-  secondsLeft: number;
+  /** Milliseconds that its requester may still be waiting, at most, of those that were counted. */
+  msLeft: number;
+  /** Until it is made current again, see `keepReachable`. */
+  nextMs: number;
 }
 
 export interface Reply {
@@ -61,10 +64,12 @@ interface Pending {
 
 export const DEFAULT_TIMEOUT_S = 5;
 /**
- * How often a request that waits for something other than a response is made current again. The kernel's timeouts are whole
- * seconds, so this is also the delay of its answer at worst.
+ * How often a request that waits for something other than a response is made current again: after so long first, then each time half as
+ * long again, below a second. Its answer is delayed by half of what it waited anyway, at worst.
  */
-const ANCHOR_S = 1;
+const ANCHOR_MS_MIN = 4;
+const ANCHOR_MS_MAX = 999;
+const ANCHOR_GROWTH = 1.5;
 const ANCHOR_BODY = new TextEncoder().encode('"lib:anchor"');
 
 export class Conversation {
@@ -127,7 +132,8 @@ export class Conversation {
       answered: !expectsResponse,
       waiting: undefined,
       outstanding: 0,
-      secondsLeft: timeoutS ?? 0,
+      msLeft: (timeoutS ?? 0) * 1_000,
+      nextMs: ANCHOR_MS_MIN,
     };
     // A request that wants no response may still be answerable (its sender handed it on), so what is current is unknown after it.
     this.#current = expectsResponse ? prompt : undefined;
@@ -175,18 +181,27 @@ export class Conversation {
 
   /**
    * Called when handlers have run as far as they can: if the current request is unanswered and nothing of its own is under way,
-   * nothing would ever make it current again. A request to ourselves that nobody answers does, by timing out. Not for longer than the
+   * nothing would ever make it current again. A timer does, also one that does not answer, by its time-out. Not for longer than the
    * requester waits, or a request that is never answered would keep the process awake for ever.
    */
   keepReachable(): void {
     const prompt = this.#current;
     if (prompt === undefined || prompt.answered || prompt.outstanding > 0) return;
-    if (prompt.secondsLeft <= 0) return;
-    prompt.secondsLeft -= ANCHOR_S;
-    this.#anchor(prompt, { seconds: ANCHOR_S, counts: true, work: () => {} });
+    if (prompt.msLeft <= 0) return;
+    const ms = Math.ceil(prompt.nextMs);
+    prompt.nextMs = Math.min(ANCHOR_MS_MAX, prompt.nextMs * ANCHOR_GROWTH);
+    prompt.msLeft -= ms;
+    // Who may not ask the timer has the kernel's shortest time-out instead.
+    const unheard = (): void => {
+      prompt.msLeft -= 1_000 - ms;
+      prompt.nextMs = ANCHOR_MS_MAX;
+    };
+    const options = { timeoutS: 1 };
+    const pending = { prompt, counts: true, resolve: nothing, reject: unheard };
+    this.#send({ node: this.#host.our().node, process: TIMER }, setTimer(ms), options, pending);
   }
 
-  /** Whether this is what `keepReachable` sent. It takes the place of the current request, as any request does. */
+  /** Whether this is what `afterSeconds` sent. It takes the place of the current request, as any request does. */
   takeAnchor(delivery: Delivery): boolean {
     const isAnchor =
       delivery.kind === 'message' &&
@@ -251,6 +266,12 @@ export class Conversation {
     return this.#host.hasBlob() ? this.#host.getBlob() : undefined;
   }
 }
+
+function setTimer(ms: number): Uint8Array {
+  return new TextEncoder().encode(`{"SetTimer":${ms}}`);
+}
+
+function nothing(): void {}
 
 const ANCHOR_METADATA = '{"lib":"anchor"}';
 

@@ -11,6 +11,7 @@ import {
   stateOf,
   t,
 } from './index.ts';
+import { fakeTimer } from './testing/fake-timer.ts';
 import { TestProcess } from './testing/test-process.ts';
 
 const counting = contract(
@@ -151,6 +152,34 @@ test('a handler that waits for another handler still answers its own requester',
   process.host.advance(1); // The request to itself, which makes the waiting one current again.
   await process.run();
   expect(process.answerTo(waiting)).toBe('went through');
+});
+
+test('the answer to a request that waited is late by half of that, no more', async () => {
+  const waits = defineProcess({
+    onMessage: async (context) => {
+      if (context.text === 'open') return release();
+      await new Promise<void>((resolve) => (release = resolve));
+      return 'went through';
+    },
+  });
+  let release = (): void => {};
+  for (const waitMs of [20, 300, 5_000]) {
+    const process = await TestProcess.start(waits, { peers: { 'timer:distro:sys': fakeTimer() } });
+    const pass = async (ms: number): Promise<void> => {
+      for (let passed = 0; passed < ms; passed += 1) {
+        process.host.advance(0.001);
+        await process.run();
+      }
+    };
+    const waiting = process.host.arrive({ expectsResponse: 60, body: new Uint8Array([1]) });
+    await process.run();
+    await pass(waitMs);
+    process.host.arrive({ body: new TextEncoder().encode('open') });
+    await process.run();
+    expect(process.answerTo(waiting)).toBe(undefined);
+    await pass(Math.min(1_000, waitMs / 2 + 5));
+    expect(process.answerTo(waiting), `${waitMs}`).toBe('went through');
+  }
 });
 
 test('a request that is never answered stops costing anything when its requester has given up', async () => {

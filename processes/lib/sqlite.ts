@@ -133,7 +133,8 @@ export class Sqlite {
   }
 }
 
-const LONG_INTEGER = /-?\d{16,}/;
+/** Of rows as the module writes them, without spaces. Hashes as hex have such runs of digits too, but nothing of this before them. */
+const LONG_INTEGER = /[:,[]-?\d{16,}/;
 /** A string, which may look like anything inside, or such an integer with nothing around it that would make it a float. */
 const STRING_OR_LONG_INTEGER = /"(?:[^"\\]|\\.)*"|(?<![\d.])-?\d{16,}(?![\d.eE])/g;
 /** What an integer is marked with as a text. A text of the rows that begins with a NUL gets another one, so that none looks like it. */

@@ -7,6 +7,7 @@ import { densities } from './density.ts';
 import { fuels } from './fuel.ts';
 import { harts } from './harts.ts';
 import { https } from './http.ts';
+import { markets } from './market.ts';
 import { nets } from './net.ts';
 import { runnerCosts } from './compute-runners.ts';
 import { preempts } from './preempt.ts';
@@ -34,4 +35,5 @@ export const benches: readonly Bench[] = [
   ...https,
   ...nets,
   ...computes,
+  ...markets,
 ];

@@ -55,6 +55,14 @@ export class FakeSigner {
     return made;
   }
 
+  /** As a wallet outside of the node would sign; `Recover` knows it. */
+  signDigest(address: string, digest: string): string {
+    const half = keccak256(Uint8Array.of(...(fromHex(address) ?? []), ...(fromHex(digest) ?? [])));
+    const signature = toHex(Uint8Array.of(...half, ...half, 27));
+    this.#signers.set(`${digest} ${signature}`, address);
+    return signature;
+  }
+
   #answer(request: SignerRequest, blob: Uint8Array = new Uint8Array()): SignerResponse {
     switch (request.kind) {
       case 'CreateKey':
@@ -155,9 +163,7 @@ export class FakeSigner {
     const digest = toHex(hash);
     const signer = [...this.keys].find(([name, address]) => name === key || address === key)?.[1];
     if (signer === undefined) return error({ kind: 'NoSuchKey' });
-    const half = keccak256(Uint8Array.of(...(fromHex(signer) ?? []), ...hash));
-    const signature = toHex(Uint8Array.of(...half, ...half, 27));
-    this.#signers.set(`${digest} ${signature}`, signer);
+    const signature = this.signDigest(signer, digest);
     return { kind: 'Signature', value: { digest, signature } };
   }
 

@@ -1,0 +1,362 @@
+/**
+ * From the queue to a provider and back (compute-market.md §3.5, §3.8, §4.6): offers, leases, and what is done when nobody answers.
+ * Everything that is asked of a provider is on disk before, and may be asked again: after a crash the same offer goes to the same
+ * node, and the same lease is started again.
+ */
+import { NoResponse, type Process, RemoteError, sleep } from '../../lib/index.ts';
+import type { FaultCode } from '../../../wit/jobs/result.ts';
+import type { JobSpec } from '../../../wit/jobs/spec.ts';
+import type { Offer, OfferAnswer } from '../shared/gpu-contract.ts';
+import type { Endings } from './endings.ts';
+import type { Change, Jobs } from './jobs.ts';
+import { type Candidate, ranked, suitableGpus, unsuited, useBps } from './matching.ts';
+import { priceOfSpec } from './pricing.ts';
+import type { Providers } from './providers.ts';
+import type { JobRecord } from './record.ts';
+import type { Settlement } from './settlement.ts';
+import { specOf } from './specs.ts';
+
+/** Seconds that a node has to answer an offer. */
+export const ACCEPT_S = 15;
+/** Jobs looked at when a slot is free: one that nobody can run must not keep the others, nor the market, from going on. */
+const LOOKED_AT_MAX = 200;
+const NOBODY_MAX = 1_000;
+/** Between a slot that is freed and the next offer, in milliseconds: the node hears of the first before the second. */
+const KICK_MS = 1;
+/** A node that says it is full is asked again after so long, in milliseconds. */
+const BUSY_MS = 100;
+
+export interface DispatchNeeds {
+  readonly process: Process<unknown>;
+  readonly jobs: Jobs;
+  readonly providers: Providers;
+  readonly endings: Endings;
+  readonly settlement: Settlement;
+  readonly now: () => number;
+}
+
+export class Dispatch {
+  readonly #needs: DispatchNeeds;
+  /** Jobs with a message to a provider under way. */
+  readonly #busy = new Set<string>();
+  #again = false;
+  #soon = false;
+  /** Specs that no provider can run, with the providers' revision then: jobs that wait for a machine cost nothing meanwhile. */
+  readonly #nobody = new Map<string, number>();
+
+  constructor(needs: DispatchNeeds) {
+    this.#needs = needs;
+  }
+
+  /** What a new job gets at once if a slot is free and nobody waits before it: an offer in the same transaction. */
+  atOnce(job: JobRecord | Omit<JobRecord, 'seq' | 'state'>, spec: JobSpec): Change | undefined {
+    if (this.#needs.jobs.queue.size > 0) return undefined;
+    const chosen = this.#choose(job, spec, new Map());
+    return chosen && offerChange(chosen, this.#needs.now());
+  }
+
+  /** A slot is free: matches as `kick` does, once the provider has heard that it is, and once for all that are freed meanwhile. */
+  kickSoon(ms = KICK_MS): void {
+    if (this.#soon) return;
+    this.#soon = true;
+    const { process } = this.#needs;
+    sleep(process, ms).then(
+      () => {
+        this.#soon = false;
+        this.kick();
+      },
+      (error: unknown) => process.print(`dispatch: ${String(error)}`),
+    );
+  }
+
+  /** Matches what waits with what is free. */
+  kick(): void {
+    const { jobs, providers, now } = this.#needs;
+    if (jobs.queue.size === 0) return;
+    const free = providers.all().reduce((sum, provider) => sum + providers.freeOf(provider), 0);
+    const picks: { readonly job: JobRecord; readonly chosen: Candidate }[] = [];
+    const taken = new Map<string, number>();
+    let looked = 0;
+    for (const job of jobs.queue.ready(now())) {
+      looked += 1;
+      if (picks.length >= free || looked > LOOKED_AT_MAX) break;
+      if (this.#nobody.get(job.specHash) === providers.revision) continue;
+      const chosen = this.#choose(job, specOf(job), taken);
+      if (chosen === undefined) continue;
+      taken.set(chosen.node, (taken.get(chosen.node) ?? 0) + 1);
+      picks.push({ job, chosen });
+    }
+    for (const { job, chosen } of picks) {
+      void this.#guard(job.jobId, async () => {
+        const offered = await jobs.change(job.jobId, offerChange(chosen, now()));
+        if (offered !== undefined) await this.#offer(offered);
+      });
+    }
+  }
+
+  /** Goes on with a job that has a node: makes its offer, or starts it. Fine to call at any time. */
+  resume(job: JobRecord): void {
+    if (job.node === undefined) return;
+    if (job.state === 'escrowed') void this.#guard(job.jobId, () => this.#offer(job));
+    else if (job.state === 'assigned' && job.substate !== 'assigning') this.start(job);
+    else if (job.state === 'assigned') void this.#guard(job.jobId, () => this.#assign(job));
+    // It is told by an answer that the lease is gone; a run that goes on is not disturbed.
+    else if (job.state === 'running') this.start(job);
+  }
+
+  /** The node may begin. */
+  start(job: JobRecord): void {
+    void this.#guard(`start ${job.jobId}`, async () => {
+      const { jobId, node } = job;
+      if (node?.lease === undefined) return;
+      try {
+        await this.#needs.providers.gpu(node.name).Start({ jobId, lease: node.lease });
+        this.#needs.providers.seen(node.name);
+      } catch (error) {
+        // Asked again by `sweep`, until the time to start is over.
+        if (error instanceof NoResponse) return;
+        const message = error instanceof Error ? error.message : String(error);
+        await this.#lost(
+          jobId,
+          node.lease,
+          'NODE_LOST',
+          `${node.name} does not start it: ${message}`,
+        );
+      }
+    });
+  }
+
+  /**
+   * Providers as candidates for a spec, whether they may have it or not.
+   * @param amount  what the client has locked; 0: nothing, the job is free; undefined: what it would cost is asked
+   */
+  candidates(spec: JobSpec, amount: bigint | undefined): readonly Candidate[] {
+    const { providers } = this.#needs;
+    const free = providers.candidates(() => 0n);
+    if (amount === 0n) return free;
+    return providers.candidates((provider) => {
+      const { state, reputation } = provider;
+      const gpu = suitableGpus(state?.device?.gpus ?? [], spec)[0];
+      const at = (use: bigint, points: number): bigint =>
+        priceOfSpec(spec, {
+          gpu: gpu && { class: gpu.class, memMiB: Number(gpu.memMiB) },
+          own: new Map(state?.prices.map(({ class: name, price }) => [name, price]) ?? []),
+          useBps: use,
+          reputation: points,
+        });
+      const now = at(useBps(free, gpu?.class ?? 'cpu'), reputation);
+      if (amount === undefined || now <= amount) return now;
+      // The terms have fixed the price: what demand and reputation have added since then is nothing to the client.
+      return at(0n, 0) <= amount ? amount : now;
+    });
+  }
+
+  #choose(
+    job: Omit<JobRecord, 'seq' | 'state'>,
+    spec: JobSpec,
+    taken: ReadonlyMap<string, number>,
+  ): Candidate | undefined {
+    const amount = BigInt(job.payment.amount);
+    const candidates = this.candidates(spec, amount).map((candidate) => {
+      const more = taken.get(candidate.node) ?? 0;
+      return more === 0 ? candidate : { ...candidate, free: candidate.free - more };
+    });
+    if (candidates.every(({ state }) => unsuited(state, spec) !== undefined)) {
+      if (this.#nobody.size >= NOBODY_MAX) this.#nobody.clear();
+      this.#nobody.set(job.specHash, this.#needs.providers.revision);
+      return undefined;
+    }
+    const { excluded = [], failures = [] } = job;
+    const wanted = { spec, amount, excluded, now: this.#needs.now() };
+    const [best] = ranked(candidates, wanted, job);
+    if (best !== undefined || failures.length === 0) return best;
+    // Where nobody else could run it, however busy they are, one that failed may try again: the only node of a household, say.
+    const other = candidates.some(
+      ({ node, state }) => !excluded.includes(node) && unsuited(state, spec) === undefined,
+    );
+    if (other) return undefined;
+    const refused = excluded.filter((node) => !failures.some((failure) => failure.node === node));
+    return ranked(candidates, { ...wanted, excluded: refused }, job)[0];
+  }
+
+  async #offer(job: JobRecord): Promise<void> {
+    const { providers, settlement, now } = this.#needs;
+    const { node } = job;
+    if (node === undefined) return;
+    const sentAt = now();
+    const offer: Offer = {
+      jobId: job.jobId,
+      attempt: job.attempt,
+      spec: job.spec,
+      specHash: job.specHash,
+      price: BigInt(job.payment.price),
+      timeoutS: job.timeoutS,
+      expiresAt: Math.floor(sentAt / 1_000) + ACCEPT_S,
+      money: settlement.placeOf(job),
+    };
+    let answer: OfferAnswer;
+    try {
+      answer = await providers.gpu(node.name).Offer(offer, { timeoutS: ACCEPT_S });
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      providers.cool(node.name);
+      const policy = error instanceof RemoteError ? [node.name] : [];
+      await this.#withdraw(job, `no answer to the offer: ${message}`, policy);
+      return;
+    }
+    providers.seen(node.name);
+    if (answer.kind === 'Rejected') await this.#rejected(job, answer.value);
+    else await this.#accepted(job, answer.value, now() - sentAt);
+  }
+
+  async #rejected(
+    job: JobRecord,
+    { code, message }: { readonly code: string; readonly message: string },
+  ): Promise<void> {
+    const node = job.node?.name ?? '';
+    const { providers } = this.#needs;
+    if (code === 'unpaired') providers.unpaired(node);
+    if (code === 'busy') {
+      providers.cool(node, BUSY_MS);
+      this.kickSoon(BUSY_MS + 1);
+    }
+    const forGood = code !== 'busy' && code !== 'unpaired';
+    await this.#withdraw(job, `${code}: ${message}`.slice(0, 200), forGood ? [node] : []);
+  }
+
+  /** The job is offered to nobody. Offers that are not taken are no attempts. */
+  async #withdraw(job: JobRecord, cause: string, excluded: readonly string[]): Promise<void> {
+    const now = this.#stillOffered(job);
+    if (now === undefined) return;
+    const all = [...(now.excluded ?? []), ...excluded];
+    const refused = excluded.length > 0;
+    const after = await this.#needs.jobs.change(job.jobId, {
+      cause: `offer: ${cause}`,
+      patch: {
+        node: null,
+        substate: null,
+        ...(all.length === 0 ? {} : { excluded: all }),
+        ...(refused
+          ? { error: { code: 'REJECTED', fault: 'none' as const, message: cause, retryable: true } }
+          : {}),
+      },
+    });
+    // By whoever is next, once this job is not in hand any more.
+    this.#again = true;
+    const free = after?.payment.state === 'free' ? after : undefined;
+    if (refused && free !== undefined && !this.#anyoneLeft(free)) {
+      await this.#needs.endings.cancel(free, `nobody takes it: ${cause}`);
+    }
+  }
+
+  /** Whether a provider that is known might still run it. A paid job waits for its deadline: its client may take it back. */
+  #anyoneLeft(job: JobRecord): boolean {
+    const spec = specOf(job);
+    return this.#needs.providers
+      .all()
+      .some(
+        ({ node, state }) =>
+          !(job.excluded ?? []).includes(node) &&
+          (state === undefined || unsuited(state, spec) === undefined),
+      );
+  }
+
+  async #accepted(
+    job: JobRecord,
+    accepted: Extract<OfferAnswer, { kind: 'Accepted' }>['value'],
+    acceptMs: number,
+  ): Promise<void> {
+    const { jobs, providers, settlement, now } = this.#needs;
+    const node = job.node!;
+    const { lease, executor, acceptance } = accepted;
+    const problem =
+      executor.toLowerCase() === providers.get(node.name)?.state?.executor?.toLowerCase()
+        ? settlement.acceptanceProblem(job, executor, acceptance?.value)
+        : 'another executor than it says it has';
+    if (this.#stillOffered(job) === undefined || problem !== undefined) {
+      providers.release(node.name, { jobId: job.jobId, lease }, problem ?? 'cancelled');
+      if (problem !== undefined) await this.#withdraw(job, problem, [node.name]);
+      return;
+    }
+    const paid = acceptance !== undefined && job.payment.state !== 'free';
+    const assigned = await jobs.change(job.jobId, {
+      transition: 'T4',
+      cause: `accepted by ${node.name}`,
+      patch: {
+        substate: paid ? 'assigning' : 'preparing',
+        node: {
+          lease,
+          executor,
+          ...(paid
+            ? {
+                payTo: acceptance.value.payTo,
+                acceptance: settlement.acceptanceText(acceptance),
+              }
+            : {}),
+        },
+        times: { assigned: now() },
+        ...(paid ? { payment: { price: String(acceptance.value.price) } } : {}),
+      },
+    });
+    providers.accepted(node.name, acceptMs);
+    if (assigned === undefined) return;
+    if (paid) await this.#assign(assigned);
+    else this.start(assigned);
+  }
+
+  /** Tells the chain; the run starts when it says that the job is assigned. */
+  async #assign(job: JobRecord): Promise<void> {
+    const refused = await this.#needs.settlement.assign(job);
+    if (refused === undefined || job.node?.lease === undefined) return;
+    await this.#lost(
+      job.jobId,
+      job.node.lease,
+      'REJECTED',
+      `the chain does not take it: ${refused}`,
+    );
+  }
+
+  async #lost(jobId: string, lease: string, code: FaultCode, message: string): Promise<void> {
+    const job = this.#needs.jobs.live(jobId);
+    if (job?.node?.lease !== lease) return;
+    await this.#needs.endings.failed(job, { code, message });
+  }
+
+  /** The job as it is, if it is still offered as it was. */
+  #stillOffered(job: JobRecord): JobRecord | undefined {
+    const now = this.#needs.jobs.live(job.jobId);
+    const same =
+      now?.state === 'escrowed' &&
+      now.attempt === job.attempt &&
+      now.node?.name === job.node?.name &&
+      now.node?.offeredAt === job.node?.offeredAt;
+    return same ? now : undefined;
+  }
+
+  /** One message at a time about a job. What fails is told, and tried again by the next sweep. */
+  async #guard(what: string, work: () => Promise<void>): Promise<void> {
+    if (this.#busy.has(what)) return;
+    this.#busy.add(what);
+    try {
+      await work();
+    } catch (error) {
+      this.#needs.process.print(`dispatch of ${what}: ${String(error)}`, 1);
+    } finally {
+      this.#busy.delete(what);
+    }
+    if (!this.#again) return;
+    this.#again = false;
+    this.kick();
+  }
+}
+
+function offerChange({ node, state, price }: Candidate, now: number): Change {
+  return {
+    cause: `offered to ${node}`,
+    patch: {
+      substate: 'offered',
+      node: { name: node, nodeId: state.nodeId, offeredAt: now },
+      ...(price > 0n ? { payment: { price: String(price) } } : {}),
+    },
+  };
+}

@@ -1,0 +1,72 @@
+/** What may be done with a job by whom, whether over HTTP or by message. */
+import { Refusal } from '../../lib/index.ts';
+import type { Principal } from './auth.ts';
+import type { Market } from './parts.ts';
+import type { JobRecord } from './record.ts';
+import { specOf } from './specs.ts';
+import { isOver } from './states.ts';
+import { jobView } from './view.ts';
+
+/** Bytes of one part of an input. */
+const INPUT_BYTES_MAX = 4 * 1024 * 1024;
+/** Between two looks of somebody who waits, in milliseconds. */
+const LOOK_MS = 5_000;
+
+/** The operator sees every job. @throws Refusal NotFound, also for another's: whose ids there are is nobody's business */
+export async function ownJob(
+  market: Market,
+  { kind, owner }: Principal,
+  jobId: string,
+): Promise<JobRecord> {
+  const id = jobId.toLowerCase();
+  const job = /^0x[0-9a-f]{64}$/.test(id) ? await market.jobs.find(id) : undefined;
+  if (job === undefined || (kind !== 'operator' && job.owner !== owner)) {
+    throw new Refusal('NotFound', `there is no job ${jobId.slice(0, 70)}`);
+  }
+  return job;
+}
+
+/** @throws Refusal Conflict for one that cannot be cancelled any more */
+export async function cancelJob(market: Market, job: JobRecord): Promise<JobRecord> {
+  const live = market.jobs.live(job.jobId);
+  const after = live && (await market.endings.cancel(live, 'client'));
+  if (after === undefined)
+    throw new Refusal('Conflict', `the job is ${job.state}: it cannot be cancelled`);
+  return after;
+}
+
+/** The job when it is over, or as it is at that time. @param until  milliseconds since 1970 */
+export async function waitForEnd(
+  market: Market,
+  job: JobRecord,
+  until: number,
+): Promise<JobRecord> {
+  for (let now = job; ;) {
+    const left = until - market.now();
+    if (isOver(now.state, now.payment.state) || left <= 0) return now;
+    await market.changed(now.jobId, Math.min(left, LOOK_MS));
+    now = (await market.jobs.find(now.jobId)) ?? now;
+  }
+}
+
+export function viewOf(market: Market, job: JobRecord): never {
+  const view = jobView(job, market.process.our.node, market.jobs.progressOf(job.jobId));
+  // Proof of the type: plain values, which is what the codec of any JSON writes.
+  return view as never;
+}
+
+/** @throws Refusal for what is none of the job's inputs */
+export async function inputPart(
+  market: Market,
+  job: JobRecord,
+  part: { readonly sha256: string; readonly offset: number; readonly bytes: number },
+): Promise<Uint8Array> {
+  const { inputs, module } = specOf(job);
+  const wanted =
+    inputs.some(({ sha256 }) => sha256 === part.sha256) || module?.sha256 === part.sha256;
+  if (!wanted) throw new Refusal('NotFound', `the job has no input ${part.sha256}`);
+  const bytes = Math.min(INPUT_BYTES_MAX, part.bytes);
+  const read = await market.uploads.read(part.sha256, part.offset, bytes);
+  if (read === undefined) throw new Refusal('NotFound', `${part.sha256} is not here any more`);
+  return read;
+}

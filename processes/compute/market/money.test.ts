@@ -1,0 +1,504 @@
+/** Paid jobs, with a facilitator and an oracle that say what a test says: what the market makes of it (compute-market.md §3.4, §3.5). */
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { namehash } from '../../../contracts/hypermap.ts';
+import {
+  digestOf,
+  escrowDomain,
+  jobIdOf,
+  saltOf,
+  type ComputeTerms,
+} from '../../../contracts/compute.ts';
+import { facilitatorContract, type JobMoney } from '../shared/facilitator-contract.ts';
+import { marketContract } from '../shared/market-contract.ts';
+import { type Evidence, type GivenVerdict, oracleContract } from '../shared/oracle-contract.ts';
+import { errorIn } from '../../lib/contract.ts';
+import type { Peer } from '../../lib/testing/memory-host.ts';
+import { type FakeGpu, specOf } from './testing/fake-gpu.ts';
+import { type Json, NODE, World } from './testing/world.ts';
+
+const ESCROW = `0x${'e5'.repeat(20)}`;
+const TOKEN = `0x${'70'.repeat(20)}`;
+const PLATFORM = `0x${'91'.repeat(20)}`;
+const HASH = `0x${'ab'.repeat(32)}`;
+const OPERATOR = PLATFORM;
+const CLIENT = `0x${'c1'.repeat(20)}`;
+const DOMAIN = escrowDomain(31_337, ESCROW);
+
+let world: World;
+let gpu: FakeGpu;
+let assigned: Json[];
+let funded: Json[];
+let judged: Evidence[];
+let closed: Json[];
+let rerunsDone: Json[];
+let rev: number;
+/** What the chain said last. */
+let last: Map<string, JobMoney>;
+
+beforeEach(async () => {
+  world = new World();
+  world.domain = DOMAIN;
+  gpu = world.gpu();
+  gpu.acceptance = (offer) => ({
+    value: {
+      jobId: offer.jobId,
+      nodeId: namehash(NODE),
+      attempt: offer.attempt,
+      payTo: PLATFORM,
+      price: offer.price,
+      expiresAt: BigInt(offer.expiresAt),
+    },
+    signature: `0x${'00'.repeat(65)}`,
+  });
+  assigned = [];
+  funded = [];
+  judged = [];
+  closed = [];
+  rerunsDone = [];
+  rev = 0;
+  last = new Map();
+  world.peers['facilitator:compute:sys'] = facilitator;
+  world.peers['oracle:compute:sys'] = oracle;
+  await world.start();
+});
+afterEach(() => {
+  expect(world.host.prints.filter(({ verbosity }) => verbosity === 0)).toEqual([]);
+});
+
+const facilitator: Peer = (sent) => {
+  const call = facilitatorContract.requests.decode(sent.request.body);
+  if (!call.ok) return undefined;
+  const { kind, value } = call.value as { kind: string; value: Json };
+  const reply = (result?: unknown): Uint8Array =>
+    facilitatorContract.responses.encode({ kind, value: result });
+  switch (kind) {
+    case 'Settings':
+      return reply({
+        chainId: 31_337,
+        escrow: ESCROW,
+        registry: ESCROW,
+        verifiers: ESCROW,
+        token: TOKEN,
+        tokenName: 'Hypernode',
+        tokenVersion: '1',
+        vaultInitHash: HASH,
+        platform: PLATFORM,
+        confirmations: 1,
+        fundWindowS: 3_600,
+        challengeWindowS: 600,
+        protocolBps: 1_000,
+        platformBps: 500,
+      });
+    case 'Providers':
+      return reply([
+        {
+          nodeId: namehash(NODE),
+          name: NODE,
+          operator: PLATFORM,
+          executor: world.signer.key(`executor of ${NODE}`),
+          payTo: PLATFORM,
+          on: true,
+          stake: 10n ** 9n,
+          reserved: 0n,
+          slots: 3,
+          active: 0,
+          reservation: 10n ** 9n / 3n,
+          lastBeat: 0,
+          slashes: 0,
+        },
+      ]);
+    case 'Terms': {
+      const terms: ComputeTerms = {
+        client: value.client,
+        token: TOKEN,
+        amount: value.amount,
+        specHash: value.specHash,
+        nodeId: `0x${'0'.repeat(64)}`,
+        platform: PLATFORM,
+        voucherSigner: `0x${'0'.repeat(40)}`,
+        fundBy: BigInt(Math.floor(Date.now() / 1_000) + 3_600),
+        deadline: BigInt(Math.floor(Date.now() / 1_000) + 36_000),
+        challengeWindow: 600,
+        mode: 0,
+        salt: saltOf(value.intentId),
+      };
+      return reply({ terms, jobId: jobIdOf(DOMAIN, terms), vault: TOKEN });
+    }
+    case 'Fund':
+      funded.push(value);
+      return reply();
+    case 'Assign':
+      assigned.push(value);
+      return reply();
+    case 'Money':
+      return reply(last.get(value.jobId) ?? moneyOf(value.jobId, { state: 'none' }));
+    default:
+      return undefined;
+  }
+};
+
+const oracle: Peer = (sent) => {
+  const call = oracleContract.requests.decode(sent.request.body);
+  if (!call.ok) return undefined;
+  const { kind, value } = call.value as { kind: string; value: Json };
+  if (kind === 'Verify') judged.push(value);
+  if (kind === 'Close') closed.push(value);
+  if (kind === 'RerunDone') rerunsDone.push(value);
+  return oracleContract.responses.encode({ kind, value: undefined });
+};
+
+function moneyOf(jobId: string, more: Partial<JobMoney>): JobMoney {
+  const made: JobMoney = {
+    jobId,
+    rev: rev++,
+    state: 'funded',
+    attempt: 0,
+    client: CLIENT,
+    token: TOKEN,
+    amount: 0n,
+    price: 0n,
+    payout: 0n,
+    nodeId: namehash(NODE),
+    deadline: 0,
+    timer: 0,
+    receiptHash: undefined,
+    dispute: undefined,
+    settled: undefined,
+    refundReason: undefined,
+    fundTx: HASH,
+    lastTx: HASH,
+    trouble: undefined,
+    ...more,
+  };
+  last.set(jobId, made);
+  return made;
+}
+
+/** A process of this package tells the market. @returns the kind of its refusal */
+async function told(process: string, kind: string, value: unknown): Promise<string | undefined> {
+  const id = world.host.arrive({
+    source: { node: NODE, process: `${process}:compute:sys` } as never,
+    body: marketContract.requests.encode({ kind, value }),
+    expectsResponse: 5,
+  });
+  await world.settle();
+  const answered = world.host.responses.find((response) => response.id === id)!;
+  return errorIn(answered.response.body, answered.response.metadata)?.kind;
+}
+const chain = (jobId: string, more: Partial<JobMoney>): Promise<string | undefined> =>
+  told('facilitator', 'MoneyChanged', moneyOf(jobId, more));
+const verdict = (jobId: string, more: Partial<GivenVerdict> = {}): Promise<string | undefined> =>
+  told('oracle', 'VerdictGiven', {
+    jobId,
+    attempt: 0,
+    outcome: { kind: 'Pay' },
+    payout: 100n,
+    scoreBps: 10_000,
+    checks: 63,
+    code: undefined,
+    gates: [],
+    receiptHash: undefined,
+    audit: undefined,
+    ...more,
+  });
+
+/** A wallet's submission; its 402 and the job. */
+async function unpaid(
+  key = 'intent',
+): Promise<{ readonly jobId: string; readonly response: Json; readonly token: string }> {
+  const token = await world.walletToken('client');
+  const response = await world.request('POST', '/api/facilitator/submit-job', {
+    headers: { authorization: `Bearer ${token}`, 'idempotency-key': key },
+    body: JSON.stringify({ spec: specOf() }),
+  });
+  expect(response.status).toBe(402);
+  return { jobId: (JSON.parse(response.text) as { jobId: string }).jobId, response, token };
+}
+
+async function running(): Promise<string> {
+  const { jobId } = await unpaid();
+  await chain(jobId, { state: 'funded' });
+  await chain(jobId, { state: 'assigned' });
+  await world.started(gpu, jobId);
+  expect(await payment(jobId)).toEqual(['running', 'escrowed']);
+  return jobId;
+}
+
+async function payment(jobId: string): Promise<[string, string]> {
+  const job = await world.job(jobId);
+  return [job.state, job.payment.state];
+}
+
+it('CM4 an unpaid submission is answered by what to pay, in both versions, and its job waits', async () => {
+  const { jobId, response } = await unpaid();
+  const v1 = JSON.parse(response.text);
+  expect(v1.accepts[0]).toMatchObject({
+    scheme: 'exact',
+    asset: TOKEN,
+    payTo: TOKEN,
+    maxAmountRequired: '600',
+  });
+  const v2 = JSON.parse(Buffer.from(response.headers.get('payment-required'), 'base64').toString());
+  expect(v2.accepts[0]).toMatchObject({ network: 'eip155:31337', amount: '600' });
+  expect(v2.extensions['hypernode-escrow'].info).toMatchObject({ jobId, terms: { amount: '600' } });
+  expect(await payment(jobId)).toEqual(['pending', 'none']);
+  expect(gpu.offers).toEqual([]);
+});
+
+it('CM4 who pays by the header is heard once, and the job goes on when the chain has it', async () => {
+  const { jobId, token } = await unpaid();
+  const authorization = {
+    from: world.signer.key('client'),
+    to: TOKEN,
+    value: '600',
+    validAfter: '0',
+    validBefore: '99999999999',
+    nonce: HASH,
+  };
+  const payload = { signature: `0x${'11'.repeat(65)}`, authorization };
+  const header = Buffer.from(
+    JSON.stringify({ x402Version: 1, scheme: 'exact', network: 'eip155:31337', payload }),
+  ).toString('base64');
+  const pay = () =>
+    world.request('POST', '/api/facilitator/submit-job', {
+      headers: {
+        authorization: `Bearer ${token}`,
+        'idempotency-key': 'intent',
+        'x-payment': header,
+      },
+      body: JSON.stringify({ spec: specOf() }),
+    });
+  expect((await pay()).status).toBe(202);
+  expect((await pay()).status).toBe(202);
+  expect(funded).toHaveLength(1);
+  expect(await payment(jobId)).toEqual(['pending', 'authorized']);
+  await chain(jobId, { state: 'funded' });
+  expect(await payment(jobId)).toEqual(['assigned', 'escrowed']);
+});
+
+it('CM6 a job that nobody funds is cancelled when its time is over', async () => {
+  const { jobId } = await unpaid();
+  const realNow = Date.now;
+  Date.now = () => realNow() + 3_700_000;
+  try {
+    await world.advance(2);
+    await world.login();
+    expect(await world.job(jobId)).toMatchObject({ state: 'cancelled', reason: 'payment_expired' });
+  } finally {
+    Date.now = realNow;
+  }
+});
+
+it('CM8 a paid job: assigned on the chain before it starts, judged, and closed by the settlement', async () => {
+  const { jobId } = await unpaid();
+  await chain(jobId, { state: 'funded' });
+  expect(assigned).toHaveLength(1);
+  expect(gpu.started).toEqual([]);
+  await chain(jobId, { state: 'assigned' });
+  expect(gpu.started).toEqual([jobId]);
+  await world.started(gpu, jobId);
+  await world.finished(gpu, jobId, { receipt: { claimed: 600n } });
+  expect(await payment(jobId)).toEqual(['verifying', 'escrowed']);
+  expect(judged).toHaveLength(1);
+  expect(judged[0]).toMatchObject({
+    jobId,
+    price: 600n,
+    cancelled: false,
+    terms: { amount: 600n },
+  });
+  await verdict(jobId);
+  await chain(jobId, { state: 'proposed', payout: 600n });
+  expect(await world.job(jobId)).toMatchObject({
+    substate: 'challenge-window',
+    payment: { state: 'proposed' },
+  });
+  await chain(jobId, { state: 'settled', payout: 600n });
+  expect(await world.job(jobId)).toMatchObject({
+    state: 'completed',
+    payment: { state: 'released', payout: '600', settleTx: HASH },
+    verdict: { outcome: 'Pay', scoreBps: 10_000 },
+  });
+});
+
+it('what the chain said before is nothing new, in whatever order it comes', async () => {
+  const jobId = await running();
+  await world.finished(gpu, jobId, { receipt: { claimed: 600n } });
+  const old = moneyOf(jobId, { state: 'funded' });
+  await chain(jobId, { state: 'proposed' });
+  await told('facilitator', 'MoneyChanged', old);
+  expect(await payment(jobId)).toEqual(['verifying', 'proposed']);
+});
+
+it('CM48 a funding that the chain takes back puts the job back and ends the run', async () => {
+  const jobId = await running();
+  await chain(jobId, { state: 'none' });
+  expect(await payment(jobId)).toEqual(['pending', 'none']);
+  expect(gpu.cancelled.map((one) => one.jobId)).toEqual([jobId]);
+  await chain(jobId, { state: 'funded' });
+  expect(await payment(jobId)).toEqual(['assigned', 'escrowed']);
+});
+
+it('CM22 a program that fails is judged for what it used, and the rest comes back', async () => {
+  const jobId = await running();
+  await world.finished(gpu, jobId, { receipt: { status: 1, exitCode: 2, claimed: 600n } });
+  expect(await payment(jobId)).toEqual(['failed', 'refunding']);
+  expect(judged).toHaveLength(1);
+  await verdict(jobId, { payout: 10n });
+  await chain(jobId, { state: 'settled', payout: 10n });
+  expect(await payment(jobId)).toEqual(['failed', 'partially_refunded']);
+});
+
+it('an attempt that the provider lost waits for the chain before it is offered again', async () => {
+  const jobId = await running();
+  await world.lost(gpu, jobId, 'GPU_LOST');
+  expect(closed).toMatchObject([{ jobId, attempt: 0, code: 'GPU_LOST', mayRetry: true }]);
+  expect(await world.job(jobId)).toMatchObject({
+    state: 'escrowed',
+    substate: 'releasing',
+    attempt: 1,
+  });
+  const later = async (seconds: number): Promise<void> => {
+    const realNow = Date.now;
+    const from = realNow();
+    Date.now = () => from + seconds * 1_000;
+    try {
+      await world.advance(1);
+    } finally {
+      Date.now = realNow;
+    }
+  };
+  await later(30);
+  expect(gpu.offers).toHaveLength(1);
+  await chain(jobId, { state: 'funded', attempt: 1 });
+  await later(30);
+  expect(gpu.offers.map(({ attempt }) => attempt)).toEqual([0, 1]);
+});
+
+it('T15 the last attempt lost is the refund of all', async () => {
+  const jobId = await running();
+  await verdictlessEnd(jobId);
+  expect(await payment(jobId)).toEqual(['failed', 'refunding']);
+  expect(closed.at(-1)).toMatchObject({ mayRetry: false });
+  await chain(jobId, { state: 'refunded', refundReason: 2 });
+  expect(await payment(jobId)).toEqual(['refunded', 'refunded']);
+});
+
+async function verdictlessEnd(jobId: string): Promise<void> {
+  await world.lost(gpu, jobId, 'INPUT_UNAVAILABLE');
+}
+
+it('T13 T15 a verdict against the provider fails the job and brings the money back', async () => {
+  const jobId = await running();
+  await world.finished(gpu, jobId, { receipt: { claimed: 600n } });
+  await verdict(jobId, {
+    outcome: { kind: 'Refund' },
+    payout: 0n,
+    code: 'VERDICT_FAIL',
+    gates: [{ gate: 'G4', message: 'the outputs are others' }],
+  });
+  expect(await world.job(jobId)).toMatchObject({
+    state: 'failed',
+    error: { code: 'VERDICT_FAIL', fault: 'provider', message: 'G4: the outputs are others' },
+  });
+  await chain(jobId, { state: 'refunded', refundReason: 2 });
+  expect(await payment(jobId)).toEqual(['refunded', 'refunded']);
+});
+
+it('T16 a job whose deadline has passed is refunded by the chain, wherever it is', async () => {
+  const jobId = await running();
+  await chain(jobId, { state: 'refunded', refundReason: 1 });
+  expect(await payment(jobId)).toEqual(['refunded', 'refunded']);
+});
+
+it('CM27 a dispute keeps the job open until it is resolved', async () => {
+  const jobId = await running();
+  await world.finished(gpu, jobId, { receipt: { claimed: 600n } });
+  await chain(jobId, { state: 'proposed' });
+  await chain(jobId, { state: 'disputed', dispute: { by: CLIENT, evidenceHash: HASH, bond: 5n } });
+  expect(await world.job(jobId)).toMatchObject({ state: 'verifying', substate: 'disputed' });
+  await chain(jobId, { state: 'refunded', refundReason: 4 });
+  expect(await payment(jobId)).toEqual(['refunded', 'refunded']);
+});
+
+it('a client that cancels a run pays for what it used', async () => {
+  const jobId = await running();
+  const token = await world.walletToken('client');
+  await world.request('DELETE', `/api/jobs/${jobId}`, {
+    headers: { authorization: `Bearer ${token}` },
+  });
+  expect(await payment(jobId)).toEqual(['cancelled', 'refunding']);
+  await world.finished(gpu, jobId, { receipt: { status: 5, claimed: 600n } });
+  expect(judged).toMatchObject([{ jobId, cancelled: true }]);
+  await chain(jobId, { state: 'settled', payout: 20n });
+  expect(await payment(jobId)).toEqual(['cancelled', 'partially_refunded']);
+});
+
+it('a paid acceptance that is not signed for this job is no acceptance', async () => {
+  const good = gpu.acceptance;
+  gpu.acceptance = (offer) => {
+    const made = good(offer);
+    return made && { ...made, value: { ...made.value, price: offer.price + 1n } };
+  };
+  const { jobId } = await unpaid();
+  await chain(jobId, { state: 'funded' });
+  expect(assigned).toEqual([]);
+  expect(gpu.cancelled).toHaveLength(1);
+  expect(await payment(jobId)).toEqual(['escrowed', 'escrowed']);
+});
+
+it('CM50 a market that dies while the chain assigns asks for it again, and not for another node', async () => {
+  const { jobId } = await unpaid();
+  await chain(jobId, { state: 'funded' });
+  await world.crash();
+  expect(assigned.length).toBeGreaterThan(1);
+  expect(new Set(assigned.map(({ acceptance }: Json) => acceptance.attempt))).toEqual(new Set([0]));
+  expect(gpu.offers).toHaveLength(1);
+  await chain(jobId, { state: 'assigned' });
+  expect(gpu.started).toEqual([jobId]);
+});
+
+it('CM26 an audit runs the job again at a node of another operator, and its end is told', async () => {
+  const jobId = await running();
+  const spec = gpu.offers[0]!.spec;
+  const wish = { jobId, attempt: 0, rerun: 1, spec, until: Date.now() + 600_000 };
+  const want = (notOperators: readonly string[]): Promise<string | undefined> =>
+    told('oracle', 'RerunWanted', { ...wish, notOperators });
+  // The only registered node is the operator's own.
+  expect(await want([OPERATOR])).toBe('NoNodes');
+  gpu.acceptance = () => undefined;
+  expect(await want([])).toBeUndefined();
+  expect(await want([])).toBeUndefined();
+  const again = gpu.offers[1]!;
+  expect(gpu.offers).toHaveLength(2);
+  expect(again).toMatchObject({ spec, price: 0n });
+  await world.started(gpu, again.jobId);
+  await world.finished(gpu, again.jobId);
+  expect(rerunsDone).toMatchObject([
+    { jobId, attempt: 0, rerun: 1, node: { name: NODE, operator: OPERATOR }, result: {} },
+  ]);
+});
+
+it('CM26 what audits say is in the reputation', async () => {
+  const jobId = await running();
+  await world.finished(gpu, jobId, { receipt: { claimed: 600n } });
+  const points = async (): Promise<number> =>
+    (await world.ask('GET', '/api/nodes')).json.nodes[0].reputation as number;
+  const before = await points();
+  await verdict(jobId, {
+    outcome: { kind: 'Refund' },
+    code: 'VERDICT_FAIL',
+    audit: { kind: 'Differed' },
+  });
+  expect(await points()).toBeLessThan(before - 60);
+  await world.crash();
+  expect(await points()).toBeLessThan(before - 60);
+});
+
+it('a receipt of a paid job is bound to its escrow', async () => {
+  const jobId = await running();
+  world.domain = escrowDomain(1, ESCROW);
+  await expect(world.finished(gpu, jobId, { receipt: { claimed: 600n } })).rejects.toMatchObject({
+    kind: 'BadReceipt',
+  });
+  expect(digestOf(DOMAIN, 'Acceptance', gpu.acceptance(gpu.offers[0]!)!.value)).toMatch(/^0x/);
+});

@@ -1,0 +1,337 @@
+/** The parts of the market, put together, and what happens by itself: rounds among providers, looks at the clock, files that grow old. */
+import { every, NoResponse, type Process, Refusal, RemoteError, sleep } from '../../lib/index.ts';
+import { signer } from '../../lib/signer.ts';
+import { drive } from '../../lib/vfs.ts';
+import type { FaultCode } from '../../../wit/jobs/result.ts';
+import { Artifacts, KEPT_MS } from './artifacts.ts';
+import { Auth, type Principal, secretBytes } from './auth.ts';
+import { Completion } from './completion.ts';
+import { Dispatch } from './dispatch.ts';
+import { Endings } from './endings.ts';
+import { Feed } from './feed.ts';
+import { IllegalTransition, Jobs } from './jobs.ts';
+import { Intake } from './intake.ts';
+import { Logs } from './logs.ts';
+import { NodeStore } from './node-store.ts';
+import { Providers, ROUND_MS } from './providers.ts';
+import type { JobRecord } from './record.ts';
+import { Reruns } from './reruns.ts';
+import { Settlement } from './settlement.ts';
+import type { MarketState } from './settings.ts';
+import { JobStore } from './store.ts';
+import { Submissions } from './submissions.ts';
+import { isOver } from './states.ts';
+import { Sweep } from './sweep.ts';
+import { Uploads } from './uploads.ts';
+
+const SWEEP_MS = 1_000;
+const STATS_MS = 10_000;
+const FILES_MS = 600_000;
+/** This node's own is asked again so soon while no extension is paired with it. */
+const IMPATIENT_MS = 5_000;
+
+export interface Market {
+  readonly process: Process<MarketState>;
+  readonly jobs: Jobs;
+  readonly store: JobStore;
+  readonly nodes: NodeStore;
+  readonly providers: Providers;
+  readonly dispatch: Dispatch;
+  readonly endings: Endings;
+  readonly completion: Completion;
+  readonly intake: Intake;
+  readonly submissions: Submissions;
+  readonly settlement: Settlement;
+  readonly artifacts: Artifacts;
+  readonly uploads: Uploads;
+  readonly logs: Logs;
+  readonly feed: Feed;
+  readonly reruns: Reruns;
+  readonly auth: Auth;
+  readonly now: () => number;
+  /** Resolves when the job has changed, or after so long. */
+  readonly changed: (jobId: string, ms: number) => Promise<void>;
+}
+
+/** Opens what is on disk. Nothing is asked of anybody before `begin`. */
+export async function openMarket(process: Process<MarketState>): Promise<Market> {
+  const now = (): number => Date.now();
+  const [store, files] = await Promise.all([JobStore.open(process), drive(process, 'market')]);
+  const sign = signer(process);
+  const feed = new Feed(now);
+  const waiters = new Waiters(process);
+  const settlement = new Settlement(process);
+  const jobs = new Jobs({
+    store,
+    now,
+    changed: (job, event) => {
+      feed.job(job, event);
+      waiters.wake(job.jobId);
+      if (isOver(job.state, job.payment.state)) parts.reruns.over(job);
+    },
+    broken: (reason) => {
+      process.print(
+        `market: the disk does not take a change, so the market starts again: ${String(reason)}`,
+      );
+      process.exit();
+    },
+    refused: (line) => process.print(`market: ILLEGAL_TRANSITION: ${line}`, 1),
+  });
+  const nodes = new NodeStore(store.database, now);
+  const providers = new Providers({
+    process,
+    now,
+    activeOn: (node) => jobs.activeOn(node).size,
+    changed: ({ nodeId, state }) => {
+      feed.node(nodeId, state?.paired === true ? 'online' : 'offline');
+      parts.dispatch.kick();
+    },
+  });
+  const artifacts = new Artifacts(files, sign, store);
+  const uploads = new Uploads({ drive: files, signer: sign, database: store.database, now });
+  const logs = new Logs(files);
+  const freed = (): void => parts.dispatch.kickSoon();
+  const outcome = (job: JobRecord, success: boolean): void =>
+    nodes.outcome(providers, job, success);
+  const closeOnChain = (job: JobRecord, code: FaultCode, mayRetry: boolean): void => {
+    settlement
+      .close({
+        jobId: job.jobId,
+        attempt: job.attempt,
+        terms: settlement.termsOf(job),
+        spec: job.spec,
+        code,
+        mayRetry,
+      })
+      .catch((error: unknown) =>
+        process.print(`job ${job.jobId}: not closed yet: ${String(error)}`, 1),
+      );
+  };
+  const endings = new Endings({
+    jobs,
+    providers,
+    now,
+    random: Math.random,
+    closeOnChain,
+    outcome,
+    freed,
+  });
+  const completion = new Completion({
+    process,
+    jobs,
+    providers,
+    endings,
+    settlement,
+    artifacts,
+    logs,
+    now,
+    outcome,
+    freed,
+    audited: (job, passed) => nodes.audit(providers, job, passed),
+    assigned: (job) => parts.dispatch.start(job),
+  });
+  const dispatch = new Dispatch({ process, jobs, providers, endings, settlement, now });
+  const intake = new Intake({
+    jobs,
+    providers,
+    endings,
+    completion,
+    settlement,
+    signer: sign,
+    logs,
+    now,
+    progress: (job, progress) => feed.progress(job, progress),
+    logged: (job, records) => {
+      feed.logged(job, records);
+      waiters.wake(job.jobId);
+    },
+  });
+  const submissions = new Submissions({
+    jobs,
+    store,
+    providers,
+    dispatch,
+    settlement,
+    uploads,
+    signer: sign,
+    now,
+    newId: () => crypto.randomUUID(),
+    isFree: ({ kind, owner }) => isFree(process, kind, owner),
+  });
+  const reruns = new Reruns({ process, providers, submissions, settlement, artifacts });
+  // What is called by parts that were made before: only once all are there.
+  const parts = { dispatch, reruns };
+  const auth = new Auth({
+    secret: () => secretBytes(process.state.secret),
+    signer: sign,
+    now,
+    random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
+    executorOf: (nodeId) => providers.byId(nodeId)?.state?.executor,
+  });
+  const sweep = new Sweep({
+    jobs,
+    providers,
+    dispatch,
+    endings,
+    completion,
+    now,
+    closeOnChain,
+    failed: (job, error) => {
+      // Somebody else was quicker: the job is somewhere else by now.
+      if (error instanceof IllegalTransition || error instanceof Refusal) return;
+      process.print(`job ${job.jobId}: ${String(error)}`);
+    },
+  });
+  const market: Market = {
+    process,
+    jobs,
+    store,
+    nodes,
+    providers,
+    dispatch,
+    endings,
+    completion,
+    intake,
+    submissions,
+    settlement,
+    artifacts,
+    uploads,
+    logs,
+    feed,
+    reruns,
+    auth,
+    now,
+    changed: (jobId, ms) => waiters.wait(jobId, ms),
+  };
+  await Promise.all([jobs.load(), nodes.load(providers)]);
+  begin(market, sweep);
+  return market;
+}
+
+/** Goes on with what was there, and keeps going. */
+function begin(market: Market, sweep: Sweep): void {
+  const { process, jobs, providers, settlement, dispatch, feed } = market;
+  const failed = (what: string) => (error: unknown) =>
+    process.print(`market: ${what} has stopped: ${String(error)}`);
+  sweep.start();
+  const registry = async (): Promise<void> => {
+    await settlement.refresh();
+    for await (const one of settlement.registered()) providers.register(one);
+  };
+  // Neither waits for the other: free jobs need no chain.
+  const round = async (): Promise<void> => {
+    await Promise.all([registry(), providers.round()]);
+  };
+  const goOn = (job: JobRecord): void => {
+    dispatch.resume(job);
+    if (job.state === 'verifying') void market.completion.check(job);
+  };
+  const first = Promise.all([
+    providers.round().then(() => {
+      for (const job of [...jobs.all()]) goOn(job);
+      dispatch.kick();
+    }),
+    registry().then(async () => {
+      for (const job of [...jobs.all()]) await catchUp(market, job);
+    }),
+  ]);
+  first.catch(failed('the first round'));
+  void every(process, ROUND_MS, () => round().catch(failed('a round'))).catch(failed('asking'));
+  void every(process, IMPATIENT_MS, async () => {
+    if (providers.get(providers.local)?.state?.paired !== true)
+      await providers.ask(providers.local);
+  }).catch(failed('waiting'));
+  void every(process, SWEEP_MS, () => sweep.run()).catch(failed('the clock'));
+  void every(process, STATS_MS, () => {
+    if (!feed.isWatched('network')) return;
+    feed.publish('network_stats_update', ['network'], networkStats(market));
+  }).catch(failed('the figures'));
+  void every(process, FILES_MS, () =>
+    sweepFiles(market).catch(failed('a look at old files')),
+  ).catch(failed('looking at old files'));
+}
+
+/** What the chain said while the market was not there. */
+async function catchUp({ settlement, completion }: Market, job: JobRecord): Promise<void> {
+  if (job.payment.state === 'free' || settlement.settings === undefined) return;
+  try {
+    await completion.money(await settlement.money(job.jobId));
+  } catch (error) {
+    // It is told again when something happens.
+    if (!(error instanceof NoResponse) && !(error instanceof RemoteError)) throw error;
+  }
+}
+
+export function networkStats({ providers, jobs }: Market): Readonly<Record<string, number>> {
+  let runningJobs = 0;
+  for (const { state } of jobs.all()) if (state === 'running') runningJobs += 1;
+  return {
+    activeNodes: providers.all().filter(({ state }) => state?.paired === true).length,
+    runningJobs,
+    totalJobs: jobs.size,
+    queuedJobs: jobs.queue.size,
+  };
+}
+
+async function sweepFiles(market: Market): Promise<void> {
+  const { artifacts, uploads, logs, store, now } = market;
+  for (const jobId of await artifacts.expire(now() - KEPT_MS)) {
+    const job = await store.get(jobId);
+    if (job === undefined) continue;
+    await logs.remove(jobId, job.attempt + 1);
+    await store.append([
+      {
+        jobId,
+        seq: job.seq + 1,
+        at: now(),
+        was: job.state,
+        now: job.state,
+        cause: 'files are removed',
+        patch: { seq: job.seq + 1, expired: true },
+      },
+    ]);
+  }
+  await uploads.sweep();
+}
+
+function isFree(process: Process<MarketState>, kind: Principal['kind'], owner: string): boolean {
+  const { free } = process.state;
+  if (kind === 'operator' || free.kind === 'Everybody') return true;
+  if (kind === 'wallet') return false;
+  return free.kind === 'Nodes' || owner.startsWith(`process:${process.our.node}@`);
+}
+
+/** Who waits for something to happen to a job. */
+class Waiters {
+  readonly #process: Process<unknown>;
+  readonly #waiting = new Map<string, Set<() => void>>();
+
+  constructor(process: Process<unknown>) {
+    this.#process = process;
+  }
+
+  wake(jobId: string): void {
+    const all = this.#waiting.get(jobId);
+    this.#waiting.delete(jobId);
+    for (const wake of all ?? []) wake();
+  }
+
+  wait(jobId: string, ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const over = new AbortController();
+      const wake = (): void => {
+        over.abort();
+        const all = this.#waiting.get(jobId);
+        all?.delete(wake);
+        if (all?.size === 0) this.#waiting.delete(jobId);
+        resolve();
+      };
+      const all = this.#waiting.get(jobId) ?? new Set();
+      all.add(wake);
+      this.#waiting.set(jobId, all);
+      sleep(this.#process, ms, { signal: over.signal }).then(wake, nothing);
+    });
+  }
+}
+
+function nothing(): void {}

@@ -1,0 +1,309 @@
+/** New jobs (compute-market.md §3.5 T1, T2; §5.2): everything is checked, and only then is there a job. */
+import { Refusal } from '../../lib/index.ts';
+import type { Signer } from '../../lib/signer.ts';
+import { type ComputeTerms, deadlineOf, MODE } from '../../../contracts/compute.ts';
+import { structCodec } from '../../../contracts/compute-json.ts';
+import { canonicalJson, parseDocument } from '../../../wit/canonical-json.ts';
+import { attemptsOf, completeSpec, type JobSpec, timeoutOf } from '../../../wit/jobs/spec.ts';
+import type { Quote } from '../../lib/compute.ts';
+import { addressOfOwner, type Principal } from './auth.ts';
+import type { Dispatch } from './dispatch.ts';
+import type { Jobs } from './jobs.ts';
+import { type Candidate, suitableGpus, unsuited } from './matching.ts';
+import type { Providers } from './providers.ts';
+import { CLASS_BASE, QUEUED_MAX, QUEUED_PER_OWNER_MAX, valueBonus } from './queue.ts';
+import type { JobRecord, Rerun } from './record.ts';
+import type { Settlement } from './settlement.ts';
+import { keepSpec, specHashOf } from './specs.ts';
+import type { JobStore } from './store.ts';
+import { typedDigest } from '../shared/typed-digest.ts';
+import type { Uploads } from './uploads.ts';
+
+/** How long a quote is good, in milliseconds. */
+export const QUOTE_MS = 120_000;
+/** To fund a job, in seconds; free ones are funded at once. */
+const FUND_WINDOW_S = 3_600;
+const ZERO_ADDRESS = `0x${'0'.repeat(40)}`;
+const ZERO_HASH = `0x${'0'.repeat(64)}`;
+const UNSUITED_SHOWN_MAX = 20;
+const INTENT = /^[A-Za-z0-9_.:-]{1,100}$/;
+const terms = structCodec('ComputeTerms');
+
+export interface Submission {
+  readonly principal: Principal;
+  /** JSON text of the spec, or its value as it was read. */
+  readonly spec: string | Parameters<typeof completeSpec>[0];
+  readonly intentId: string | undefined;
+  /** Of the wallet that pays; that of the principal if missing. */
+  readonly client?: string | undefined;
+  /** The most that the client wants to pay. */
+  readonly maxPrice?: bigint | undefined;
+  /** Of an audit: who may not run it, and until when it is wanted. */
+  readonly internal?: {
+    readonly rerun: Rerun;
+    /** Milliseconds since 1970. */
+    readonly until: number;
+    readonly excluded: readonly string[];
+  };
+}
+
+export interface SubmissionsNeeds {
+  readonly jobs: Jobs;
+  readonly store: JobStore;
+  readonly providers: Providers;
+  readonly dispatch: Dispatch;
+  readonly settlement: Settlement;
+  readonly uploads: Uploads;
+  readonly signer: Signer;
+  readonly now: () => number;
+  readonly newId: () => string;
+  readonly isFree: (principal: Principal) => boolean;
+}
+
+export class Submissions {
+  readonly #needs: SubmissionsNeeds;
+  /** Submissions under way, by owner and intent: who sends one twice at once gets one job. */
+  readonly #under = new Map<string, Promise<JobRecord>>();
+
+  constructor(needs: SubmissionsNeeds) {
+    this.#needs = needs;
+  }
+
+  /** @throws Refusal with the code of a spec's error (CM1), or `Conflict`, `QueueFull`, `InputsMissing` and others */
+  async submit(submission: Submission): Promise<JobRecord> {
+    const spec = readSpec(submission.spec);
+    const intentId = submission.intentId ?? this.#needs.newId();
+    if (!INTENT.test(intentId)) {
+      throw new Refusal('BadRequest', 'an intent id has up to 100 letters, digits and _ . : -');
+    }
+    const { owner } = submission.principal;
+    const key = `${owner} ${intentId}`;
+    const under = this.#under.get(key);
+    if (under !== undefined) await under.catch(nothing);
+    const work = this.#submit(submission, spec, intentId);
+    this.#under.set(key, work);
+    try {
+      return await work;
+    } finally {
+      if (this.#under.get(key) === work) this.#under.delete(key);
+    }
+  }
+
+  /** What a spec would cost here now. */
+  quote(text: Submission['spec']): Quote {
+    const spec = readSpec(text);
+    const candidates = this.#needs.dispatch.candidates(spec, undefined);
+    const suited: Candidate[] = [];
+    const others: { readonly node: string; readonly why: string }[] = [];
+    for (const candidate of candidates) {
+      const why = unsuited(candidate.state, spec);
+      if (why === undefined) suited.push(candidate);
+      else others.push({ node: candidate.node, why });
+    }
+    const [best] = suited.toSorted((a, b) => (a.price < b.price ? -1 : 1));
+    const gpus = best?.state.device?.gpus ?? [];
+    return {
+      node: best?.node,
+      class: suitableGpus(gpus, spec)[0]?.class ?? 'cpu',
+      price: best?.price ?? 0n,
+      suited: suited.length,
+      free: suited.filter(({ free }) => free > 0).length,
+      unsuited: others.slice(0, UNSUITED_SHOWN_MAX),
+      expiresAt: this.#needs.now() + QUOTE_MS,
+    };
+  }
+
+  async #submit(submission: Submission, spec: JobSpec, intentId: string): Promise<JobRecord> {
+    const { jobs, store } = this.#needs;
+    const { principal } = submission;
+    const text = canonicalJson(spec);
+    const hash = specHashOf(text);
+    const client = submission.client ?? principal.address ?? addressOfOwner(principal.owner);
+    const bodyHash = `${hash} ${client.toLowerCase()} ${submission.maxPrice ?? ''}`;
+    if (submission.intentId !== undefined) {
+      const known = await store.byIntent(principal.owner, intentId);
+      if (known !== undefined) {
+        if (known.bodyHash === bodyHash) return jobs.live(known.jobId) ?? known;
+        throw new Refusal('Conflict', `the intent ${intentId} is of another job, ${known.jobId}`);
+      }
+    }
+    if (jobs.queue.size >= QUEUED_MAX) {
+      throw new Refusal('QueueFull', `${QUEUED_MAX} jobs are waiting here; try again later`);
+    }
+    // Programs and wallets; the operator has only the limit of all.
+    if (principal.kind !== 'operator' && jobs.queuedOf(principal.owner) >= QUEUED_PER_OWNER_MAX) {
+      throw new Refusal('QueueFull', `${QUEUED_PER_OWNER_MAX} of your jobs are waiting already`);
+    }
+    const { internal } = submission;
+    // The inputs of an audit are those of the job that it repeats.
+    if (internal === undefined) await this.#checkInputs(principal, spec);
+    keepSpec(hash, spec);
+    const made = { spec, text, hash, intentId, client, bodyHash, owner: principal.owner, internal };
+    return this.#needs.isFree(principal) ? this.#free(made) : this.#paid(made, submission.maxPrice);
+  }
+
+  async #free(made: Made): Promise<JobRecord> {
+    const { jobs, settlement, dispatch, now } = this.#needs;
+    const at = now();
+    const base = CLASS_BASE[made.spec.priority ?? 'normal'];
+    const attempts = attemptsOf(made.spec);
+    const fundBy = BigInt(Math.floor(at / 1_000) + FUND_WINDOW_S);
+    const deadline = deadlineOf(fundBy, attempts, timeoutOf(made.spec));
+    const { domain, settings } = settlement;
+    const document: ComputeTerms = {
+      client: made.client,
+      token: settings?.token ?? ZERO_ADDRESS,
+      amount: 0n,
+      specHash: made.hash,
+      nodeId: ZERO_HASH,
+      platform: settings?.platform ?? ZERO_ADDRESS,
+      voucherSigner: ZERO_ADDRESS,
+      fundBy,
+      deadline,
+      challengeWindow: 0,
+      mode: MODE.exact,
+      // `saltOf`, by the signer.
+      salt: await this.#needs.signer.keccak256(new TextEncoder().encode(made.intentId)),
+    };
+    const jobId = await typedDigest(this.#needs.signer, domain, 'ComputeTerms', document);
+    const job = {
+      ...common(made, jobId, base),
+      payment: {
+        state: 'free' as const,
+        mode: 'exact' as const,
+        amount: '0',
+        price: '0',
+        domain: `${domain.chainId}/${domain.verifyingContract}`,
+      },
+      times: {
+        created: at,
+        fundBy: Number(fundBy) * 1_000,
+        deadline: made.internal?.until ?? Number(deadline) * 1_000,
+      },
+      ...(made.internal === undefined
+        ? {}
+        : { rerun: made.internal.rerun, excluded: made.internal.excluded }),
+    };
+    const queued = {
+      transition: 'T2' as const,
+      cause: 'free',
+      patch: { queue: jobs.nextQueueEntry(base), times: { escrowed: at } },
+    };
+    const offered = dispatch.atOnce(job, made.spec);
+    const created = await jobs.create(job, queued, ...(offered === undefined ? [] : [offered]));
+    if (created.node !== undefined) dispatch.resume(created);
+    else dispatch.kick();
+    return created;
+  }
+
+  /** Waits for its money. */
+  async #paid(made: Made, maxPrice: bigint | undefined): Promise<JobRecord> {
+    const { jobs, settlement, now } = this.#needs;
+    const { settings } = settlement;
+    if (settings === undefined) {
+      throw new Refusal(
+        'PaymentUnavailable',
+        'this node has no chain to be paid on, and runs no free jobs for you',
+      );
+    }
+    const { price, node } = this.quote(made.text);
+    if (node === undefined) {
+      throw new Refusal('NoProvider', 'nobody who could run this is known; see POST /api/quote');
+    }
+    if (maxPrice !== undefined && price > maxPrice) {
+      throw new Refusal('PriceAboveCap', `it costs ${price}, you want to pay ${maxPrice}`);
+    }
+    // What is paid above the price moves the job ahead, and comes back if nobody asks for it.
+    const amount = maxPrice ?? price;
+    const offered = await settlement.terms({
+      client: made.client,
+      intentId: made.intentId,
+      amount,
+      specHash: made.hash,
+      attempts: attemptsOf(made.spec),
+      timeoutS: timeoutOf(made.spec),
+      mode: 0,
+    });
+    const base = CLASS_BASE[made.spec.priority ?? 'normal'] + valueBonus(amount, price);
+    return jobs.create({
+      ...common(made, offered.jobId.toLowerCase(), base),
+      payment: {
+        state: 'none',
+        mode: 'exact',
+        token: settings.token,
+        chain: `eip155:${settings.chainId}`,
+        amount: String(offered.terms.amount),
+        price: String(price),
+        vault: offered.vault,
+        domain: `${settings.chainId}/${settings.escrow}`,
+        terms: terms.stringify(offered.terms),
+      },
+      times: {
+        created: now(),
+        fundBy: Number(offered.terms.fundBy) * 1_000,
+        deadline: Number(offered.terms.deadline) * 1_000,
+      },
+    });
+  }
+
+  async #checkInputs({ owner }: Principal, spec: JobSpec): Promise<void> {
+    const files = spec.module === undefined ? spec.inputs : [...spec.inputs, spec.module];
+    if (files.length === 0) return;
+    const { uploads, now } = this.#needs;
+    const missing = await uploads.missing(owner, files);
+    if (missing.length > 0) {
+      throw new Refusal('InputsMissing', `send these first: ${missing.slice(0, 20).join(', ')}`);
+    }
+    const untilMs =
+      now() + attemptsOf(spec) * (timeoutOf(spec) + 1_035) * 1_000 + FUND_WINDOW_S * 1_000;
+    await uploads.touch(owner, [...new Set(files.map(({ sha256 }) => sha256))], untilMs);
+  }
+}
+
+interface Made {
+  readonly spec: JobSpec;
+  readonly text: string;
+  readonly hash: string;
+  readonly intentId: string;
+  readonly client: string;
+  readonly bodyHash: string;
+  readonly owner: string;
+  readonly internal: Submission['internal'];
+}
+
+function common(
+  made: Made,
+  jobId: string,
+  base: number,
+): Omit<JobRecord, 'payment' | 'times' | 'seq' | 'state'> {
+  const { spec, text, hash, intentId, client, bodyHash, owner } = made;
+  return {
+    jobId,
+    intentId,
+    owner,
+    bodyHash,
+    client,
+    attempt: 0,
+    maxAttempts: attemptsOf(spec),
+    spec: text,
+    specHash: hash,
+    type: spec.type,
+    ...(spec.label === undefined ? {} : { label: spec.label }),
+    priority: spec.priority ?? 'normal',
+    timeoutS: timeoutOf(spec),
+    base,
+  };
+}
+
+/** @throws Refusal with the code of the error */
+export function readSpec(spec: Submission['spec']): JobSpec {
+  const document =
+    typeof spec === 'string' ? parseDocument(spec) : { ok: true as const, value: spec };
+  if (!document.ok) throw new Refusal('NOT_CANONICAL', document.error);
+  const read = completeSpec(document.value);
+  if (read.ok) return read.value;
+  const { code, where, message } = read.error;
+  throw new Refusal(code, where === '' ? message : `${where}: ${message}`);
+}
+
+function nothing(): void {}

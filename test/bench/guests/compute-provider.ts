@@ -1,0 +1,157 @@
+/**
+ * A provider's `gpu:compute:sys` without an extension, for the figures of the market alone: it accepts what it is offered, and each job is
+ * over as it starts, with a receipt that the node's signer signs.
+ */
+import { client, defineProcess, type Process, Refusal } from '../../../processes/lib/index.ts';
+import { signer } from '../../../processes/lib/signer.ts';
+import { namehash } from '../../../contracts/hypermap.ts';
+import {
+  digestOf,
+  escrowDomain,
+  type JobReceipt,
+  typedDataOf,
+} from '../../../contracts/compute.ts';
+import { documentHash } from '../../../wit/jobs/result.ts';
+import {
+  gpuContract,
+  type Offer,
+  type OfferAnswer,
+} from '../../../processes/compute/shared/gpu-contract.ts';
+import { marketContract } from '../../../processes/compute/shared/market-contract.ts';
+
+const DOMAIN = escrowDomain(0, `0x${'0'.repeat(40)}`);
+const ZERO = `0x${'0'.repeat(64)}`;
+const SLOTS = 8;
+const USAGE = {
+  wallMs: 0,
+  cpuMs: 0,
+  gpuMs: 0,
+  peakMemMiB: 0,
+  peakVramMiB: 0,
+  bytesIn: 0,
+  bytesOut: 0,
+  tokensIn: 0,
+  tokensOut: 0,
+};
+const RUNTIME = {
+  arch: 'x86_64',
+  driver: '',
+  gpu: '',
+  image: '',
+  module: '',
+  runner: 'builtin',
+  runnerVersion: '1',
+};
+const usageHash = documentHash(USAGE);
+const runtimeHash = documentHash(RUNTIME);
+
+const offers = new Map<string, Offer>();
+let executor = '';
+let nodeId = '';
+let running = 0;
+
+/** The run: nothing. */
+async function run(process: Process<unknown>, jobId: string, lease: string): Promise<void> {
+  const market = client(process, marketContract, 'market:compute:sys', { timeoutS: 30 });
+  const offer = offers.get(lease);
+  if (offer === undefined) return;
+  offers.delete(lease);
+  await market.JobState({ jobId, lease, state: { kind: 'Started' }, detail: undefined });
+  const now = BigInt(Math.floor(Date.now() / 1_000));
+  const receipt: JobReceipt = {
+    jobId,
+    nodeId,
+    attempt: offer.attempt,
+    specHash: offer.specHash,
+    inputsRoot: ZERO,
+    outputsRoot: ZERO,
+    logsRoot: ZERO,
+    stdoutHash: ZERO,
+    runtimeHash,
+    usageHash,
+    exitCode: 0,
+    status: 0,
+    startedAt: now,
+    finishedAt: now,
+    claimed: 0n,
+  };
+  // Proof of the type: plain values, as wallets take them.
+  const data = typedDataOf(DOMAIN, 'JobReceipt', receipt) as never;
+  await market.JobResult({
+    jobId,
+    lease,
+    result: {
+      receipt,
+      signature: await signer(process).signTypedData('executor', data),
+      receiptHash: digestOf(DOMAIN, 'JobReceipt', receipt),
+      outputs: [],
+      logs: { count: 0, truncated: false },
+      usage: USAGE,
+      runtime: RUNTIME,
+    },
+  });
+}
+
+function noModels(): never {
+  throw new Refusal('NoModels', 'there is none here');
+}
+
+export default defineProcess({
+  contract: gpuContract,
+  setup: async (process) => {
+    executor = await signer(process).createKey('executor');
+    nodeId = namehash(process.our.node);
+  },
+  on: {
+    Provider: () => ({
+      paired: true,
+      nodeId,
+      executor,
+      payTo: undefined,
+      device: {
+        v: 1,
+        host: {
+          os: 'linux',
+          arch: 'x86_64',
+          cpuModel: 'bench',
+          cpuCores: 8,
+          cpuThreads: 8,
+          memMiB: 16_384,
+          diskFreeMiB: 100_000,
+        },
+        gpus: [],
+        runners: { builtin: true },
+        isolation: ['process', 'wasm'],
+        backends: [],
+        detectedAt: 0,
+        fingerprint: '0'.repeat(64),
+        warnings: [],
+      },
+      slots: SLOTS,
+      free: Math.max(0, SLOTS - running),
+      queue: 0,
+      prices: [],
+      cachedImages: [],
+      at: Date.now(),
+    }),
+    Offer: (offer): OfferAnswer => {
+      if (running >= SLOTS) return { kind: 'Rejected', value: { code: 'busy', message: 'full' } };
+      running += 1;
+      const lease = offer.jobId.slice(2, 34);
+      offers.set(lease, offer);
+      return { kind: 'Accepted', value: { lease, acceptance: undefined, executor } };
+    },
+    Start: ({ jobId, lease }, _context, process) => {
+      void run(process, jobId, lease).catch((error: unknown) => process.print(String(error)));
+    },
+    Cancel: () => undefined,
+    Models: () => ({ paired: true, backends: [] }),
+    ModelCall: noModels,
+    ModelTaken: noModels,
+    ModelCancel: noModels,
+    Artifact: () => ({ end: true }),
+    Drop: () => {
+      running -= 1;
+    },
+  },
+});
