@@ -106,15 +106,11 @@ export const auditHour = record({
 });
 export type AuditHour = Decoded<typeof auditHour>;
 
-/**
- * What another verifier needs to come to its own verdict. The leaves of the log, 32 bytes each, are the blob; its first and last record are
- * here, as they are framed, `0x` hex.
- */
+/** What another verifier needs to come to its own verdict. Log records: the first, the last, and those that are asked for, with proofs. */
 export const verdictRequest = record({
   evidence,
   verdict: structCodec('Verdict'),
-  firstRecord: text,
-  lastRecord: text,
+  /** Leaves of the log, 32 bytes each, are the blob. */
 });
 export type VerdictRequest = Decoded<typeof verdictRequest>;
 
@@ -161,7 +157,7 @@ export const verdictEventMethods = {
   VerdictGiven: method(givenVerdict, unit),
   /**
    * The job is to be run again, free, by a node that none of these operators runs; the market answers by `RerunDone`, with nothing if it
-   * finds none until the time. `NoNodes` says at once that there is none.
+   * finds none until the time.
    */
   RerunWanted: method(
     record({
