@@ -1,0 +1,73 @@
+/**
+ * Where this node's money is: `initfiles/compute.json` in the package's drive. A development node writes it for its embedded chain; for
+ * others the owner does. docs/compute.md
+ */
+import { addressText, hashText, wideNumber } from '../../../contracts/compute-json.ts';
+import { option, record, text, u32, type Decoded } from '../../../wit/codec.ts';
+import type { Result } from '../../../wit/types.ts';
+import type { Caller } from '../../lib/modules.ts';
+import { drive } from '../../lib/vfs.ts';
+
+const file = record({
+  chain_id: u32,
+  escrow: addressText,
+  registry: addressText,
+  verifiers: addressText,
+  token: addressText,
+  token_name: text,
+  token_version: text,
+  vault_init_hash: hashText,
+  /** Nothing of the contracts happened before. */
+  first_block: u32,
+  /** Blocks, its own included, after which a transaction counts; default 1. */
+  confirmations: option(u32),
+  /** The signer's key that sends transactions, by name; default `platform`. */
+  key: option(text),
+  /** The most that is taken for one job; default 100,000 HYPER. */
+  amount_max: option(wideNumber),
+  fund_window_s: option(u32),
+  challenge_window_s: option(u32),
+});
+
+export interface Settings extends Omit<
+  Decoded<typeof file>,
+  'confirmations' | 'key' | 'amount_max' | 'fund_window_s' | 'challenge_window_s'
+> {
+  readonly confirmations: number;
+  readonly key: string;
+  readonly amount_max: bigint;
+  readonly fund_window_s: number;
+  readonly challenge_window_s: number;
+}
+
+export const SETTINGS_FILE = 'compute.json';
+const AMOUNT_MAX = 100_000_000_000n;
+const FUND_WINDOW_S = 3_600;
+const CHALLENGE_WINDOW_S = 600;
+
+/** What the owner should know, where there are none. */
+export async function readSettings(process: Caller): Promise<Result<Settings, string>> {
+  const files = await drive(process, 'initfiles');
+  if (!(await files.exists(SETTINGS_FILE)))
+    return { ok: false, error: `no chain is set: there is no initfiles/${SETTINGS_FILE}` };
+  const read = file.decode(await files.read(SETTINGS_FILE));
+  if (!read.ok) {
+    const { path, expected } = read.error;
+    return {
+      ok: false,
+      error: `initfiles/${SETTINGS_FILE}: ${path || 'the whole'} is no ${expected}`,
+    };
+  }
+  const { value } = read;
+  return {
+    ok: true,
+    value: {
+      ...value,
+      confirmations: Math.max(1, value.confirmations ?? 1),
+      key: value.key ?? 'platform',
+      amount_max: value.amount_max ?? AMOUNT_MAX,
+      fund_window_s: value.fund_window_s ?? FUND_WINDOW_S,
+      challenge_window_s: value.challenge_window_s ?? CHALLENGE_WINDOW_S,
+    },
+  };
+}
