@@ -49,7 +49,7 @@ import { same, sameWish, type TermsRules, termsFor, termsProblem } from './terms
 
 /** Between two looks at the chain when nothing rings, in milliseconds. */
 const LOOK_MS = 3_000;
-const SWEEP_MS = 15_000;
+const SWEEP_MS = 5_000;
 /** Providers, or jobs, of one answer. */
 const PAGE_MAX = 200;
 /** Seconds that an acceptance has to be good for, so that it arrives in time. */

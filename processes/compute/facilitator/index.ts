@@ -11,14 +11,18 @@ import { readSettings } from './settings.ts';
 
 type Methods = (typeof facilitatorContract)['methods'];
 
-let desk: Desk | undefined;
-let opening: Promise<Desk> | undefined;
+/** The desk of this process, once it is being opened. */
+const desks = new WeakMap<Process<unknown>, Promise<Desk>>();
 
-/** The desk, opened as soon as there is a chain and a key. @throws Refusal `NotConfigured` */
-async function opened(process: Process<unknown>): Promise<Desk> {
-  if (desk !== undefined) return desk;
-  opening ??= open(process).finally(() => (opening = undefined));
-  return (desk = await opening);
+/** Opened as soon as there is a chain and a key. @throws Refusal `NotConfigured` */
+function opened(process: Process<unknown>): Promise<Desk> {
+  const known = desks.get(process);
+  if (known !== undefined) return known;
+  const opening = open(process);
+  desks.set(process, opening);
+  // Asked again when it is set perhaps.
+  opening.catch(() => desks.delete(process));
+  return opening;
 }
 
 async function open(process: Process<unknown>): Promise<Desk> {
@@ -43,7 +47,6 @@ export default defineProcess<Methods, unknown>({
   contract: facilitatorContract,
   on,
   setup: async (process) => {
-    desk = opening = undefined;
     await opened(process).catch((error: unknown) => {
       if (!(error instanceof Refusal)) throw error;
       process.print(`facilitator: no paid jobs: ${error.message}`, 1);
