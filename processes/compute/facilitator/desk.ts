@@ -35,17 +35,18 @@ import type {
   Provider,
 } from '../shared/facilitator-contract.ts';
 import { Book } from './book.ts';
-import { ChainView } from './chain.ts';
+import { ChainView } from '../shared/chain-view.ts';
 import { Follower } from './follow.ts';
 import { checkPayment, wishesOf } from './funding.ts';
 import { moneyOf } from './money.ts';
 import { nameOf } from './names.ts';
 import { Outbox, type WishKind } from './outbox.ts';
 import { Post } from './post.ts';
-import type { Settings } from './settings.ts';
+import type { Settings } from '../shared/settings.ts';
 import { Sweeper } from './sweeper.ts';
 import { Teller } from './teller.ts';
-import { same, sameWish, type TermsRules, termsFor, termsProblem } from './terms.ts';
+import { sameWish, type TermsRules, termsFor, termsProblem } from './terms.ts';
+import { same } from '../shared/words.ts';
 
 /** Between two looks at the chain when nothing rings, in milliseconds. */
 const LOOK_MS = 3_000;

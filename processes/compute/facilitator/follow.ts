@@ -17,10 +17,10 @@ import type { Caller } from '../../lib/modules.ts';
 import { sleep } from '../../lib/timers.ts';
 import type { Provider } from '../shared/facilitator-contract.ts';
 import type { Book, KeptLog } from './book.ts';
-import { type ChainView, type Head, Reorganised } from './chain.ts';
+import { type ChainView, type Head, Reorganised } from '../shared/chain-view.ts';
 import { moneyOf, type Placed } from './money.ts';
-import type { Settings } from './settings.ts';
-import { NOBODY, same } from './terms.ts';
+import type { Settings } from '../shared/settings.ts';
+import { NOBODY, same } from '../shared/words.ts';
 
 /** Before a read that failed is tried again, in milliseconds. */
 const RETRY_MS = 2_000;

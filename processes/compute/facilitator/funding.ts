@@ -17,10 +17,10 @@ import { Refusal } from '../../lib/errors.ts';
 import { member } from '../../lib/modules.ts';
 import type { Signer, TypedData } from '../../lib/signer.ts';
 import type { OfferedTerms, Payment } from '../shared/facilitator-contract.ts';
-import type { ChainView } from './chain.ts';
+import type { ChainView } from '../shared/chain-view.ts';
 import type { Wish } from './outbox.ts';
-import type { Settings } from './settings.ts';
-import { same } from './terms.ts';
+import type { Settings } from '../shared/settings.ts';
+import { same } from '../shared/words.ts';
 
 /** Seconds that an authorisation has to be good for when it arrives. */
 export const VALID_S_MIN = 6;

@@ -7,7 +7,7 @@ import { Refusal } from '../../lib/errors.ts';
 import { defineProcess, type Handlers, type Process } from '../../lib/process.ts';
 import { facilitatorContract } from '../shared/facilitator-contract.ts';
 import { Desk } from './desk.ts';
-import { readSettings } from './settings.ts';
+import { readSettings } from '../shared/settings.ts';
 
 type Methods = (typeof facilitatorContract)['methods'];
 

@@ -5,7 +5,7 @@
 import type { ChainJob } from '../../../contracts/compute-calls.ts';
 import type { EscrowEvent } from '../../../contracts/compute-events.ts';
 import type { JobMoney } from '../shared/facilitator-contract.ts';
-import { NOBODY, NOTHING } from './terms.ts';
+import { NOBODY, NOTHING } from '../shared/words.ts';
 
 /** An event with its place on the chain. */
 export interface Placed {

@@ -14,8 +14,8 @@ import { sleep } from '../../lib/timers.ts';
 import type { Book } from './book.ts';
 import { isClosed } from './money.ts';
 import { type Outcome, type Post, UNDER_WAY_MAX } from './post.ts';
-import type { Settings } from './settings.ts';
-import { same } from './terms.ts';
+import type { Settings } from '../shared/settings.ts';
+import { same } from '../shared/words.ts';
 
 /** Gas that a call may take inside of a batch: over what it was measured to take (docs/gas.md), for the escrow goes on without one that runs out. */
 export const GAS = {

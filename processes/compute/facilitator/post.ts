@@ -3,11 +3,11 @@
  * its own; until it is mined deep enough it is looked for, and sent again when it is lost, so that neither a crash nor a reorganisation
  * loses or repeats one. `signer:distro:sys` signs, within what its capabilities allow.
  */
-import type { ChainView } from './chain.ts';
+import type { ChainView } from '../shared/chain-view.ts';
 import type { Book } from './book.ts';
 import { EthError, type Receipt } from '../../lib/eth.ts';
 import { Signer } from '../../lib/signer.ts';
-import type { Settings } from './settings.ts';
+import type { Settings } from '../shared/settings.ts';
 
 /** Transactions under way. */
 export const UNDER_WAY_MAX = 16;

@@ -11,9 +11,9 @@ import {
 import { MODE } from '../../../contracts/compute.ts';
 import type { OfferedTerms } from '../shared/facilitator-contract.ts';
 import type { Book } from './book.ts';
-import type { ChainView } from './chain.ts';
+import type { ChainView } from '../shared/chain-view.ts';
 import type { Outbox } from './outbox.ts';
-import type { Settings } from './settings.ts';
+import type { Settings } from '../shared/settings.ts';
 
 /** Jobs that one sweep looks at, of each kind. */
 const JOBS_MAX = 200;

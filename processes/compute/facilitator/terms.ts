@@ -4,6 +4,7 @@
  */
 import { deadlineOf, MODE, saltOf, type ComputeTerms } from '../../../contracts/compute.ts';
 import type { Result } from '../../../wit/types.ts';
+import { NOBODY, NOTHING, same } from '../shared/words.ts';
 
 /** Seconds from now to `fundBy`. */
 export const FUND_WINDOW_S_MIN = 60;
@@ -17,9 +18,6 @@ export const WINDOW_S_MAX = 7 * 86_400;
 export const NO_WINDOW_AMOUNT_MAX = 10_000_000n;
 /** Length of an intent's id. */
 export const INTENT_CHARS_MAX = 128;
-
-export const NOBODY = `0x${'00'.repeat(20)}`;
-export const NOTHING = `0x${'00'.repeat(32)}`;
 
 /** What terms are made with. */
 export interface TermsRules {
@@ -124,11 +122,6 @@ export function sameWish(terms: ComputeTerms, made: ComputeTerms): boolean {
     same(terms.nodeId, made.nodeId) &&
     terms.mode === made.mode
   );
-}
-
-/** Of hex in either case. */
-export function same(a: string, b: string): boolean {
-  return a.toLowerCase() === b.toLowerCase();
 }
 
 function bad(error: string): Result<never, string> {

@@ -332,7 +332,7 @@ describe('T9 what a log says', () => {
   });
   it('bytes that are no records, or end in the middle', () => {
     const reader = new LogReader(undefined);
-    expect(reader.add(Uint8Array.of(0, 0, 0, 0, 9, ...new Array<number>(20).fill(0)))).toBe(false);
+    expect(reader.add(Uint8Array.of(0, 0, 0, 0, 9, ...new Uint8Array(20)))).toBe(false);
     const cut = new LogReader(undefined);
     expect(cut.add(encodeRecords([start]).subarray(0, 5))).toBe(true);
     expect(cut.end()).toBeUndefined();

@@ -106,11 +106,15 @@ export const auditHour = record({
 });
 export type AuditHour = Decoded<typeof auditHour>;
 
-/** What another verifier needs to come to its own verdict. Log records: the first, the last, and those that are asked for, with proofs. */
+/**
+ * What another verifier needs to come to its own verdict. The leaves of the log, 32 bytes each, are the blob; its first and last record are
+ * here, as they are framed, `0x` hex.
+ */
 export const verdictRequest = record({
   evidence,
   verdict: structCodec('Verdict'),
-  /** Leaves of the log, 32 bytes each, are the blob. */
+  firstRecord: text,
+  lastRecord: text,
 });
 export type VerdictRequest = Decoded<typeof verdictRequest>;
 

@@ -3,7 +3,13 @@
  * is read together is read at one block.
  */
 import { MULTICALL3 } from '../../../contracts/addresses.ts';
-import { smallAt, decodeAggregate, encodeAggregate, encodeCall } from '../../../contracts/calls.ts';
+import {
+  addressAt,
+  smallAt,
+  decodeAggregate,
+  encodeAggregate,
+  encodeCall,
+} from '../../../contracts/calls.ts';
 import {
   type ChainJob,
   type ChainNode,
@@ -26,6 +32,7 @@ import {
 import { receiptOf } from '../../lib/eth-values.ts';
 import type { Caller } from '../../lib/modules.ts';
 import type { Settings } from './settings.ts';
+import { NOBODY } from './words.ts';
 
 /** Calls that are read at once. */
 const TOGETHER_MAX = 50;
@@ -37,6 +44,9 @@ export const VIEWS = {
   protocolBps: '94967005',
   platformBps: 'f76835e6',
   tokenRules: '541c4ae9',
+  executorFor: '9c5ecd63',
+  verdictThreshold: '9f25e3e3',
+  disputeThreshold: 'f37e7672',
 } as const;
 
 /** A block, and when it was made, in seconds since 1970. */
@@ -172,6 +182,26 @@ export class ChainView {
       platformBps: small(platform),
       minBond: BigInt(`0x0${(rules ?? '').slice(2 + 64, 2 + 128)}`),
     };
+  }
+
+  /** Whose signature counts for an attempt; undefined: nobody's. */
+  async executorFor(jobId: string, attempt: number, nodeId: string): Promise<string | undefined> {
+    const words = [BigInt(jobId), BigInt(attempt), BigInt(nodeId)];
+    const data = encodeCall(VIEWS.executorFor, words);
+    const answer = await this.eth.call({ to: this.#settings.registry, data }, { agreed: true });
+    const found = addressAt(answer, 0);
+    return found === NOBODY ? undefined : found;
+  }
+
+  /** How many verifiers sign a verdict, and how many what a dispute ends with. */
+  async thresholds(): Promise<{ verdict: number; dispute: number }> {
+    const to = this.#settings.verifiers;
+    const calls = [VIEWS.verdictThreshold, VIEWS.disputeThreshold].map((selector) => ({
+      to,
+      data: `0x${selector}`,
+    }));
+    const [verdict = 0n, dispute = 0n] = await this.#together(calls, 'latest', number);
+    return { verdict: Number(verdict), dispute: Number(dispute) };
   }
 
   async #block(which: 'latest'): Promise<Head & Pick<Block, 'baseFeePerGas'>> {

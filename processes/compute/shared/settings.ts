@@ -3,7 +3,7 @@
  * others the owner does. docs/compute.md
  */
 import { addressText, hashText, wideNumber } from '../../../contracts/compute-json.ts';
-import { option, record, text, u32, type Decoded } from '../../../wit/codec.ts';
+import { list, option, record, text, u32, type Decoded } from '../../../wit/codec.ts';
 import type { Result } from '../../../wit/types.ts';
 import type { Caller } from '../../lib/modules.ts';
 import { drive } from '../../lib/vfs.ts';
@@ -27,23 +27,26 @@ const file = record({
   amount_max: option(wideNumber),
   fund_window_s: option(u32),
   challenge_window_s: option(u32),
+  /** The signer's key that signs verdicts, by name; default `verifier`. */
+  verifier_key: option(text),
+  /** Nodes whose oracles sign with ours, and we with them. */
+  peers: option(list(text)),
+  /** Nodes that have to differ from a result before it counts as false; default 2. */
+  auditors: option(u32),
+  /** Verdicts that are signed in a minute; what is above waits, and the owner is told. Default 60. */
+  verdicts_per_minute: option(u32),
 });
 
-export interface Settings extends Omit<
-  Decoded<typeof file>,
-  'confirmations' | 'key' | 'amount_max' | 'fund_window_s' | 'challenge_window_s'
-> {
-  readonly confirmations: number;
-  readonly key: string;
-  readonly amount_max: bigint;
-  readonly fund_window_s: number;
-  readonly challenge_window_s: number;
-}
+type Given = Decoded<typeof file>;
+/** The file, with what it leaves out. */
+export type Settings = { readonly [K in keyof Given]: NonNullable<Given[K]> };
 
 export const SETTINGS_FILE = 'compute.json';
 const AMOUNT_MAX = 100_000_000_000n;
 const FUND_WINDOW_S = 3_600;
 const CHALLENGE_WINDOW_S = 600;
+const AUDITORS = 2;
+const VERDICTS_PER_MINUTE = 60;
 
 /** What the owner should know, where there are none. */
 export async function readSettings(process: Caller): Promise<Result<Settings, string>> {
@@ -68,6 +71,10 @@ export async function readSettings(process: Caller): Promise<Result<Settings, st
       amount_max: value.amount_max ?? AMOUNT_MAX,
       fund_window_s: value.fund_window_s ?? FUND_WINDOW_S,
       challenge_window_s: value.challenge_window_s ?? CHALLENGE_WINDOW_S,
+      verifier_key: value.verifier_key ?? 'verifier',
+      peers: value.peers ?? [],
+      auditors: Math.max(1, value.auditors ?? AUDITORS),
+      verdicts_per_minute: value.verdicts_per_minute ?? VERDICTS_PER_MINUTE,
     },
   };
 }

@@ -1,0 +1,152 @@
+/** Gathers what is judged: from the chain, from what was delivered, and from what the receipt's signature says. */
+import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex, concatBytes, hexToBytes } from '@noble/hashes/utils.js';
+import { digestOf, type Domain, escrowDomain } from '../../../contracts/compute.ts';
+import { GrowingTree, logLeaf, outputLeaf } from '../../../contracts/merkle-tree.ts';
+import { RECORD_HEAD_BYTES } from '../../../wit/jobs/log-records.ts';
+import type { OutputFile } from '../../../wit/jobs/result.ts';
+import { type JobSpec, parseJobSpec } from '../../../wit/jobs/spec.ts';
+import type { Caller } from '../../lib/modules.ts';
+import type { Signer } from '../../lib/signer.ts';
+import { CHUNK_BYTES, openDrive } from '../../lib/vfs.ts';
+import type { ChainView } from '../shared/chain-view.ts';
+import type { Evidence } from '../shared/oracle-contract.ts';
+import { NOBODY } from '../shared/words.ts';
+import type { Docket } from './docket.ts';
+import type { Facts, Root } from './gates.ts';
+import { LogReader, type RunLog } from './run-log.ts';
+
+/** Files that are hashed at once. */
+const AT_ONCE = 16;
+
+export interface FactNeeds {
+  readonly caller: Caller;
+  readonly signer: Signer;
+  readonly docket: Docket;
+  /** Undefined: no chain is set, and jobs are free. */
+  readonly chain: { readonly view: ChainView; readonly domain: Domain } | undefined;
+}
+
+/** The domain of documents about free jobs: no contract of any chain takes them. */
+export const FREE = escrowDomain(0, NOBODY);
+
+/** In which domain the documents of a run are. */
+export function domainOf(
+  run: Pick<Evidence, 'terms'>,
+  chain: FactNeeds['chain'],
+): Domain | undefined {
+  return run.terms === undefined ? FREE : chain?.domain;
+}
+
+/** @throws what keeps it from being gathered now: providers, files that are not there yet */
+export async function gather(run: Evidence, needs: FactNeeds): Promise<Facts> {
+  const { chain, signer, docket } = needs;
+  const { jobId, attempt, terms, node, result } = run;
+  const domain = domainOf(run, chain);
+  if (domain === undefined) throw new Error('no chain is set, and the job is a paid one');
+  const spec = specOf(run);
+  const receiptHash = digestOf(domain, 'JobReceipt', result.receipt);
+  const [by] = await signer.recover([{ digest: receiptHash, signature: result.signature }]);
+  const paid = terms === undefined ? undefined : chain;
+  const log = await readLog(needs.caller, run, spec);
+  return {
+    evidence: run,
+    spec,
+    chain: await paid?.view.job(jobId),
+    executor:
+      paid === undefined ? node.executor : await paid.view.executorFor(jobId, attempt, node.nodeId),
+    receiptHash,
+    signer: by,
+    roots: {
+      inputs: rootOf(spec.inputs),
+      outputs: await outputsRoot(run, signer),
+      logs: log.root,
+    },
+    log: log.log,
+    otherReceipt: await docket.otherReceipt(jobId, attempt, receiptHash),
+  };
+}
+
+/** @throws Error for a spec that no market would have taken */
+export function specOf({ spec: text }: Pick<Evidence, 'spec'>): JobSpec {
+  const spec = parseJobSpec(text);
+  if (!spec.ok) throw new Error(`the spec is none: ${spec.error.message}`);
+  return spec.value;
+}
+
+/** Of inputs or outputs, `0x` hex. */
+export function rootOf(files: readonly OutputFile[]): string {
+  const utf8 = new TextEncoder();
+  const sorted = files
+    .map((file) => ({ file, name: utf8.encode(file.path) }))
+    .toSorted((a, b) => compareBytes(a.name, b.name));
+  const tree = new GrowingTree(sha256);
+  for (const { file } of sorted) {
+    const content = { path: file.path, bytes: file.size, sha256: hexToBytes(file.sha256) };
+    tree.add(outputLeaf(sha256, content));
+  }
+  return `0x${bytesToHex(tree.root())}`;
+}
+
+/** From the files themselves, each below its hash. */
+async function outputsRoot({ artifacts, result }: Evidence, signer: Signer): Promise<Root> {
+  const { outputs } = result;
+  for (let at = 0; at < outputs.length; at += AT_ONCE) {
+    const part = outputs.slice(at, at + AT_ONCE);
+    const found = await Promise.all(
+      part.map(({ sha256: hash }) => signer.sha256(`${artifacts}/${hash}`)),
+    );
+    for (const [index, { path, size, sha256: hash }] of part.entries())
+      if (found[index]?.sha256 !== `0x${hash}` || found[index].bytes !== size)
+        return { problem: `the output ${path} is not what its hash says` };
+  }
+  return { root: rootOf(outputs) };
+}
+
+async function readLog(
+  caller: Caller,
+  { logs }: Evidence,
+  spec: JobSpec,
+): Promise<{ root: Root; log: RunLog | undefined }> {
+  const reader = new LogReader(spec.outputs?.marker);
+  const tree = new GrowingTree(sha256);
+  const [, pkg = '', drive = '', ...rest] = logs.split('/');
+  const file = await openDrive(caller, `/${pkg}/${drive}`).open(rest.join('/'));
+  let pending: Uint8Array = new Uint8Array();
+  try {
+    for (;;) {
+      const bytes = await file.read(CHUNK_BYTES);
+      if (bytes.length === 0) break;
+      if (!reader.add(bytes)) return { root: { problem: 'the log is no log' }, log: undefined };
+      pending = addLeaves(tree, pending.length === 0 ? bytes : concatBytes(pending, bytes));
+    }
+  } finally {
+    await file.close();
+  }
+  const log = reader.end();
+  if (log === undefined) return { root: { problem: 'the log ends within a record' }, log };
+  return { root: { root: `0x${bytesToHex(tree.root())}` }, log };
+}
+
+/** @returns what is left of a record that is not whole */
+function addLeaves(tree: GrowingTree, bytes: Uint8Array): Uint8Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let at = 0;
+  while (at + RECORD_HEAD_BYTES <= bytes.length) {
+    const end = at + RECORD_HEAD_BYTES + view.getUint32(at + RECORD_HEAD_BYTES - 4);
+    if (end > bytes.length) break;
+    tree.add(logLeaf(sha256, bytes.subarray(at, end)));
+    at = end;
+  }
+  return bytes.slice(at);
+}
+
+export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
+  return nobleSha256(concatBytes(...parts));
+}
+
+function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const shared = Math.min(a.length, b.length);
+  for (let at = 0; at < shared; at += 1) if (a[at] !== b[at]) return a[at]! - b[at]!;
+  return a.length - b.length;
+}
