@@ -1,16 +1,15 @@
 /** The facilitator on the embedded chain: paid jobs from terms to shared-out money, and what crashes and reorganisations leave of them. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { COMPUTE_ESCROW, HYPER, VAULT_INIT_HASH } from '../../contracts/abi/constants.ts';
-import { CHAIN_ID, TREASURY } from '../../contracts/addresses.ts';
-import { encodeCall } from '../../contracts/calls.ts';
+import { COMPUTE_ESCROW, VAULT_INIT_HASH } from '../../contracts/abi/constants.ts';
+import { TREASURY } from '../../contracts/addresses.ts';
 import { type Chain, startChain } from '../../contracts/chain/chain.ts';
+import { openMarket } from '../../contracts/chain/market.ts';
 import { saltOf, vaultOf, type ComputeTerms } from '../../contracts/compute.ts';
 import {
   acceptanceOf,
   client,
   executor,
   NODE,
-  openMarket,
   payTo,
   platform,
   quorum,

@@ -143,6 +143,7 @@ export class MoneyNode implements AsyncDisposable {
     kernel.registerModule(
       signer({ folder: join(home, '.wallets') })({
         port: kernel.port('signer'),
+        clock: systemClock,
         wallMs: () => Date.now(),
         fileKey: new Secret(createSecretKey(Buffer.alloc(32, 7))),
         files: files.hashes,

@@ -34,12 +34,12 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
     'create table anchors (block integer primary key, hash text not null)',
     `create table wishes (
       id integer primary key autoincrement, job_id text not null, kind text not null, target text not null, data text not null,
-      state text not null default 'wanted', tx_nonce integer, place integer, tries integer not null default 0,
+      state text not null default 'wanted', tx text, place integer, tries integer not null default 0,
       not_before_ms integer not null default 0, error text, unique (job_id, kind, data))`,
     'create index wishes_state on wishes (state, id)',
     `create table transactions (
-      nonce integer primary key, hash text not null, raw text not null, state text not null default 'sent', block integer,
-      sent_ms integer not null)`,
+      id text primary key, target text not null, data text not null, gas integer not null, state text not null default 'claimed',
+      block integer, made_ms integer not null)`,
   ],
 ];
 

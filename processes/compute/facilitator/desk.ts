@@ -97,7 +97,6 @@ export class Desk {
       chain: this.#chain,
       book,
       signer: this.#signer,
-      from: platform,
     });
     this.#outbox = new Outbox({
       caller: process,

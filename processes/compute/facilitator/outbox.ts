@@ -10,6 +10,7 @@ import { EthError } from '../../lib/eth.ts';
 import { NoResponse } from '../../lib/errors.ts';
 import type { Caller } from '../../lib/modules.ts';
 import { SignerError } from '../../lib/signer.ts';
+import type { Row } from '../../lib/sqlite.ts';
 import { sleep } from '../../lib/timers.ts';
 import type { Book } from './book.ts';
 import { isClosed } from './money.ts';
@@ -172,9 +173,9 @@ export class Outbox {
         )
       : first.data;
     const gas = GAS_BASE + together.reduce((sum, { kind, tries }) => sum + gasOf(kind, tries), 0);
-    await post.send({ to: first.to, data, gas }, async (nonce, run) => {
-      for (const [place, { id }] of together.entries())
-        await run`update wishes set state = 'sent', tx_nonce = ${nonce}, place = ${place}, tries = tries + 1 where id = ${id}`;
+    await post.send({ to: first.to, data, gas }, async (id, run) => {
+      for (const [place, wish] of together.entries())
+        await run`update wishes set state = 'sent', tx = ${id}, place = ${place}, tries = tries + 1 where id = ${wish.id}`;
     });
     return true;
   }
@@ -188,7 +189,7 @@ export class Outbox {
   async #settle(outcome: Outcome): Promise<void> {
     const { book, post, settings } = this.#needs;
     const rows = await book.db
-      .all`select * from wishes where tx_nonce = ${outcome.nonce} and state in ('sent', 'done')`;
+      .all`select * from wishes where tx = ${outcome.id} and state in ('sent', 'done')`;
     const wishes = rows.map(keptOf);
     const verdicts = await Promise.all(
       wishes.map(async (wish) => ({
@@ -202,12 +203,12 @@ export class Outbox {
       await post.settle(outcome, tx.run);
       for (const { wish, error, overtaken } of verdicts) {
         if (outcome.kind === 'displaced') {
-          await tx.run`update wishes set state = 'wanted', tx_nonce = null where id = ${wish.id}`;
+          await tx.run`update wishes set state = 'wanted', tx = null where id = ${wish.id}`;
         } else if (error === undefined || (overtaken && OVERTAKEN.has(error))) {
           await tx.run`update wishes set state = 'done', error = ${error ?? null} where id = ${wish.id}`;
         } else if (PASSING.has(error) && wish.tries < TRIES_MAX) {
           const due = Date.now() + AGAIN_MS * 2 ** wish.tries;
-          await tx.run`update wishes set state = 'wanted', tx_nonce = null, error = ${error}, not_before_ms = ${due}
+          await tx.run`update wishes set state = 'wanted', tx = null, error = ${error}, not_before_ms = ${due}
             where id = ${wish.id}`;
         } else {
           await tx.run`update wishes set state = 'failed', error = ${error}, not_before_ms = ${Date.now()} where id = ${wish.id}`;
@@ -295,7 +296,7 @@ function failuresOf({ logs }: Receipt, escrow: string): ReadonlyMap<number, Comp
   );
 }
 
-function keptOf(row: Readonly<Record<string, unknown>>): Kept {
+function keptOf(row: Row): Kept {
   return {
     id: Number(row['id']),
     jobId: String(row['job_id']),

@@ -56,7 +56,7 @@ export async function cosigningOf(
     evidence,
     verdict,
     firstRecord: `0x${bytesToHex(frames[0]!)}`,
-    lastRecord: `0x${bytesToHex(frames.at(-1)!)}`,
+    lastRecord: `0x${bytesToHex(frames.at(-1) ?? frames[0]!)}`,
   };
   return { request, leaves };
 }

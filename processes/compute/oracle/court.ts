@@ -13,11 +13,7 @@ import type { Process } from '../../lib/process.ts';
 import { sleep } from '../../lib/timers.ts';
 import type { ChainView } from '../shared/chain-view.ts';
 import { facilitatorContract } from '../shared/facilitator-contract.ts';
-import {
-  type Evidence,
-  type GivenVerdict,
-  verdictEventMethods,
-} from '../shared/oracle-contract.ts';
+import { type GivenVerdict, verdictEventMethods } from '../shared/oracle-contract.ts';
 import type { Settings } from '../shared/settings.ts';
 import { NOTHING } from '../shared/words.ts';
 import { type Audits, outcomeOfReruns, rerunMs } from './audits.ts';

@@ -9,7 +9,7 @@
 import { structCodec } from '../../../contracts/compute-json.ts';
 import type { Codec } from '../../../wit/codec.ts';
 import type { Caller } from '../../lib/modules.ts';
-import { openSqlite, type Sqlite } from '../../lib/sqlite.ts';
+import { openSqlite, type Row, type Sqlite } from '../../lib/sqlite.ts';
 import {
   type Evidence,
   evidence,
@@ -297,7 +297,7 @@ export class Docket {
   }
 }
 
-function runOf(row: Readonly<Record<string, unknown>>): Run {
+function runOf(row: Row): Run {
   const lost = Number(row['lost']) === 1;
   return {
     jobId: String(row['job_id']),

@@ -2,12 +2,11 @@
 import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, concatBytes, hexToBytes } from '@noble/hashes/utils.js';
 import { digestOf, type Domain, escrowDomain } from '../../../contracts/compute.ts';
-import { GrowingTree, logLeaf, outputLeaf } from '../../../contracts/merkle-tree.ts';
-import { RECORD_HEAD_BYTES } from '../../../wit/jobs/log-records.ts';
+import { GrowingTree, outputLeaf } from '../../../contracts/merkle-tree.ts';
 import type { OutputFile } from '../../../wit/jobs/result.ts';
 import { type JobSpec, parseJobSpec } from '../../../wit/jobs/spec.ts';
 import type { Caller } from '../../lib/modules.ts';
-import type { Signer } from '../../lib/signer.ts';
+import { type Signer, SignerError } from '../../lib/signer.ts';
 import { CHUNK_BYTES, openDrive } from '../../lib/vfs.ts';
 import type { ChainView } from '../shared/chain-view.ts';
 import type { Evidence } from '../shared/oracle-contract.ts';
@@ -48,7 +47,7 @@ export async function gather(run: Evidence, needs: FactNeeds): Promise<Facts> {
   const receiptHash = digestOf(domain, 'JobReceipt', result.receipt);
   const [by] = await signer.recover([{ digest: receiptHash, signature: result.signature }]);
   const paid = terms === undefined ? undefined : chain;
-  const log = await readLog(needs.caller, run, spec);
+  const log = await readLog(needs, run, spec);
   return {
     evidence: run,
     spec,
@@ -103,42 +102,33 @@ async function outputsRoot({ artifacts, result }: Evidence, signer: Signer): Pro
   return { root: rootOf(outputs) };
 }
 
+/** The root is made natively; what the log says is read here. */
 async function readLog(
-  caller: Caller,
+  { caller, signer }: FactNeeds,
   { logs }: Evidence,
   spec: JobSpec,
-): Promise<{ root: Root; log: RunLog | undefined }> {
+): Promise<{ root: Facts['roots']['logs']; log: RunLog | undefined }> {
+  let hashed;
+  try {
+    hashed = await signer.logRoot(logs);
+  } catch (error) {
+    if (!(error instanceof SignerError) || error.code !== 'BadLog') throw error;
+    return { root: { problem: `the log is none: ${error.detail}` }, log: undefined };
+  }
   const reader = new LogReader(spec.outputs?.marker);
-  const tree = new GrowingTree(sha256);
   const [, pkg = '', drive = '', ...rest] = logs.split('/');
   const file = await openDrive(caller, `/${pkg}/${drive}`).open(rest.join('/'));
-  let pending: Uint8Array = new Uint8Array();
   try {
     for (;;) {
       const bytes = await file.read(CHUNK_BYTES);
       if (bytes.length === 0) break;
-      if (!reader.add(bytes)) return { root: { problem: 'the log is no log' }, log: undefined };
-      pending = addLeaves(tree, pending.length === 0 ? bytes : concatBytes(pending, bytes));
+      if (!reader.add(bytes)) return { root: { problem: 'the log is none' }, log: undefined };
     }
   } finally {
     await file.close();
   }
-  const log = reader.end();
-  if (log === undefined) return { root: { problem: 'the log ends within a record' }, log };
-  return { root: { root: `0x${bytesToHex(tree.root())}` }, log };
-}
-
-/** @returns what is left of a record that is not whole */
-function addLeaves(tree: GrowingTree, bytes: Uint8Array): Uint8Array {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let at = 0;
-  while (at + RECORD_HEAD_BYTES <= bytes.length) {
-    const end = at + RECORD_HEAD_BYTES + view.getUint32(at + RECORD_HEAD_BYTES - 4);
-    if (end > bytes.length) break;
-    tree.add(logLeaf(sha256, bytes.subarray(at, end)));
-    at = end;
-  }
-  return bytes.slice(at);
+  const { root, stdoutHash } = hashed;
+  return { root: { root, stdoutHash }, log: reader.end() };
 }
 
 export function sha256(...parts: readonly Uint8Array[]): Uint8Array {

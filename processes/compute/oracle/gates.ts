@@ -35,7 +35,8 @@ export interface Facts {
   readonly roots: {
     readonly inputs: string;
     readonly outputs: Root;
-    readonly logs: Root;
+    /** With the hash of what the program wrote to its output, where it can be made. */
+    readonly logs: Root | { readonly root: string; readonly stdoutHash: string };
   };
   readonly log: RunLog | undefined;
   /** The hash of another receipt for this attempt. */
@@ -123,12 +124,16 @@ const GATES: Readonly<Record<GateName, (facts: Facts) => string | undefined>> = 
       return 'another module ran than the spec names';
     return undefined;
   },
-  G4: ({ evidence, roots: { outputs, logs } }) => {
+  G4: ({ evidence, roots: { outputs, logs }, log }) => {
     const { receipt } = evidence.result;
     if ('problem' in outputs) return outputs.problem;
     if ('problem' in logs) return logs.problem;
     if (outputs.root !== receipt.outputsRoot) return 'the outputs are not those of the receipt';
     if (logs.root !== receipt.logsRoot) return 'the log is not that of the receipt';
+    // What was dropped beyond the limit is hashed too, and not delivered.
+    const whole = log?.truncated === false && 'stdoutHash' in logs;
+    if (whole && logs.stdoutHash !== receipt.stdoutHash)
+      return 'the output in the log is not that of the receipt';
     return undefined;
   },
   G5: ({ evidence, spec }) => {

@@ -126,7 +126,7 @@ function facts(
     roots: {
       inputs: saltOf('in'),
       outputs: { root: saltOf('out') },
-      logs: { root: saltOf('log') },
+      logs: { root: saltOf('log'), stdoutHash: saltOf('stdout') },
     },
     log: {
       count: 4,
@@ -183,6 +183,7 @@ describe('CM23', () => {
     ['G3', 'of another spec', facts({ receipt: { specHash: saltOf('other') } })],
     ['G3', 'of other inputs', facts({ receipt: { inputsRoot: saltOf('other') } })],
     ['G4', 'other outputs', facts({ receipt: { outputsRoot: saltOf('other') } })],
+    ['G4', 'another output in the log', facts({ receipt: { stdoutHash: saltOf('other') } })],
     ['G4', 'another log', facts({ receipt: { logsRoot: saltOf('other') } })],
     [
       'G4',
