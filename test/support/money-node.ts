@@ -6,17 +6,9 @@ import { createSecretKey } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  COMPUTE_ESCROW,
-  HYPER,
-  NODE_REGISTRY,
-  VAULT_INIT_HASH,
-  VERIFIER_SET,
-} from '../../contracts/abi/constants.ts';
+import { facilitatorMay, oracleMay, settingsOf } from '../../bin/compute.ts';
 import { CHAIN_ID } from '../../contracts/addresses.ts';
 import type { Persona } from '../../contracts/chain/personas.ts';
-import { ESCROW_SELECTORS, REGISTRY_SELECTORS } from '../../contracts/compute-calls.ts';
-import { typeOf } from '../../contracts/compute.ts';
 import { systemClock } from '../../kernel/clock.ts';
 import type { Answer, KernelPort, RuntimeModule } from '../../kernel/module.ts';
 import { TestNode } from '../../kernel/testing.ts';
@@ -228,15 +220,7 @@ export class MoneyNode implements AsyncDisposable {
     await writeFile(
       join(files, 'compute.json'),
       JSON.stringify({
-        chain_id: CHAIN_ID,
-        escrow: COMPUTE_ESCROW,
-        registry: NODE_REGISTRY,
-        verifiers: VERIFIER_SET,
-        token: HYPER,
-        token_name: 'Hypernode',
-        token_version: '1',
-        vault_init_hash: VAULT_INIT_HASH,
-        first_block: 0,
+        ...settingsOf(),
         ...settings,
       }),
     );
@@ -316,38 +300,8 @@ export class MoneyNode implements AsyncDisposable {
   }
 }
 
-/** What the facilitator and the oracle hold of the signer on a development node. */
-export function signerGrants(id: ProcessId): readonly JsonValue[] {
-  const wei = '1000000000000000000000';
-  const calls = (contract: string, selectors: readonly string[], key: string): JsonValue => ({
-    key,
-    chainId: CHAIN_ID,
-    contract,
-    calls: selectors.map((selector) => ({ selector: `0x${selector}` })),
-    weiPerDay: wei,
-  });
-  const domain = {
-    name: 'HypernodeEscrow',
-    version: '1',
-    chainId: CHAIN_ID,
-    verifyingContract: COMPUTE_ESCROW,
-  };
-  switch (id) {
-    case 'facilitator:compute:sys':
-      return [
-        calls(COMPUTE_ESCROW, [ESCROW_SELECTORS.batch], 'platform'),
-        calls(HYPER, ['e3ee160e'], 'platform'),
-        calls(NODE_REGISTRY, [REGISTRY_SELECTORS.slashEquivocation], 'platform'),
-      ];
-    case 'oracle:compute:sys':
-      return [
-        {
-          key: 'verifier',
-          domain,
-          types: [{ type: typeOf('Verdict') }, { type: typeOf('Resolution') }],
-        },
-      ];
-    default:
-      return [];
-  }
+/** As of a development node. */
+function signerGrants(id: ProcessId): readonly JsonValue[] {
+  if (id === FACILITATOR) return facilitatorMay();
+  return id === 'oracle:compute:sys' ? oracleMay() : [];
 }

@@ -1,5 +1,5 @@
 /**
- * What `facilitator:compute:sys` is asked, by processes of this package on this node: terms, funding, assigning and closing of jobs on the
+ * What `facilitator:compute:sys` is asked, by processes of this package on this node (what only reads, by all of the node): terms, funding, assigning and closing of jobs on the
  * chain, and what the chain says of jobs and providers (compute-market.md §2, §3.5, §6). Money is in a token's smallest unit, times of the
  * chain are seconds since 1970. What an action does is known when the chain says so: it answers once the wish is on disk, and carries it
  * out whatever crashes meanwhile; every change of a job is then told by `moneyEventMethods`.
@@ -244,7 +244,32 @@ export const facilitatorContract = contract(
     Providers: method(record({ after: option(hashText), limit: u32 }), list(provider)),
     Provider: method(record({ nodeId: hashText }), option(provider)),
   },
-  { access: 'package' },
+  {
+    access: {
+      Settings: 'local',
+      Terms: 'package',
+      Adopt: 'package',
+      TermsOf: 'package',
+      VerifyPayment: 'package',
+      Fund: 'package',
+      Money: 'local',
+      Open: 'package',
+      Assign: 'package',
+      Propose: 'package',
+      Reject: 'package',
+      Convict: 'package',
+      Resolve: 'package',
+      Equivocation: 'package',
+      CancelCall: 'package',
+      DisputeCall: 'package',
+      RefundExpired: 'package',
+      RecoverVault: 'package',
+      Credit: 'local',
+      Withdraw: 'package',
+      Providers: 'local',
+      Provider: 'local',
+    },
+  },
 );
 
 /** Told to `market:compute:sys` until it answers. */
