@@ -270,7 +270,7 @@ export class Desk {
   }
 
   async #terms(wish: Parameters<Desked['Terms']>[0]): Promise<OfferedTerms> {
-    const made = termsFor(wish, this.#rules, this.nowS());
+    const made = termsFor(wish, this.#rules, await this.#freshNowS());
     if (!made.ok) throw new Refusal('BadTerms', made.error);
     const known = await this.#book.termsOfIntent(wish.client, made.value.salt);
     if (known === undefined) return this.#follow(made.value);
@@ -282,7 +282,10 @@ export class Desk {
   }
 
   async #adopt(terms: ComputeTerms): Promise<OfferedTerms> {
-    const problem = termsProblem(terms, this.#rules, { nowS: this.nowS(), signed: true });
+    const problem = termsProblem(terms, this.#rules, {
+      nowS: await this.#freshNowS(),
+      signed: true,
+    });
     if (problem !== undefined) throw new Refusal('BadTerms', problem);
     const offered = await this.#follow(terms);
     // It may have been paid before.
@@ -310,8 +313,13 @@ export class Desk {
       chain: this.#chain,
       signer: this.#signer,
       from: this.#platform,
-      nowS: this.nowS,
+      nowS: () => this.#freshNowS(),
     };
+  }
+
+  async #freshNowS(): Promise<number> {
+    const { timestamp } = await this.#chain.head();
+    return Math.max(timestamp, this.nowS());
   }
 
   async #money(jobId: string): Promise<JobMoney> {

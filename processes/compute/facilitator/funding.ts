@@ -43,7 +43,8 @@ export interface FundingNeeds {
   readonly signer: Signer;
   /** Who sends. */
   readonly from: string;
-  readonly nowS: () => number;
+  /** Seconds of the chain's clock, asked anew. */
+  readonly nowS: () => Promise<number>;
 }
 
 type Kind<K extends Payment['kind']> = Extract<Payment, { kind: K }>['value'] & object;
@@ -55,12 +56,14 @@ export async function checkPayment(
   payment: Payment,
 ): Promise<void> {
   const { terms, jobId, vault } = offered;
-  if (Number(terms.fundBy) < needs.nowS()) throw new Refusal('terms_expired', 'fundBy has passed');
+  if (Number(terms.fundBy) < (await needs.nowS()))
+    throw new Refusal('terms_expired', 'fundBy has passed');
   const { state } = await needs.chain.job(jobId);
   if (state !== 'none') throw new Refusal('job_already_funded', `the job is ${state}`);
   switch (payment.kind) {
     case 'Vault':
-      return checkVault(needs, vault, terms.amount);
+      await checkVault(needs, vault, terms.amount);
+      break;
     case 'Transfer':
       return checkTransfer(needs, offered, payment.value);
     case 'Receive':
@@ -135,7 +138,7 @@ async function checkTransfer(
     given.signature,
     typed(needs.settings, 'TransferWithAuthorization', message),
   );
-  checkTimes(needs, given);
+  await checkTimes(needs, given);
   if (given.value !== amount)
     throw new Refusal(
       'invalid_exact_evm_authorization_value',
@@ -197,7 +200,7 @@ async function checkReceive(
     given.signature,
     typed(needs.settings, 'ReceiveWithAuthorization', message),
   );
-  checkTimes(needs, given);
+  await checkTimes(needs, given);
 }
 
 /** Of 65 bytes; longer ones are a contract's, and tried. */
@@ -215,14 +218,14 @@ async function checkSigned(
 }
 
 /** The token's rule is strict on both sides. */
-function checkTimes(
+async function checkTimes(
   { nowS }: FundingNeeds,
   {
     validAfter,
     validBefore,
   }: { readonly validAfter: number | bigint; readonly validBefore: number | bigint },
-): void {
-  const now = nowS();
+): Promise<void> {
+  const now = await nowS();
   if (validBefore < now + VALID_S_MIN)
     throw new Refusal('invalid_exact_evm_payload_authorization_valid_before', 'it ends too soon');
   if (validAfter > now)
