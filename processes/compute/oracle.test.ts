@@ -479,7 +479,7 @@ async function rerunOf(node: MoneyNode, jobId: string, rerun = 0): Promise<Rerun
 }
 
 function auditor(rerun: number): string {
-  return `0x${String(rerun + 1).repeat(40)}`;
+  return `0x${String((rerun % 9) + 1).repeat(40)}`;
 }
 
 /** Another node ran it, free, and its output is this. */

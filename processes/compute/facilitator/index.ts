@@ -2,11 +2,11 @@
  * `facilitator:compute:sys`: the market's money on the chain (compute-market.md §2). It makes and checks terms, takes payments, sends what is
  * to be done to the escrow in batches, and tells the market what the chain says. It holds no keys: `signer:distro:sys` signs.
  */
-import { takeEthUpdate } from '../../lib/eth.ts';
 import { Refusal } from '../../lib/errors.ts';
 import { defineProcess, type Handlers, type Process } from '../../lib/process.ts';
 import { facilitatorContract } from '../shared/facilitator-contract.ts';
 import { Desk } from './desk.ts';
+import { takeOther } from '../shared/other-messages.ts';
 import { readSettings } from '../shared/settings.ts';
 
 type Methods = (typeof facilitatorContract)['methods'];
@@ -52,7 +52,5 @@ export default defineProcess<Methods, unknown>({
       process.print(`facilitator: no paid jobs: ${error.message}`, 1);
     });
   },
-  onMessage: async (context) => {
-    await takeEthUpdate(context);
-  },
+  onMessage: (context) => takeOther(context, facilitatorContract),
 });

@@ -4,7 +4,6 @@
  */
 import { digestOf, type Domain, escrowDomain, jobIdOf } from '../../../contracts/compute.ts';
 import { client } from '../../lib/client.ts';
-import { takeEthUpdate } from '../../lib/eth.ts';
 import { Refusal } from '../../lib/errors.ts';
 import { defineProcess, type Process } from '../../lib/process.ts';
 import { signer } from '../../lib/signer.ts';
@@ -12,6 +11,7 @@ import { every } from '../../lib/timers.ts';
 import { ChainView } from '../shared/chain-view.ts';
 import { facilitatorContract } from '../shared/facilitator-contract.ts';
 import { type Evidence, oracleContract } from '../shared/oracle-contract.ts';
+import { takeOther } from '../shared/other-messages.ts';
 import { readSettings } from '../shared/settings.ts';
 import { same } from '../shared/words.ts';
 import { HOUR_MS } from './audit.ts';
@@ -190,7 +190,5 @@ export default defineProcess<(typeof oracleContract)['methods'], unknown>({
       await docket.prune();
     }).catch((error: unknown) => process.print(`oracle: audits have stopped: ${String(error)}`));
   },
-  onMessage: async (context) => {
-    await takeEthUpdate(context);
-  },
+  onMessage: (context) => takeOther(context, oracleContract),
 });
