@@ -2,12 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import {
-  COMPUTE_ESCROW,
-  HYPER,
-  NODE_REGISTRY,
-  VERIFIER_SET,
-} from '../../contracts/abi/constants.ts';
+import { COMPUTE_ESCROW, NODE_REGISTRY, VERIFIER_SET } from '../../contracts/abi/constants.ts';
 import { OWNER, TREASURY } from '../../contracts/addresses.ts';
 import { encodeCall } from '../../contracts/calls.ts';
 import { type Chain, startChain } from '../../contracts/chain/chain.ts';

@@ -16,6 +16,7 @@ import { NoResponse } from '../../lib/errors.ts';
 import type { Caller } from '../../lib/modules.ts';
 import { sleep } from '../../lib/timers.ts';
 import type { Provider } from '../shared/facilitator-contract.ts';
+import { Bell } from '../shared/bell.ts';
 import type { Book, KeptLog } from './book.ts';
 import { type ChainView, type Head, Reorganised } from '../shared/chain-view.ts';
 import { moneyOf, type Placed } from './money.ts';
@@ -40,16 +41,17 @@ export interface FollowNeeds {
 
 export class Follower {
   readonly #needs: FollowNeeds;
+  readonly #bell: Bell;
   #span = SPAN_BLOCKS_MAX;
-  #rung = false;
-  #running = false;
   #reported = '';
   #head: Head | undefined;
-  #reachedBlock = -1;
-  #waiting: (() => void)[] = [];
 
   constructor(needs: FollowNeeds) {
     this.#needs = needs;
+    this.#bell = new Bell(
+      () => this.#work(),
+      (error) => this.#print(0, `following the chain has stopped: ${String(error)}`),
+    );
   }
 
   /** The newest block that was seen; undefined before the first. */
@@ -64,22 +66,7 @@ export class Follower {
 
   /** There may be something new. Returns at once. */
   ring(): void {
-    this.#rung = true;
-    if (this.#running) return;
-    this.#running = true;
-    this.#work()
-      .catch((error: unknown) =>
-        this.#print(0, `following the chain has stopped: ${String(error)}`),
-      )
-      .finally(() => (this.#running = false));
-  }
-
-  /** Resolves when a round that began later is done. */
-  async fresh(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#waiting.push(resolve);
-      this.ring();
-    });
+    this.#bell.ring();
   }
 
   /** Reads one job anew, with all that happened to it: one that is followed only now. */
@@ -103,18 +90,12 @@ export class Follower {
   }
 
   async #work(): Promise<void> {
-    while (this.#rung) {
-      this.#rung = false;
-      const waiting = this.#waiting.splice(0);
-      try {
-        await this.#catchUp();
-        for (const resolve of waiting) resolve();
-      } catch (error) {
-        this.#waiting.unshift(...waiting);
-        this.#report(error);
-        this.#rung = true;
-        await sleep(this.#needs.caller, RETRY_MS);
-      }
+    try {
+      await this.#catchUp();
+    } catch (error) {
+      this.#report(error);
+      this.#bell.ring();
+      await sleep(this.#needs.caller, RETRY_MS);
     }
   }
 
@@ -138,7 +119,6 @@ export class Follower {
         this.#span = Math.max(1, (to - at + 1) >> 1);
       }
     }
-    if (this.#reachedBlock !== end || after !== undefined) this.#reachedBlock = end;
     reached(head);
   }
 

@@ -12,6 +12,7 @@ import type { Caller } from '../../lib/modules.ts';
 import { SignerError } from '../../lib/signer.ts';
 import type { Row } from '../../lib/sqlite.ts';
 import { sleep } from '../../lib/timers.ts';
+import { Bell } from '../shared/bell.ts';
 import type { Book } from './book.ts';
 import { isClosed } from './money.ts';
 import { type Outcome, type Post, UNDER_WAY_MAX } from './post.ts';
@@ -92,12 +93,15 @@ export interface OutboxNeeds {
 
 export class Outbox {
   readonly #needs: OutboxNeeds;
-  #rung = false;
-  #running = false;
+  readonly #bell: Bell;
   #reported = '';
 
   constructor(needs: OutboxNeeds) {
     this.#needs = needs;
+    this.#bell = new Bell(
+      () => this.#work(),
+      (error) => this.#print(0, `sending has stopped: ${String(error)}`),
+    );
   }
 
   /** Resolves once it is on disk. One that has failed is wanted again. */
@@ -123,30 +127,22 @@ export class Outbox {
   }
 
   ring(): void {
-    this.#rung = true;
-    if (this.#running) return;
-    this.#running = true;
-    this.#work()
-      .catch((error: unknown) => this.#print(0, `sending has stopped: ${String(error)}`))
-      .finally(() => (this.#running = false));
+    this.#bell.ring();
   }
 
   async #work(): Promise<void> {
-    while (this.#rung) {
-      this.#rung = false;
-      try {
-        await this.#look();
-        while (await this.#sendSome()) await this.#look();
-        if (await this.#pending()) {
-          this.#rung = true;
-          await sleep(this.#needs.caller, LOOK_MS);
-        }
-        this.#reported = '';
-      } catch (error) {
-        this.#report(error);
-        this.#rung = true;
-        await sleep(this.#needs.caller, RETRY_MS);
+    try {
+      await this.#look();
+      while (await this.#sendSome()) await this.#look();
+      if (await this.#pending()) {
+        this.#bell.ring();
+        await sleep(this.#needs.caller, LOOK_MS);
       }
+      this.#reported = '';
+    } catch (error) {
+      this.#report(error);
+      this.#bell.ring();
+      await sleep(this.#needs.caller, RETRY_MS);
     }
   }
 

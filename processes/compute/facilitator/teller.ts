@@ -4,6 +4,7 @@ import { contract } from '../../lib/contract.ts';
 import type { Process } from '../../lib/process.ts';
 import { sleep } from '../../lib/timers.ts';
 import { type JobMoney, moneyEventMethods } from '../shared/facilitator-contract.ts';
+import { Bell } from '../shared/bell.ts';
 import type { Book } from './book.ts';
 
 const MARKET = 'market:compute:sys';
@@ -19,42 +20,35 @@ const told = contract(moneyEventMethods);
 export class Teller {
   readonly #process: Process<unknown>;
   readonly #book: Book;
+  readonly #bell: Bell;
+  #waitMs = AGAIN_MS_MIN;
   readonly #market: Client<typeof moneyEventMethods>;
-  #rung = false;
-  #running = false;
 
   constructor(process: Process<unknown>, book: Book) {
     this.#process = process;
     this.#book = book;
+    this.#bell = new Bell(
+      () => this.#work(),
+      (error) => process.print(`facilitator: telling the market has stopped: ${String(error)}`),
+    );
     this.#market = client(process, told, MARKET, { timeoutS: TIMEOUT_S, background: true });
   }
 
   ring(): void {
-    this.#rung = true;
-    if (this.#running) return;
-    this.#running = true;
-    this.#work()
-      .catch((error: unknown) =>
-        this.#process.print(`facilitator: telling the market has stopped: ${String(error)}`),
-      )
-      .finally(() => (this.#running = false));
+    this.#bell.ring();
   }
 
   async #work(): Promise<void> {
-    let waitMs = AGAIN_MS_MIN;
-    while (this.#rung) {
-      this.#rung = false;
-      const untold = await this.#book.untold(AT_ONCE);
-      if (untold.length === 0) continue;
-      const done = await Promise.all(untold.map((money) => this.#tell(money)));
-      this.#rung = true;
-      if (done.every(Boolean)) {
-        waitMs = AGAIN_MS_MIN;
-        continue;
-      }
-      await sleep(this.#process, waitMs);
-      waitMs = Math.min(waitMs * 2, AGAIN_MS_MAX);
+    const untold = await this.#book.untold(AT_ONCE);
+    if (untold.length === 0) return;
+    const done = await Promise.all(untold.map((money) => this.#tell(money)));
+    this.#bell.ring();
+    if (done.every(Boolean)) {
+      this.#waitMs = AGAIN_MS_MIN;
+      return;
     }
+    await sleep(this.#process, this.#waitMs);
+    this.#waitMs = Math.min(this.#waitMs * 2, AGAIN_MS_MAX);
   }
 
   async #tell(money: JobMoney): Promise<boolean> {

@@ -2,7 +2,7 @@
  * Which runs are run again (compute-market.md §8.3; findings F38): more often the more a false result would gain, by a secret that was
  * committed to before and is shown after, so that a provider cannot tell and everybody can check (CM25). Pure.
  */
-import { bytesToHex, concatBytes, hexToBytes } from '@noble/hashes/utils.js';
+import { fromHex, toHex } from '../../../contracts/hex.ts';
 import { hmacSha256, taggedHash } from '../../../wit/jobs/digest.ts';
 
 /** Of receipts that are not dearer than their node's reservation is. */
@@ -30,7 +30,7 @@ export function doubled(rateBps: number): number {
 
 /** What is shown before the hour, `0x` hex. */
 export function commitmentOf(secret: string): string {
-  return `0x${bytesToHex(taggedHash('hn/audit/commit/v1', bytesOf(secret)))}`;
+  return toHex(taggedHash('hn/audit/commit/v1', bytesOf(secret)));
 }
 
 /** Whether a run is audited: 32 bytes each, `0x` hex. */
@@ -52,8 +52,8 @@ export function pickOf(secret: string, jobId: string, receiptHash: string): bigi
 /** The whole pick, hex. */
 export function macOf(secret: string, jobId: string, receiptHash: string): string {
   const tag = new TextEncoder().encode('hn/audit/pick/v1\0');
-  const message = concatBytes(tag, bytesOf(jobId), bytesOf(receiptHash));
-  return bytesToHex(hmacSha256(bytesOf(secret), message));
+  const message = Uint8Array.of(...tag, ...bytesOf(jobId), ...bytesOf(receiptHash));
+  return toHex(hmacSha256(bytesOf(secret), message)).slice(2);
 }
 
 /** An hour as it is published. */
@@ -79,6 +79,9 @@ export function problemOfHour({ commitment, secret, picks }: PublishedHour): str
   return skipped && `the audit of ${skipped.jobId} was due and not made`;
 }
 
+/** @throws RangeError for what is no `0x` hex */
 function bytesOf(hex: string): Uint8Array {
-  return hexToBytes(hex.replace(/^0x/, ''));
+  const bytes = fromHex(hex);
+  if (bytes === undefined) throw new RangeError(`${hex} is no hex`);
+  return bytes;
 }

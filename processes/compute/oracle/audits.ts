@@ -2,8 +2,8 @@
  * Running again what was picked (compute-market.md §8.3): a secret for every hour, committed to before; runs on nodes of other operators
  * through the market; what their outcomes say together.
  */
-import { bytesToHex } from '@noble/hashes/utils.js';
 import { PULL_S_MAX } from '../../../contracts/compute.ts';
+import { toHex } from '../../../contracts/hex.ts';
 import { type JobSpec, timeoutOf } from '../../../wit/jobs/spec.ts';
 import type { Caller } from '../../lib/modules.ts';
 import { openDrive } from '../../lib/vfs.ts';
@@ -114,6 +114,6 @@ function outcomeOf({ receipt, outputs }: Evidence['result']): Parameters<typeof 
 }
 
 function newSecret(): { secret: string; commitment: string } {
-  const secret = `0x${bytesToHex(crypto.getRandomValues(new Uint8Array(32)))}`;
+  const secret = toHex(crypto.getRandomValues(new Uint8Array(32)));
   return { secret, commitment: commitmentOf(secret) };
 }

@@ -2,10 +2,11 @@
  * The other side of a quorum: what another verifier is sent, and how ours comes to a verdict of its own from that. It has the documents, the
  * hashes of the outputs and the leaves of the log, but not the files: those its node would have to run for itself, which is an audit.
  */
-import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { digestOf, type Domain, OUTCOME, type Struct } from '../../../contracts/compute.ts';
+import { fromHex, toHex } from '../../../contracts/hex.ts';
 import { GrowingTree, logLeaf } from '../../../contracts/merkle-tree.ts';
 import { decodeRecords, RECORD_HEAD_BYTES } from '../../../wit/jobs/log-records.ts';
+import { sha256 } from '../../../wit/jobs/sha256.ts';
 import { Refusal } from '../../lib/errors.ts';
 import type { Caller } from '../../lib/modules.ts';
 import type { Signer } from '../../lib/signer.ts';
@@ -14,7 +15,7 @@ import type { ChainView } from '../shared/chain-view.ts';
 import type { Evidence, VerdictRequest } from '../shared/oracle-contract.ts';
 import { same } from '../shared/words.ts';
 import type { Docket } from './docket.ts';
-import { rootOf, sha256, specOf } from './facts.ts';
+import { rootOf, specOf } from './facts.ts';
 import { type Facts, judge, type Root } from './gates.ts';
 import { LogReader, type RunLog } from './run-log.ts';
 import { passes } from './score.ts';
@@ -55,8 +56,8 @@ export async function cosigningOf(
   const request = {
     evidence,
     verdict,
-    firstRecord: `0x${bytesToHex(frames[0]!)}`,
-    lastRecord: `0x${bytesToHex(frames.at(-1) ?? frames[0]!)}`,
+    firstRecord: toHex(frames[0]!),
+    lastRecord: toHex(frames.at(-1) ?? frames[0]!),
   };
   return { request, leaves };
 }
@@ -140,17 +141,15 @@ function logFrom(
     root: { problem },
     log: undefined,
   });
-  const frames = [firstRecord, lastRecord].map((text) =>
-    /^0x([0-9a-f]{2})+$/.test(text) ? hexToBytes(text.slice(2)) : undefined,
-  );
+  const frames = [firstRecord, lastRecord].map((text) => fromHex(text));
   const [first, last] = frames;
   if (!Number.isInteger(count) || count < 2 || first === undefined || last === undefined)
     return bad('the log is not shown as it should be');
   const leafAt = (index: number): string =>
-    bytesToHex(leaves.subarray(index * LEAF_BYTES, (index + 1) * LEAF_BYTES));
+    toHex(leaves.subarray(index * LEAF_BYTES, (index + 1) * LEAF_BYTES));
   if (
-    bytesToHex(logLeaf(sha256, first)) !== leafAt(0) ||
-    bytesToHex(logLeaf(sha256, last)) !== leafAt(count - 1)
+    toHex(logLeaf(sha256, first)) !== leafAt(0) ||
+    toHex(logLeaf(sha256, last)) !== leafAt(count - 1)
   )
     return bad('the records are not those of the leaves');
   const tree = new GrowingTree(sha256);
@@ -161,7 +160,7 @@ function logFrom(
   const ends = reader.end();
   const seq = decodeRecords(last)?.records[0]?.seq;
   return {
-    root: { root: `0x${bytesToHex(tree.root())}` },
+    root: { root: toHex(tree.root()) },
     log: ends && { ...ends, count, gapless: seq === count - 1 },
   };
 }

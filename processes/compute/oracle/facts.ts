@@ -1,8 +1,8 @@
 /** Gathers what is judged: from the chain, from what was delivered, and from what the receipt's signature says. */
-import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js';
-import { bytesToHex, concatBytes, hexToBytes } from '@noble/hashes/utils.js';
 import { digestOf, type Domain, escrowDomain } from '../../../contracts/compute.ts';
+import { fromHex, toHex } from '../../../contracts/hex.ts';
 import { GrowingTree, outputLeaf } from '../../../contracts/merkle-tree.ts';
+import { sha256 } from '../../../wit/jobs/sha256.ts';
 import type { OutputFile } from '../../../wit/jobs/result.ts';
 import { type JobSpec, parseJobSpec } from '../../../wit/jobs/spec.ts';
 import type { Caller } from '../../lib/modules.ts';
@@ -81,10 +81,11 @@ export function rootOf(files: readonly OutputFile[]): string {
     .toSorted((a, b) => compareBytes(a.name, b.name));
   const tree = new GrowingTree(sha256);
   for (const { file } of sorted) {
-    const content = { path: file.path, bytes: file.size, sha256: hexToBytes(file.sha256) };
+    // Proof that it is hex: the codec of outputs, and the check of specs.
+    const content = { path: file.path, bytes: file.size, sha256: fromHex(`0x${file.sha256}`)! };
     tree.add(outputLeaf(sha256, content));
   }
-  return `0x${bytesToHex(tree.root())}`;
+  return toHex(tree.root());
 }
 
 /** From the files themselves, each below its hash. */
@@ -129,10 +130,6 @@ async function readLog(
   }
   const { root, stdoutHash } = hashed;
   return { root: { root, stdoutHash }, log: reader.end() };
-}
-
-export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
-  return nobleSha256(concatBytes(...parts));
 }
 
 function compareBytes(a: Uint8Array, b: Uint8Array): number {
