@@ -25,6 +25,7 @@ import {
   platform,
   sign,
   signDigest,
+  termsAt,
   UNITS,
   verdictOf,
   verifiers,
@@ -81,6 +82,17 @@ async function assigned(
   spec = builtinSpec(),
   amount = 1n * UNITS,
 ): Promise<OfferedTerms> {
+  const offered = await funded(node, spec, amount);
+  await stateOf(node, offered.jobId, 'funded');
+  await assign(node, offered);
+  return offered;
+}
+
+async function funded(
+  node: MoneyNode,
+  spec = builtinSpec(),
+  amount = 1n * UNITS,
+): Promise<OfferedTerms> {
   const offered = await node.facilitator.Terms({
     client: client.address,
     intentId: `intent ${intents++}`,
@@ -95,8 +107,6 @@ async function assigned(
   });
   const data = encodeFund(offered.terms);
   await chain.rpc.send({ from: client.address, to: COMPUTE_ESCROW, data });
-  await stateOf(node, offered.jobId, 'funded');
-  await assign(node, offered);
   return offered;
 }
 
@@ -493,4 +503,53 @@ async function rerunDone(
     result: run.result,
     artifacts: run.artifacts,
   });
+}
+
+test('CM8 forty paid jobs are funded, assigned, judged and settled in few transactions, and no job waits for the block of another', async () => {
+  await using node = await start({ verdicts_per_minute: 6_000 });
+  const COUNT = 40;
+  const sentBefore = await sentBy(platform.address);
+  const began = performance.now();
+  // As many at a time as the provider's stake allows.
+  const waiting = Array.from({ length: COUNT }, (_, index) => index);
+  const lanes = Array.from({ length: 10 }, async () => {
+    for (let index = waiting.pop(); index !== undefined; index = waiting.pop()) {
+      const offered = await windowless(node, index);
+      await assign(node, offered);
+      await oracleOf(node).Verify(await runOf(node, offered, { spec: UNAUDITED }));
+      await stateOf(node, offered.jobId, 'settled');
+    }
+  });
+  await Promise.all(lanes);
+  const rate = Math.round((COUNT / (performance.now() - began)) * 1_000);
+  const sent = (await sentBy(platform.address)) - sentBefore;
+  process.stdout.write(`${rate} paid jobs/s, ${sent} transactions for ${COUNT} jobs\n`);
+  // Three calls each.
+  expect(sent).toBeLessThan(COUNT);
+  expect(await node.facilitator.Credit({ account: payTo.address })).toBe(BigInt(COUNT) * 850_000n);
+}, 120_000);
+
+/** Nobody runs it again: audits take as long as they take. */
+const UNAUDITED = builtinSpec({ verify: { mode: 'none' } });
+
+async function sentBy(account: string): Promise<number> {
+  return Number(await chain.rpc.request('eth_getTransactionCount', account, 'latest'));
+}
+
+/** A job for which its client signed terms without a window, paid from its allowance. */
+async function windowless(node: MoneyNode, index: number): Promise<OfferedTerms> {
+  const now = await chainNow(chain.rpc);
+  const wall = BigInt(Math.floor(Date.now() / 1_000));
+  const terms = {
+    ...termsAt(now > wall ? now : wall, `windowless ${index}`),
+    amount: 1n * UNITS,
+    specHash: specHash(UNAUDITED),
+    challengeWindow: 0,
+  };
+  const offered = await node.facilitator.Adopt({ terms });
+  const { jobId } = offered;
+  const termsSignature = sign(client, 'ComputeTerms', terms);
+  await node.facilitator.Fund({ jobId, payment: { kind: 'Allowance', value: { termsSignature } } });
+  await stateOf(node, jobId, 'funded');
+  return offered;
 }

@@ -47,7 +47,7 @@ const TRIES_MAX = 8;
 /** Before it is sent again, in milliseconds, doubled each time. */
 const AGAIN_MS = 2_000;
 /** Between two looks at what is under way, in milliseconds. */
-const LOOK_MS = 500;
+const LOOK_MS = 100;
 /** Before what nobody waits for is tried again, in milliseconds. */
 const QUIET_MS = 600_000;
 /** Before a provider or the signer that failed is asked again, in milliseconds. */
