@@ -12,6 +12,7 @@ import {
   decodeNode,
   encodeFund,
   encodeNodes,
+  encodeStake,
 } from '../../contracts/compute-calls.ts';
 import { digestOf, escrowDomain, type JobReceipt, saltOf } from '../../contracts/compute.ts';
 import {
@@ -505,14 +506,16 @@ async function rerunDone(
   });
 }
 
-test('CM8 forty paid jobs are funded, assigned, judged and settled in few transactions, and no job waits for the block of another', async () => {
+test('CM8 a hundred paid jobs are funded, assigned, judged and settled in few transactions, and no job waits for the block of another', async () => {
   await using node = await start({ verdicts_per_minute: 6_000 });
-  const COUNT = 40;
+  const COUNT = 100;
+  // The highest tier: a hundred jobs at a time.
+  const data = encodeStake(NODE, 90_000n * UNITS);
+  await chain.rpc.send({ from: operator.address, to: NODE_REGISTRY, data });
   const sentBefore = await sentBy(platform.address);
   const began = performance.now();
-  // As many at a time as the provider's stake allows.
   const waiting = Array.from({ length: COUNT }, (_, index) => index);
-  const lanes = Array.from({ length: 10 }, async () => {
+  const lanes = Array.from({ length: 50 }, async () => {
     for (let index = waiting.pop(); index !== undefined; index = waiting.pop()) {
       const offered = await windowless(node, index);
       await assign(node, offered);

@@ -1,6 +1,6 @@
 /** What wallets sign of the token, and runs as a provider delivers them, for tests. */
-import { createHash } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TypedDataEncoder } from 'ethers';
 import { HYPER } from '../../contracts/abi/constants.ts';
@@ -97,7 +97,10 @@ export async function makeRun(made: MadeRun): Promise<Evidence> {
   const files = [];
   for (const [path, text] of Object.entries(outputs)) {
     const hash = createHash('sha256').update(text).digest('hex');
-    await writeFile(join(drive, hash), text);
+    // Others may be reading the same content.
+    const unfinished = join(drive, `${hash}.${randomUUID()}`);
+    await writeFile(unfinished, text);
+    await rename(unfinished, join(drive, hash));
     files.push({ path, size: Buffer.byteLength(text), sha256: hash });
   }
   const records = logOf(printed, exitCode);

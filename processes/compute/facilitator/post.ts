@@ -10,7 +10,7 @@ import type { Settings } from '../shared/settings.ts';
 import type { Book } from './book.ts';
 
 /** Transactions under way. */
-export const UNDER_WAY_MAX = 16;
+export const UNDER_WAY_MAX = 32;
 /** Blocks after which a mined one is forgotten. */
 const KEEP_BLOCKS = 64;
 
@@ -80,12 +80,15 @@ export class Post {
         const [to, data] = [String(row['target']), String(row['data'])];
         await this.#send(id, { to, data, gas: Number(row['gas']) });
       }
-      const { state, hash, block } = await signer.sendState(id);
-      if (state === 'superseded') outcomes.push({ kind: 'displaced', id });
-      if (state !== 'mined' || block === undefined || block > end) continue;
-      // The signer may know of a block that our provider has yet to see.
+      const { state, hash } = await signer.sendState(id);
+      if (state === 'superseded') {
+        outcomes.push({ kind: 'displaced', id });
+        continue;
+      }
+      // The chain itself: the signer looks now and then only.
       const receipt = await chain.receipt(hash);
-      if (receipt !== undefined) outcomes.push({ kind: 'mined', id, receipt });
+      if (receipt !== undefined && receipt.blockNumber <= end)
+        outcomes.push({ kind: 'mined', id, receipt });
     }
     return outcomes;
   }
