@@ -3,7 +3,7 @@
  * node's wallet, and what they may sign with them. On any other chain the owner does this (docs/compute-money.md). Part of the composition
  * root; node.ts calls it.
  */
-import { createHash, type KeyObject } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -18,11 +18,12 @@ import { personas } from '../contracts/chain/personas.ts';
 import { rpcAt } from '../contracts/chain/rpc.ts';
 import { ESCROW_SELECTORS, REGISTRY_SELECTORS } from '../contracts/compute-calls.ts';
 import { STRUCTS, typeOf } from '../contracts/compute.ts';
-import type { Secret } from '../runtime-modules/identity/secret.ts';
+import type { Identity } from '../runtime-modules/identity/development.ts';
 import { seedWallet } from '../runtime-modules/signer/seed-wallet.ts';
 import { moduleId, processId } from '../wit/address.ts';
 import type { JsonValue } from '../wit/json.ts';
 import type { Capability, NodeId, ProcessId } from '../wit/types.ts';
+import type { ChainParts, EmbeddedChain } from './chain.ts';
 
 const FACILITATOR = processId('facilitator:compute:sys');
 const ORACLE = processId('oracle:compute:sys');
@@ -35,30 +36,28 @@ const TRANSFER_WITH_AUTHORIZATION = 'e3ee160e';
 /** As many as the market settles: the chain is nobody else's. */
 const VERDICTS_PER_MINUTE = 6_000;
 
-export interface ComputeParts {
-  readonly home: string;
-  readonly our: NodeId;
-  readonly fileKey: Secret<KeyObject>;
-  /** The embedded chain, when it is up; undefined: there is none. */
-  readonly chainUrl: Promise<string | undefined>;
-  /** Prints a line for the owner. */
-  readonly tell: (text: string) => void;
+export interface ComputeParts extends ChainParts {
+  readonly identity: Pick<Identity, 'name' | 'fileKey'>;
+  readonly chain: EmbeddedChain;
 }
 
-/** Before the processes start. @returns what they are granted beside what their manifest says */
+/** Before the signer and the processes start. @returns what processes are granted beside what their manifest says */
 export async function prepareMarket({
   home,
-  our,
-  fileKey,
-  chainUrl,
+  development,
+  config,
+  identity,
+  chain,
   tell,
 }: ComputeParts): Promise<ReadonlyMap<ProcessId, readonly Capability[]>> {
+  if (!development || config === undefined) return new Map();
+  const { name: our, fileKey } = identity;
   await tellSettings(home);
   const keys = await seedWallet({ folder: join(home, '.wallets'), fileKey, tell }, [
     { name: 'platform', secret: platformSecret(our) },
     { name: 'verifier', secret: Buffer.from(personas.carol.privateKey.slice(2), 'hex') },
   ]);
-  void chainUrl
+  void chain.url
     .then((url) => {
       const platform = keys.get('platform');
       return url === undefined || platform === undefined ? undefined : giveEther(url, platform);

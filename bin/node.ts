@@ -198,12 +198,7 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
     files: () => registered?.files,
   });
   // Before the signer opens the wallet.
-  const granted = await marketOf(config, {
-    identity,
-    chain,
-    home: home.path,
-    tell: chainParts.tell,
-  });
+  const granted = await prepareMarket({ ...chainParts, identity, chain });
   const modules = { store, home, config, accounts, web, identity };
   registered = registerModules(kernel, modules);
   const { participants } = registered;
@@ -321,26 +316,6 @@ class RunningNode implements Node {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-/** The compute market of a development node with a chain; others have what their owner sets up. */
-async function marketOf(
-  config: NodeConfig,
-  {
-    identity,
-    chain,
-    home,
-    tell,
-  }: {
-    readonly identity: Identity;
-    readonly chain: { readonly url: Promise<string | undefined> };
-    readonly home: string;
-    readonly tell: (text: string) => void;
-  },
-): Promise<ReadonlyMap<ProcessId, readonly Capability[]>> {
-  if (!isDevelopment(config) || config.chain === undefined) return new Map();
-  const { name: our, fileKey } = identity;
-  return prepareMarket({ home, our, fileKey, chainUrl: chain.url, tell });
 }
 
 function isDevelopment(config: NodeConfig): boolean {

@@ -435,8 +435,8 @@ test('CM50 a power cut at any moment of a verdict gives one verdict, one payment
   await again();
   const { rerun } = await rerunOf(node, jobId);
   await again();
-  await rerunDone(node, offered, rerun, 'honest');
   node.deaf = true;
+  await rerunDone(node, offered, rerun, 'honest');
   await again();
   const verdict = await verdictOn(node, jobId);
   expect(verdict.outcome.kind).toBe('Pay');
