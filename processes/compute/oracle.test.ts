@@ -343,6 +343,17 @@ test('CM26 where two have to differ, one that agrees with the provider clears it
   });
 }, 120_000);
 
+test('CM26 where no other node could run it, an audit proves nothing and the run is paid', async () => {
+  await using node = await start();
+  node.alone = true;
+  const offered = await assigned(node, builtinSpec(), DEAR);
+  await oracleOf(node).Verify(await runOf(node, offered));
+  expect(await verdictOn(node, offered.jobId)).toMatchObject({
+    outcome: { kind: 'Pay' },
+    audit: { kind: 'Inconclusive' },
+  });
+}, 120_000);
+
 test('CM25 hours are committed to before, secrets are shown after', async () => {
   await using node = await start();
   const hour = Math.floor(Date.now() / 3_600_000);

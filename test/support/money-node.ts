@@ -19,6 +19,7 @@ import {
   jobMoney,
 } from '../../processes/compute/shared/facilitator-contract.ts';
 import { client, type Client } from '../../processes/lib/client.ts';
+import { Refusal } from '../../processes/lib/errors.ts';
 import type { Contract, Methods } from '../../processes/lib/contract.ts';
 import { defineProcess, type ProcessModule } from '../../processes/lib/process.ts';
 import { eth } from '../../runtime-modules/eth/index.ts';
@@ -87,6 +88,8 @@ export class MoneyNode implements AsyncDisposable {
   readonly heard: { readonly kind: string; readonly body: string }[] = [];
   /** Answers no news. */
   deaf = false;
+  /** Finds nobody to run a job again. */
+  alone = false;
   readonly facilitator: Client<(typeof facilitatorContract)['methods']>;
   readonly #options: MoneyOptions;
   readonly #asker: Asker;
@@ -271,6 +274,8 @@ export class MoneyNode implements AsyncDisposable {
           return;
         }
         if (this.deaf) throw new Error('the market is deaf');
+        if (this.alone && kind === 'RerunWanted')
+          throw new Refusal('NoNodes', 'nobody else is there');
         if (kind === 'MoneyChanged') {
           const money = jobMoney.decode(JSON.stringify(body[kind]));
           if (!money.ok) throw new Error(`money that cannot be read: ${money.error.path}`);

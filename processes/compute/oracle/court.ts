@@ -210,8 +210,12 @@ export class Court {
     const disputed = run.state === 'disputed';
     const all = await docket.reruns(jobId, attempt);
     const reruns = all.filter(({ rerun }) => rerun >= DISPUTE_RERUN === disputed);
-    for (const each of reruns)
-      if (!each.told) await this.#wantRerun(run, each.rerun, each.untilMs, all);
+    const unasked = reruns.filter(
+      ({ told, outcome, untilMs }) => !told && outcome === undefined && untilMs > Date.now(),
+    );
+    for (const each of unasked) await this.#wantRerun(run, each.rerun, each.untilMs, all);
+    // They may have ended at once.
+    if (unasked.length > 0) return this.#weigh(run);
     const outcome = outcomeOfReruns(reruns, paid?.settings.auditors ?? 1, Date.now());
     if (outcome === 'go-on') {
       const open = reruns.find((each) => each.outcome === undefined && each.untilMs > Date.now());
@@ -238,14 +242,22 @@ export class Court {
     const evidence = run.evidence!;
     const node = await this.#facilitator.Provider({ nodeId: evidence.node.nodeId });
     const operators = [node?.operator, ...all.map(({ operator }) => operator)];
-    await this.#market.RerunWanted({
-      jobId: run.jobId,
-      attempt: run.attempt,
-      rerun,
-      spec: evidence.spec,
-      notOperators: [...new Set(operators.filter((each) => each !== undefined))],
-      until,
-    });
+    try {
+      await this.#market.RerunWanted({
+        jobId: run.jobId,
+        attempt: run.attempt,
+        rerun,
+        spec: evidence.spec,
+        notOperators: [...new Set(operators.filter((each) => each !== undefined))],
+        until,
+      });
+    } catch (error) {
+      if (!(error instanceof RemoteError) || error.kind !== 'NoNodes') throw error;
+      // Nobody else could run it: that proves nothing.
+      const { jobId, attempt } = run;
+      const end = { operator: undefined, outcome: 'undecided', outputsRoot: undefined } as const;
+      return this.#needs.docket.endRerun({ jobId, attempt, rerun }, end);
+    }
     await this.#needs.docket.rerunTold(run.jobId, run.attempt, rerun);
   }
 

@@ -161,7 +161,7 @@ export const verdictEventMethods = {
   VerdictGiven: method(givenVerdict, unit),
   /**
    * The job is to be run again, free, by a node that none of these operators runs; the market answers by `RerunDone`, with nothing if it
-   * finds none until the time.
+   * finds none until the time. `NoNodes` says at once that there is none.
    */
   RerunWanted: method(
     record({
