@@ -1,7 +1,7 @@
 /** Gates, scores, audits and comparisons: the pure parts of the oracle, with the vectors of compute-market.md §8 and §17. */
 import { deflateRawSync, deflateSync, crc32 } from 'node:zlib';
 import { describe, expect, it, test } from 'vitest';
-import { RECEIPT_STATUS, saltOf } from '../../../contracts/compute.ts';
+import { capacityOf, RECEIPT_STATUS, saltOf } from '../../../contracts/compute.ts';
 import { encodeRecords, STREAM } from '../../../wit/jobs/log-records.ts';
 import { documentHash } from '../../../wit/jobs/result.ts';
 import { parseJobSpec, specHash, type JobSpec } from '../../../wit/jobs/spec.ts';
@@ -378,6 +378,58 @@ describe('CM25', () => {
     expect(
       problemOfHour({ ...hour, picks: [{ ...pick, rateBps: 500, audited: false }] }),
     ).toBeUndefined();
+  });
+});
+
+describe('T8 simulation', () => {
+  const run = (outputsRoot: string): Outcome => ({
+    status: 0,
+    exitCode: 0,
+    outputsRoot,
+    outputs: [],
+  });
+  /** Jobs until an audit differs from the provider's result; undefined after `most`. */
+  async function caughtAfter(
+    seed: number,
+    output: (job: number) => string,
+    most: number,
+  ): Promise<number | undefined> {
+    const secret = saltOf(`secret ${seed}`);
+    const rate = auditRateBps(1n, 1_000n);
+    for (let job = 1; job <= most; job += 1) {
+      const [jobId, receiptHash] = [saltOf(`job ${seed} ${job}`), saltOf(`receipt ${seed} ${job}`)];
+      if (!isPicked(secret, jobId, receiptHash, rate)) continue;
+      const found = await compareRuns(
+        specOf(),
+        run(output(job)),
+        run(saltOf('right')),
+        async () => undefined,
+      );
+      if (found === 'different') return job;
+    }
+    return undefined;
+  }
+  it('T8 a provider of garbage at the least rate is caught within the expected number of jobs, an honest one never', async () => {
+    let jobs = 0;
+    for (let seed = 0; seed < 300; seed += 1)
+      jobs += (await caughtAfter(seed, (job) => saltOf(`garbage ${job}`), 400)) ?? Infinity;
+    // One of twenty is audited.
+    expect(jobs / 300).toBeGreaterThan(16);
+    expect(jobs / 300).toBeLessThan(24);
+    for (let seed = 0; seed < 50; seed += 1)
+      expect(await caughtAfter(seed, () => saltOf('right'), 200)).toBeUndefined();
+  });
+  it('F38 cheating loses money at every price that a stake allows', () => {
+    for (const stake of [100n, 1_000n, 10_000n, 100_000n]) {
+      const { reservation } = capacityOf(stake * 1_000_000n);
+      for (let part = 1n; part <= 100n; part += 1n) {
+        const price = (reservation * part) / 100n;
+        const rate = BigInt(auditRateBps(price, reservation));
+        // What is gained where nobody looks, and lost where somebody does.
+        const gain = price * (10_000n - rate) - reservation * rate;
+        expect(gain, `${price} of ${reservation}`).toBeLessThan(0n);
+      }
+    }
   });
 });
 
