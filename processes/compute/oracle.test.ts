@@ -6,6 +6,7 @@ import { COMPUTE_ESCROW, NODE_REGISTRY, VERIFIER_SET } from '../../contracts/abi
 import { OWNER, TREASURY } from '../../contracts/addresses.ts';
 import { encodeCall } from '../../contracts/calls.ts';
 import { type Chain, startChain } from '../../contracts/chain/chain.ts';
+import { personas } from '../../contracts/chain/personas.ts';
 import { openMarket } from '../../contracts/chain/market.ts';
 import {
   type ChainNode,
@@ -31,11 +32,11 @@ import {
   verdictOf,
   verifiers,
 } from '../../contracts/test/compute-market.ts';
-import { MoneyNode } from '../../test/support/money-node.ts';
+import { InMemoryNetwork } from '../../kernel/testing.ts';
+import { MoneyNode, type MoneyOptions } from '../../test/support/money-node.ts';
 import { canonicalJson } from '../../wit/canonical-json.ts';
 import { specHash } from '../../wit/jobs/spec.ts';
 import type { Client } from '../lib/client.ts';
-import { processId } from '../../wit/address.ts';
 import oracle from './oracle/index.ts';
 import type { OfferedTerms } from './shared/facilitator-contract.ts';
 import {
@@ -65,16 +66,20 @@ beforeEach(async () => {
 afterEach(() => chain.rpc.request('evm_revert', snapshot));
 
 const WAIT = { timeout: 60_000, interval: 50 };
-const start = (settings: Readonly<Record<string, unknown>> = {}): Promise<MoneyNode> =>
+const start = (
+  settings: Readonly<Record<string, unknown>> = {},
+  more: Partial<MoneyOptions> = {},
+): Promise<MoneyNode> =>
   MoneyNode.start({
     chainUrl: chain.webSocketUrl,
     platform,
     verifier: verifiers[0],
     settings: { auditors: 1, ...settings },
     also: { oracle: oracle as never },
+    ...more,
   });
 const oracleOf = (node: MoneyNode): Client<(typeof oracleContract)['methods']> =>
-  node.client(oracleContract, processId('oracle:compute:sys'));
+  node.client(oracleContract, 'oracle:compute:sys');
 
 let intents = 0;
 /** A job of 1 HYPER that is assigned to the provider, on the chain. */
@@ -435,6 +440,34 @@ test('T15 one verifier below the threshold moves no money, and a flood of verdic
   await oracleOf(limited).Verify(await runOf(limited, second));
   await expect.poll(() => limited.lines.join(), WAIT).toMatch(/ALARM: more than 1 verdicts/);
   expect(await oracleOf(limited).Verdict({ jobId: second.jobId, attempt: 0 })).toBeUndefined();
+}, 120_000);
+
+test('T15 where two of three verifiers must sign, another node signs what it comes to itself, and nothing else', async () => {
+  const threshold = encodeCall('a1cbdf12', [2n, 3n]);
+  await chain.rpc.send({ from: OWNER, to: VERIFIER_SET, data: threshold });
+  const network = new InMemoryNetwork();
+  await using node = await start({ peers: ['b.os', 'nobody.os'] }, { network, name: 'a.os' });
+  const there = { network, name: 'b.os', platform: personas.ivan, verifier: verifiers[1] };
+  await using other = await start({ peers: ['a.os'] }, there);
+  const offered = await assigned(node);
+  const { jobId } = offered;
+  await oracleOf(node).Verify(await runOf(node, offered));
+  expect((await verdictOn(node, jobId)).outcome.kind).toBe('Pay');
+  await stateOf(node, jobId, 'proposed');
+  // What does not pass there is not signed there, whoever asks.
+  const second = await assigned(node);
+  const run = await runOf(node, second, { receipt: { claimed: 5n } });
+  const verdict = { ...verdictOf(run.result.receipt, 6n), checks: 63 };
+  const request = { evidence: run, verdict, firstRecord: '0x00', lastRecord: '0x00' };
+  await expect(oracleOf(other).Cosign(request)).rejects.toMatchObject({ kind: 'Forbidden' });
+  const asked = node.client(oracleContract, 'b.os@oracle:compute:sys');
+  await expect(asked.Cosign(request)).rejects.toMatchObject({ kind: 'Disagreed' });
+  expect((await node.facilitator.Money({ jobId: second.jobId })).state).toBe('assigned');
+  // The other node is away: nothing is paid by one.
+  network.setDown('b.os', true);
+  await oracleOf(node).Verify(await runOf(node, second));
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  expect(await oracleOf(node).Verdict({ jobId: second.jobId, attempt: 0 })).toBeUndefined();
 }, 120_000);
 
 test('CM50 a power cut at any moment of a verdict gives one verdict, one payment, and the market hears of it', async () => {

@@ -11,7 +11,7 @@ import { CHAIN_ID } from '../../contracts/addresses.ts';
 import type { Persona } from '../../contracts/chain/personas.ts';
 import { systemClock } from '../../kernel/clock.ts';
 import type { Answer, KernelPort, RuntimeModule } from '../../kernel/module.ts';
-import { TestNode } from '../../kernel/testing.ts';
+import { type InMemoryNetwork, TestNode } from '../../kernel/testing.ts';
 import facilitator from '../../processes/compute/facilitator/index.ts';
 import {
   facilitatorContract,
@@ -77,6 +77,8 @@ export interface MoneyOptions {
   /** Processes beside the facilitator, by name. */
   readonly also?: Readonly<Record<string, ProcessModule<never, unknown>>>;
   readonly name?: string;
+  /** Which other nodes it reaches. */
+  readonly network?: InMemoryNetwork;
 }
 
 export class MoneyNode implements AsyncDisposable {
@@ -146,6 +148,7 @@ export class MoneyNode implements AsyncDisposable {
     );
     const asker = new Asker();
     const port = kernel.registerModule(asker);
+    options.network?.join(kernel);
     const started = new MoneyNode(options, { home, node, asker, port });
     await kernel.boot([]);
     await kernel.grant(port.our.process, [
@@ -166,8 +169,8 @@ export class MoneyNode implements AsyncDisposable {
     await this.node.kernel.shutdown();
   }
 
-  /** Typed calls of a process of the package, as the market. */
-  client<M extends Methods>(contract: Contract<M>, target: ProcessId): Client<M> {
+  /** Typed calls of a process, as the market. `target`: of this node, or an address. */
+  client<M extends Methods>(contract: Contract<M>, target: string): Client<M> {
     return client(
       {
         resolve: (to) => (typeof to === 'string' ? address(`${this.node.our}@${to}`) : to),
@@ -178,7 +181,7 @@ export class MoneyNode implements AsyncDisposable {
           if (message.kind !== 'response') throw new Error('no response');
           const { body: answer, metadata, capabilities } = message.response;
           return {
-            source: address(`${this.node.our}@${target}`),
+            source: address(target.includes('@') ? target : `${this.node.our}@${target}`),
             body: answer,
             metadata,
             capabilities,
@@ -254,7 +257,8 @@ export class MoneyNode implements AsyncDisposable {
       issuer: { node: this.node.our, process: moduleId('signer') },
       params: JSON.stringify(params),
     }));
-    await this.node.start(id, code, { public: true, holds: [...holds, ...granted] });
+    const all = [...holds, ...granted, this.node.network()];
+    await this.node.start(id, code, { public: true, holds: all });
   }
 
   /** Passes on what the test asks, and keeps what it is told. */
