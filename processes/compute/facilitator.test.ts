@@ -394,7 +394,7 @@ test('CM48 our own transactions survive a reorganisation that drops them', async
     .toBe('assigned');
 }, 150_000);
 
-test('CM2 confirmations: a job counts as funded in the block that was asked for, not before', async () => {
+test('CM4 T29 confirmations: a job counts as funded in the block that was asked for, not before', async () => {
   await using node = await start({ confirmations: 3 });
   const offered = await node.facilitator.Terms(wish());
   const data = encodeFund(offered.terms);

@@ -298,6 +298,7 @@ const DEAR = 1_000n * UNITS;
 
 test('CM26 an audited provider that returns something else is convicted: the client has its money, the provider loses its reservation', async () => {
   await using node = await start();
+  node.alone = false;
   const offered = await assigned(node, builtinSpec(), DEAR);
   const { jobId } = offered;
   const before = await nodeOnChain();
@@ -322,6 +323,7 @@ test('CM26 an audited provider that returns something else is convicted: the cli
 
 test('CM26 an audited provider that is right is paid', async () => {
   await using node = await start();
+  node.alone = false;
   const offered = await assigned(node, builtinSpec(), DEAR);
   await oracleOf(node).Verify(await runOf(node, offered, { outputs: { 'out.txt': 'honest' } }));
   const { rerun } = await rerunOf(node, offered.jobId);
@@ -335,6 +337,7 @@ test('CM26 an audited provider that is right is paid', async () => {
 
 test('CM26 where two have to differ, one that agrees with the provider clears it', async () => {
   await using node = await start({ auditors: 2 });
+  node.alone = false;
   const offered = await assigned(node, builtinSpec(), DEAR);
   const { jobId } = offered;
   await oracleOf(node).Verify(await runOf(node, offered, { outputs: { 'out.txt': 'honest' } }));
@@ -350,7 +353,6 @@ test('CM26 where two have to differ, one that agrees with the provider clears it
 
 test('CM26 where no other node could run it, an audit proves nothing and the run is paid', async () => {
   await using node = await start();
-  node.alone = true;
   const offered = await assigned(node, builtinSpec(), DEAR);
   await oracleOf(node).Verify(await runOf(node, offered));
   expect(await verdictOn(node, offered.jobId)).toMatchObject({
@@ -375,12 +377,6 @@ async function disputed(node: MoneyNode, output: string): Promise<OfferedTerms> 
   const offered = await assigned(node, builtinSpec(), 100n * UNITS);
   const { jobId } = offered;
   await oracleOf(node).Verify(await runOf(node, offered, { outputs: { 'out.txt': output } }));
-  // A twentieth of such runs is audited anyway.
-  const picked = await Promise.race([
-    verdictOn(node, jobId).then(() => undefined),
-    rerunOf(node, jobId).catch(() => undefined),
-  ]);
-  if (picked !== undefined) await rerunDone(node, offered, picked.rerun, output);
   await verdictOn(node, jobId);
   await stateOf(node, jobId, 'proposed');
   const { call, bond } = await node.facilitator.DisputeCall({ jobId, evidenceHash: saltOf('why') });
@@ -388,6 +384,7 @@ async function disputed(node: MoneyNode, output: string): Promise<OfferedTerms> 
   await chain.rpc.send(call);
   await stateOf(node, jobId, 'disputed');
   expect(node.moneyOf(jobId)?.dispute).toMatchObject({ by: client.address.toLowerCase(), bond });
+  node.alone = false;
   await oracleOf(node).Disputed({ jobId });
   return offered;
 }
@@ -472,7 +469,11 @@ test('T15 where two of three verifiers must sign, another node signs what it com
 
 test('CM50 a power cut at any moment of a verdict gives one verdict, one payment, and the market hears of it', async () => {
   let node = await start();
-  const again = async (): Promise<void> => void (node = await node.again());
+  node.alone = false;
+  const again = async (): Promise<void> => {
+    node = await node.again();
+    node.alone = false;
+  };
   const offered = await assigned(node, builtinSpec(), DEAR);
   const { jobId } = offered;
   await oracleOf(node).Verify(await runOf(node, offered, { outputs: { 'out.txt': 'honest' } }));

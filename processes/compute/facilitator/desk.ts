@@ -17,10 +17,8 @@ import {
   type Acceptance,
   bondOf,
   type ComputeTerms,
-  digestOf,
   type Domain,
   escrowDomain,
-  jobIdOf,
   vaultOf,
 } from '../../../contracts/compute.ts';
 import { Refusal } from '../../lib/errors.ts';
@@ -34,6 +32,7 @@ import type {
   OfferedTerms,
   Provider,
 } from '../shared/facilitator-contract.ts';
+import { typedDigest } from '../shared/typed-digest.ts';
 import { Book } from './book.ts';
 import { ChainView } from '../shared/chain-view.ts';
 import { Follower } from './follow.ts';
@@ -294,7 +293,7 @@ export class Desk {
   }
 
   async #follow(terms: ComputeTerms): Promise<OfferedTerms> {
-    const jobId = jobIdOf(this.#domain, terms);
+    const jobId = await typedDigest(this.#signer, this.#domain, 'ComputeTerms', terms);
     const vault = vaultOf(this.#settings.escrow, jobId, this.#settings.vault_init_hash);
     const offered = { terms, jobId, vault };
     if (await this.#book.follow(offered)) return offered;
@@ -345,7 +344,7 @@ export class Desk {
     if (node === undefined || !node.on || node.slots === 0)
       return bad(`${nodeId} is no provider that takes jobs`);
     if (!same(node.payTo, payTo)) bad(`payTo is not ${node.payTo}, as the registry has it`);
-    const digest = digestOf(this.#domain, 'Acceptance', acceptance);
+    const digest = await typedDigest(this.#signer, this.#domain, 'Acceptance', acceptance);
     const [by] = await this.#signer.recover([{ digest, signature }]);
     if (by === undefined || !same(by, node.executor))
       bad(`it is not signed by the executor of the node, ${node.executor}`);

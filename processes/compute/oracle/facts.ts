@@ -1,5 +1,5 @@
 /** Gathers what is judged: from the chain, from what was delivered, and from what the receipt's signature says. */
-import { digestOf, type Domain, escrowDomain } from '../../../contracts/compute.ts';
+import { type Domain, escrowDomain } from '../../../contracts/compute.ts';
 import { fromHex, toHex } from '../../../contracts/hex.ts';
 import { GrowingTree, outputLeaf } from '../../../contracts/merkle-tree.ts';
 import { sha256 } from '../../../wit/jobs/sha256.ts';
@@ -10,6 +10,7 @@ import { type Signer, SignerError } from '../../lib/signer.ts';
 import { CHUNK_BYTES, openDrive } from '../../lib/vfs.ts';
 import type { ChainView } from '../shared/chain-view.ts';
 import type { Evidence } from '../shared/oracle-contract.ts';
+import { typedDigest } from '../shared/typed-digest.ts';
 import { NOBODY } from '../shared/words.ts';
 import type { Docket } from './docket.ts';
 import type { Facts, Root } from './gates.ts';
@@ -44,7 +45,7 @@ export async function gather(run: Evidence, needs: FactNeeds): Promise<Facts> {
   const domain = domainOf(run, chain);
   if (domain === undefined) throw new Error('no chain is set, and the job is a paid one');
   const spec = specOf(run);
-  const receiptHash = digestOf(domain, 'JobReceipt', result.receipt);
+  const receiptHash = await typedDigest(signer, domain, 'JobReceipt', result.receipt);
   const [by] = await signer.recover([{ digest: receiptHash, signature: result.signature }]);
   const paid = terms === undefined ? undefined : chain;
   const log = await readLog(needs, run, spec);

@@ -2,7 +2,7 @@
  * `oracle:compute:sys`: says what runs are worth (compute-market.md §8). It judges what the market's providers deliver, has some of it run
  * again, signs verdicts through `signer:distro:sys`, and signs with oracles of other nodes. The facilitator sends what it says.
  */
-import { digestOf, type Domain, escrowDomain, jobIdOf } from '../../../contracts/compute.ts';
+import { type Domain, escrowDomain } from '../../../contracts/compute.ts';
 import { client } from '../../lib/client.ts';
 import { Refusal } from '../../lib/errors.ts';
 import { defineProcess, type Process } from '../../lib/process.ts';
@@ -13,6 +13,7 @@ import { facilitatorContract } from '../shared/facilitator-contract.ts';
 import { type Evidence, oracleContract } from '../shared/oracle-contract.ts';
 import { takeOther } from '../shared/other-messages.ts';
 import { readSettings } from '../shared/settings.ts';
+import { typedDigest } from '../shared/typed-digest.ts';
 import { same } from '../shared/words.ts';
 import { HOUR_MS } from './audit.ts';
 import { Audits } from './audits.ts';
@@ -91,10 +92,11 @@ async function verify(run: Evidence, process: Process<unknown>): Promise<void> {
   const domain = domainOf(run, facts.chain);
   if (domain === undefined)
     throw new Refusal('NotConfigured', 'no chain is set: paid jobs cannot be judged');
-  const receiptHash = digestOf(domain, 'JobReceipt', result.receipt);
+  const receiptHash = await typedDigest(facts.signer, domain, 'JobReceipt', result.receipt);
   if (!same(receiptHash, result.receiptHash))
     throw new Refusal('BadEvidence', 'receiptHash is not of the receipt');
-  if (run.terms !== undefined && !same(jobIdOf(domain, run.terms), jobId))
+  const ofTerms = run.terms && (await typedDigest(facts.signer, domain, 'ComputeTerms', run.terms));
+  if (ofTerms !== undefined && !same(ofTerms, jobId))
     throw new Refusal('BadEvidence', 'the terms are of another job');
   if (result.receipt.jobId !== jobId || result.receipt.attempt !== attempt)
     throw new Refusal('BadEvidence', 'the receipt is of another attempt');

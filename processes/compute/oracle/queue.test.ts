@@ -154,7 +154,7 @@ const verdicts = (): unknown[] =>
       (JSON.parse(body) as { VerdictGiven: { outcome: unknown; code: unknown } }).VerdictGiven,
   );
 
-test('CM8 §8.4 evidence that cannot be had is asked for five times, ever more seldom, and then the attempt is given to another', async () => {
+test('CM50 evidence that cannot be had is asked for five times, ever more seldom, and then the attempt is given to another', async () => {
   await verify(evidence(0));
   await pass(400);
   expect(asked).toHaveLength(TRIES_MAX);
@@ -167,7 +167,7 @@ test('CM8 §8.4 evidence that cannot be had is asked for five times, ever more s
   expect(verdicts()).toMatchObject([{ outcome: 'Retry', code: 'INTERNAL', attempt: 0 }]);
 });
 
-test('CM8 §8.4 the last attempt that cannot be judged ends in the refund, and no entry of the queue stays', async () => {
+test('CM50 the last attempt that cannot be judged ends in the refund, and no entry of the queue stays', async () => {
   await verify(evidence(1));
   await pass(400);
   expect(verdicts()).toMatchObject([{ outcome: 'Refund', code: 'INTERNAL', attempt: 1 }]);
