@@ -1,5 +1,5 @@
 /** Gathers what is judged: from the chain, from what was delivered, and from what the receipt's signature says. */
-import { type Domain, escrowDomain } from '../../../contracts/compute.ts';
+import { type Domain, FREE_DOMAIN } from '../../../contracts/compute.ts';
 import { fromHex, toHex } from '../../../contracts/hex.ts';
 import { GrowingTree, outputLeaf } from '../../../contracts/merkle-tree.ts';
 import { sha256 } from '../../../wit/jobs/sha256.ts';
@@ -11,7 +11,6 @@ import { CHUNK_BYTES, openDrive } from '../../lib/vfs.ts';
 import type { ChainView } from '../shared/chain-view.ts';
 import type { Evidence } from '../shared/oracle-contract.ts';
 import { typedDigest } from '../shared/typed-digest.ts';
-import { NOBODY } from '../shared/words.ts';
 import type { Docket } from './docket.ts';
 import type { Facts, Root } from './gates.ts';
 import { LogReader, type RunLog } from './run-log.ts';
@@ -27,15 +26,12 @@ export interface FactNeeds {
   readonly chain: { readonly view: ChainView; readonly domain: Domain } | undefined;
 }
 
-/** The domain of documents about free jobs: no contract of any chain takes them. */
-export const FREE = escrowDomain(0, NOBODY);
-
 /** In which domain the documents of a run are. */
 export function domainOf(
   run: Pick<Evidence, 'terms'>,
   chain: FactNeeds['chain'],
 ): Domain | undefined {
-  return run.terms === undefined ? FREE : chain?.domain;
+  return run.terms === undefined ? FREE_DOMAIN : chain?.domain;
 }
 
 /** @throws what keeps it from being gathered now: providers, files that are not there yet */

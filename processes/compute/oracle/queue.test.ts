@@ -1,6 +1,6 @@
 /** The oracle on fakes, with a clock that moves when told: what waits, how often it is tried, and how it ends. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { digestOf, type JobReceipt, saltOf } from '../../../contracts/compute.ts';
+import { digestOf, FREE_DOMAIN, type JobReceipt, saltOf } from '../../../contracts/compute.ts';
 import { address } from '../../../wit/address.ts';
 import { canonicalJson } from '../../../wit/canonical-json.ts';
 import { documentHash } from '../../../wit/jobs/result.ts';
@@ -14,7 +14,6 @@ import { TestProcess } from '../../lib/testing/test-process.ts';
 import { type Evidence, oracleContract } from '../shared/oracle-contract.ts';
 import { builtinSpec } from '../testing.ts';
 import { TRIES_MAX, TRY_MS } from './court.ts';
-import { FREE } from './facts.ts';
 import oracle from './index.ts';
 
 const MARKET = address('alice.os@market:compute:sys');
@@ -129,7 +128,7 @@ function evidence(attempt: number): Evidence {
     result: {
       receipt,
       signature: `0x${'11'.repeat(65)}`,
-      receiptHash: digestOf(FREE, 'JobReceipt', receipt),
+      receiptHash: digestOf(FREE_DOMAIN, 'JobReceipt', receipt),
       outputs: [],
       logs: { count: 2, truncated: false },
       usage,
