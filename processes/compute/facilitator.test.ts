@@ -84,6 +84,12 @@ async function until(time: bigint): Promise<void> {
   await chain.rpc.batch([['evm_setNextBlockTimestamp', Number(time)], ['evm_mine']]);
 }
 
+/** What the facilitator says: the market that was told before a power cut is not told again. */
+async function comesTo(node: MoneyNode, jobId: string, state: string): Promise<void> {
+  const now = async (): Promise<string> => (await node.facilitator.Money({ jobId })).state;
+  await expect.poll(now, WAIT).toBe(state);
+}
+
 async function stateOf(node: MoneyNode, jobId: string, state: string): Promise<void> {
   await expect.poll(() => node.moneyOf(jobId)?.state, WAIT).toBe(state);
 }
@@ -442,18 +448,18 @@ test('CM50 a power cut at any moment of a paid job loses nothing and pays nothin
   // Right after it was acknowledged: nothing may have been sent.
   await node.facilitator.Fund({ jobId, payment: transfer(offered) });
   await again();
-  await stateOf(node, jobId, 'funded');
+  await comesTo(node, jobId, 'funded');
   await assign(node, terms);
   await again();
-  await stateOf(node, jobId, 'assigned');
+  await comesTo(node, jobId, 'assigned');
   await propose(node, terms, 80n * UNITS);
   await again();
-  // The market was away as well: it is told the newest state.
-  await stateOf(node, jobId, 'proposed');
+  await comesTo(node, jobId, 'proposed');
   node.deaf = true;
   await wait(chain.rpc, 601);
   await expect.poll(() => credit(node, payTo.address), WAIT).toBe(68n * UNITS);
   await again();
+  // The market was away as well: it is told the newest state.
   await stateOf(node, jobId, 'settled');
   // Twice is once, from whoever.
   await propose(node, terms, 80n * UNITS);

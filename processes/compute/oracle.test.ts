@@ -123,6 +123,12 @@ async function assign(node: MoneyNode, { terms, jobId }: OfferedTerms, attempt =
   await stateOf(node, jobId, 'assigned');
 }
 
+/** What the facilitator says: the market that was told before a power cut is not told again. */
+async function comesTo(node: MoneyNode, jobId: string, state: string): Promise<void> {
+  const now = async (): Promise<string> => (await node.facilitator.Money({ jobId })).state;
+  await expect.poll(now, WAIT).toBe(state);
+}
+
 async function stateOf(node: MoneyNode, jobId: string, state: string): Promise<void> {
   await expect.poll(() => node.moneyOf(jobId)?.state, WAIT).toBe(state);
 }
@@ -486,9 +492,9 @@ test('CM50 a power cut at any moment of a verdict gives one verdict, one payment
   const verdict = await verdictOn(node, jobId);
   expect(verdict.outcome.kind).toBe('Pay');
   await again();
-  await stateOf(node, jobId, 'proposed');
+  await comesTo(node, jobId, 'proposed');
   await until(601n);
-  await stateOf(node, jobId, 'settled');
+  await comesTo(node, jobId, 'settled');
   expect(await node.facilitator.Credit({ account: payTo.address })).toBe(850n * UNITS);
   expect(await oracleOf(node).Verdict({ jobId, attempt: 0 })).toEqual(verdict);
   // Verified once more, as a market does that does not know whether it was heard.
