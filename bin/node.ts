@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { HYPERMAP } from '../contracts/addresses.ts';
 import { packageOf, TERMINAL } from '../wit/address.ts';
-import type { PackageId, ProcessId } from '../wit/types.ts';
+import type { Capability, PackageId, ProcessId } from '../wit/types.ts';
 import {
   clearUnpacking,
   installPackage,
@@ -43,6 +43,7 @@ import { type NetworkConfig, NetworkError, networkOf } from './network.ts';
 import { figuresOf, type WebConfig, webOf } from './web.ts';
 import { version } from './version.ts';
 import { bundledPackages, BundleBuildError } from '../processes/bundled.ts';
+import { prepareMarket } from './compute.ts';
 import { beginChain, type ChainConfig, ChainConfigError, ethOf, tellReaders } from './chain.ts';
 
 export interface NodeConfig extends ModulesConfig {
@@ -196,6 +197,8 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
     peers,
     files: () => registered?.files,
   });
+  // Before the signer opens the wallet.
+  const granted = await prepareMarket({ ...chainParts, identity, chain });
   const modules = { store, home, config, accounts, web, identity };
   registered = registerModules(kernel, modules);
   const { participants } = registered;
@@ -221,7 +224,13 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   // Before the processes are ended: requests under way get their answers.
   parts.defer(() => web.drain());
   const listening = config.web === undefined ? undefined : await web.listen();
-  await bootProcesses(kernel, { home, config, bundled, tell: (text) => say(terminal, text) });
+  await bootProcesses(kernel, {
+    home,
+    config,
+    bundled,
+    granted,
+    tell: (text) => say(terminal, text),
+  });
   // Once there are processes to talk to.
   const peersAt = await network.listen(listening?.port);
   const control = await serveControl(
@@ -359,12 +368,14 @@ interface BootParts {
   readonly config: NodeConfig;
   /** Filled with the packages that come with the node. */
   readonly bundled: Set<PackageId>;
+  /** What processes are granted beside what their manifest says. */
+  readonly granted: ReadonlyMap<ProcessId, readonly Capability[]>;
   readonly tell: (text: string) => void;
 }
 
 async function bootProcesses(
   kernel: Kernel,
-  { home, config, bundled, tell }: BootParts,
+  { home, config, bundled, granted, tell }: BootParts,
 ): Promise<void> {
   await clearUnpacking(home.path);
   const sources = await bundledPackages(tell);
@@ -384,7 +395,8 @@ async function bootProcesses(
       continue;
     }
     const wasm = await readWasm(home.path, wasmBytesHandle);
-    if (wasm !== undefined) entries.push({ ...process, wasm });
+    const capabilities = [...process.capabilities, ...(granted.get(process.id) ?? [])];
+    if (wasm !== undefined) entries.push({ ...process, capabilities, wasm });
     else
       tell(
         `${process.id} is removed: its component ${wasmBytesHandle} cannot be read. Install its package again.`,

@@ -180,6 +180,23 @@ export function addressAt(text: string, index: number): Hex | undefined {
   return `0x${text.slice(at + 24, at + WORD_DIGITS).toLowerCase()}`;
 }
 
+/** What the calls of `aggregate` returned, `0x` hex; undefined where a provider answered something else. */
+export function decodeAggregate(answer: string, count: number): string[] | undefined {
+  // A block number, then as many byte strings.
+  const list = smallAt(answer, 1);
+  const at = list === undefined ? undefined : list / 32;
+  if (at === undefined || !Number.isInteger(at) || smallAt(answer, at) !== count) return undefined;
+  // Offsets count from behind the length of the list.
+  const inside = `0x${answer.slice(2 + (at + 1) * WORD_DIGITS)}`;
+  const found: string[] = [];
+  for (let index = 0; index < count; index += 1) {
+    const digits = bytesAt(inside, index, inside.length);
+    if (digits === undefined) return undefined;
+    found.push(`0x${digits}`);
+  }
+  return found;
+}
+
 /** An argument: words in place, or a tail with its offset in place. Digits without `0x`. */
 export type Argument = { readonly head: string } | { readonly tail: string };
 

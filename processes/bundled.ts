@@ -4,6 +4,7 @@
  * and loads no build tool.
  */
 import { createHash } from 'node:crypto';
+import { readdirSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { BundledPackage } from '../kernel/boot.ts';
@@ -20,17 +21,9 @@ const SHARED_SOURCES = ['lib']
   .map((name) => join(PROCESSES, name))
   .concat(['wit', 'kit/build', 'package-lock.json'].map((name) => join(ROOT, name)))
   .concat(
-    [
-      'addresses',
-      'calls',
-      'compute',
-      'compute-json',
-      'compute-result',
-      'events',
-      'hex',
-      'hypermap',
-      'notes',
-    ].map((name) => join(ROOT, 'contracts', `${name}.ts`)),
+    readdirSync(join(ROOT, 'contracts'))
+      .filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))
+      .map((name) => join(ROOT, 'contracts', name)),
   );
 const PUBLISHER = 'sys';
 const INDISPENSABLE = 'terminal';

@@ -4,11 +4,10 @@
  */
 import { MULTICALL3 } from '../../../contracts/addresses.ts';
 import {
-  bytesAt,
+  decodeAggregate,
   decodeGet,
   encodeAggregate,
   encodeGet,
-  smallAt,
 } from '../../../contracts/calls.ts';
 import { TOPICS } from '../../../contracts/events.ts';
 import { fromHex, type Hex } from '../../../contracts/hex.ts';
@@ -97,7 +96,9 @@ export class ChainReader {
       { to: MULTICALL3, data: encodeAggregate(calls) },
       { agreed: true },
     );
-    const notes = returned(answer, calls.length).map((one) => {
+    const returned = decodeAggregate(answer, calls.length);
+    if (returned === undefined) throw new EthError('RpcMalformedResponse', 'aggregate');
+    const notes = returned.map((one) => {
       const entry = decodeGet(one);
       return (entry.ok ? fromHex(entry.value.data) : undefined) ?? new Uint8Array();
     });
@@ -133,19 +134,4 @@ export class ChainReader {
     // A trusted one that is down for a moment looks the same: what is hinted at is checked when it is back.
     return { logs: await this.#eth.raw('eth_getLogs', [filter]), hinted: true };
   }
-}
-
-/** What the calls of `aggregate` returned: a block number, then as many byte strings. */
-function returned(answer: string, count: number): string[] {
-  const list = smallAt(answer, 1);
-  const at = list === undefined ? undefined : list / 32;
-  if (at === undefined || !Number.isInteger(at) || smallAt(answer, at) !== count)
-    throw new EthError('RpcMalformedResponse', 'aggregate');
-  // Offsets count from behind the length of the list.
-  const inside = `0x${answer.slice(2 + (at + 1) * 64)}`;
-  return Array.from({ length: count }, (_, index) => {
-    const digits = bytesAt(inside, index, inside.length);
-    if (digits === undefined) throw new EthError('RpcMalformedResponse', 'aggregate');
-    return `0x${digits}`;
-  });
 }

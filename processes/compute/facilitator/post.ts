@@ -1,0 +1,113 @@
+/**
+ * Transactions of the platform's key, in the order in which they were made. What each is to do is on disk before `signer:distro:sys` is
+ * asked to send it, under an id that sends it once; the signer sees to nonces, fees and lost transactions, and this to what became of each,
+ * so that neither a crash nor a reorganisation loses or repeats one.
+ */
+import type { Receipt } from '../../lib/eth.ts';
+import type { Signer } from '../../lib/signer.ts';
+import type { ChainView } from '../shared/chain-view.ts';
+import type { Settings } from '../shared/settings.ts';
+import type { Book } from './book.ts';
+
+/** Transactions under way. */
+export const UNDER_WAY_MAX = 32;
+/** Blocks after which a mined one is forgotten. */
+const KEEP_BLOCKS = 64;
+
+/** A call to send. */
+export interface Outgoing {
+  readonly to: string;
+  readonly data: string;
+  readonly gas: number;
+}
+
+/** What became of one: mined, or never to be, because its nonce was used by another one. */
+export type Outcome =
+  | { readonly kind: 'mined'; readonly id: string; readonly receipt: Receipt }
+  | { readonly kind: 'displaced'; readonly id: string };
+
+/** Runs a statement of a transaction of the database. */
+export type Run = (
+  pieces: TemplateStringsArray,
+  ...values: (string | number | null)[]
+) => Promise<void>;
+
+export interface PostNeeds {
+  readonly settings: Settings;
+  readonly chain: ChainView;
+  readonly book: Book;
+  readonly signer: Signer;
+}
+
+export class Post {
+  readonly #needs: PostNeeds;
+
+  constructor(needs: PostNeeds) {
+    this.#needs = needs;
+  }
+
+  async underWay(): Promise<number> {
+    const row = await this.#needs.book.db
+      .get`select count(*) as n from transactions where state <> 'mined'`;
+    return Number(row?.['n']);
+  }
+
+  /** Sends. `claim` is written together with what is to be sent, so that the two agree whatever happens. */
+  async send(
+    { to, data, gas }: Outgoing,
+    claim: (id: string, run: Run) => Promise<void>,
+  ): Promise<void> {
+    const id = `compute ${crypto.randomUUID()}`;
+    await this.#needs.book.db.tx(async (tx) => {
+      await tx.run`insert into transactions (id, target, data, gas, made_ms) values (${id}, ${to}, ${data}, ${gas}, ${Date.now()})`;
+      await claim(id, tx.run);
+    });
+    await this.#send(id, { to, data, gas });
+  }
+
+  /** Looks for all that are under way. */
+  async look(): Promise<Outcome[]> {
+    const { book, chain, settings, signer } = this.#needs;
+    const rows = await book.db
+      .all`select id, target, data, gas, state from transactions where state <> 'mined' order by made_ms`;
+    if (rows.length === 0) return [];
+    const outcomes: Outcome[] = [];
+    const end = (await chain.head()).number - settings.confirmations + 1;
+    for (const row of rows) {
+      const id = String(row['id']);
+      // Claimed and perhaps sent, before a crash: the same id sends nothing twice.
+      if (row['state'] === 'claimed') {
+        const [to, data] = [String(row['target']), String(row['data'])];
+        await this.#send(id, { to, data, gas: Number(row['gas']) });
+      }
+      const { state, hash } = await signer.sendState(id);
+      if (state === 'superseded') {
+        outcomes.push({ kind: 'displaced', id });
+        continue;
+      }
+      // The chain itself: the signer looks now and then only.
+      const receipt = await chain.receipt(hash);
+      if (receipt !== undefined && receipt.blockNumber <= end)
+        outcomes.push({ kind: 'mined', id, receipt });
+    }
+    return outcomes;
+  }
+
+  /** To be called in the transaction of the database that makes use of the outcome. */
+  async settle(outcome: Outcome, run: Run): Promise<void> {
+    const { id } = outcome;
+    if (outcome.kind === 'displaced') {
+      await run`delete from transactions where id = ${id}`;
+      return;
+    }
+    const { blockNumber } = outcome.receipt;
+    await run`update transactions set state = 'mined', block = ${blockNumber} where id = ${id}`;
+    await run`delete from transactions where state = 'mined' and block < ${blockNumber - KEEP_BLOCKS}`;
+  }
+
+  async #send(id: string, { to, data, gas }: Outgoing): Promise<void> {
+    const { signer, settings, book } = this.#needs;
+    await signer.send(id, settings.key, settings.chain_id, { to, data, gasLimit: gas });
+    await book.db.run`update transactions set state = 'sent' where id = ${id}`;
+  }
+}
