@@ -5,6 +5,8 @@ import { isOver, type JobView, type LogLine } from './job-record.ts';
 const DECIMALS = 6;
 const BAR_CHARS = 24;
 const NOTE_CHARS_MAX = 40;
+/** `stream` of the notes of the runner, such as the exit code. */
+const RUNNER = 3;
 /** Millionths between two lines where there is no terminal to draw on. */
 const STEP_PPM = 100_000;
 
@@ -22,12 +24,10 @@ export function millionths(text: string): bigint | undefined {
 }
 
 /** `running (executing)`, and `failed: EXIT_NONZERO …`. */
-export function stateText({ state, substate, error, reason, result }: JobView): string {
+export function stateText({ state, substate, error, reason }: JobView): string {
   const why = error === null ? reason : `${error.code}: ${error.message}`;
-  const code =
-    error?.code === 'EXIT_NONZERO' && result !== null ? ` (exit code ${result.exitCode})` : '';
   const part = substate === null ? '' : ` (${substate})`;
-  return printable(`${state}${part}${why === null ? '' : `: ${why}${code}`}`);
+  return printable(`${state}${part}${why === null ? '' : `: ${why}`}`);
 }
 
 /** `0:07`, `1:02:03`. */
@@ -91,8 +91,9 @@ export class Progress {
     this.#show(text, known, isOver(job), took);
   }
 
-  /** A line of the job's own, above. */
+  /** A line of the job's own, above; the runner's notes are not. */
   log({ stream, text }: LogLine): void {
+    if (stream === RUNNER) return;
     const lines = printable(text.replace(/\n$/, '')).split('\n');
     const mark = stream === 2 ? '! ' : '| ';
     this.say(lines.map((line) => `${mark}${line}`).join('\n'));
