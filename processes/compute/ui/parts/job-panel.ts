@@ -71,7 +71,7 @@ function Facts({ job, now }: { readonly job: JobView; readonly now: number }): V
     ['Submitted', new Date(created).toLocaleString()],
     ['Ran', started === 0 ? 'not yet' : duration((finished || now) - started)],
     ['Money', moneyText(payment)],
-    ['Checked', verify === 'none' ? 'not at all: this job chose none' : `by ${verify} comparison`],
+    ['When re-run', verify === 'none' ? 'cannot be compared' : `compared: ${verify}`],
     ['Job', shortHash(job.jobId)],
   ];
   if (result !== null) {

@@ -31,6 +31,9 @@ export function Lines({ samples }: { readonly samples: readonly Sample[] }): VNo
   </figure>`;
 }
 
+/** A single sample makes no line. */
+const points = { show: (plot: { readonly data: ChartProps['data'] }) => plot.data[0].length < 2 };
+
 const options: ChartProps['options'] = (_make, colour) => ({
   scales: {
     x: {
@@ -45,8 +48,8 @@ const options: ChartProps['options'] = (_make, colour) => ({
   ],
   series: [
     {},
-    { stroke: colour('--one'), width: 2, points: { show: false } },
-    { stroke: colour('--two'), width: 2, points: { show: false } },
+    { stroke: colour('--one'), width: 2, points },
+    { stroke: colour('--two'), width: 2, points },
   ],
 });
 

@@ -31,12 +31,20 @@ export interface Shown {
   readonly nodes: readonly NodeView[] | undefined;
   readonly figures: Figures | undefined;
   readonly ledger: Ledger | undefined;
+  /** The name of this node. */
+  readonly our: string | undefined;
   readonly free: Free | undefined;
   /** Of the chain that jobs are paid on; null: there is none. */
   readonly chain: number | null | undefined;
   readonly samples: readonly Sample[];
   /** Of the job that is looked at. */
   readonly logs: readonly LogRecord[];
+}
+
+interface Settings {
+  readonly node: string;
+  readonly free: Free;
+  readonly chain: number | null;
 }
 
 export class Market {
@@ -56,6 +64,7 @@ export class Market {
     nodes: undefined,
     figures: undefined,
     ledger: undefined,
+    our: undefined,
     free: undefined,
     chain: undefined,
     samples: [],
@@ -99,11 +108,9 @@ export class Market {
   async refresh(): Promise<void> {
     try {
       const asked = [this.#jobs.first(), this.#nodes(), this.#figures(), this.#ledger()];
-      const { free, chain } = await this.api.json<{ free: Free; chain: number | null }>(
-        'api/settings',
-      );
+      const { node, free, chain } = await this.api.json<Settings>('api/settings');
       await Promise.all(asked);
-      this.#show({ free, chain, problem: undefined });
+      this.#show({ our: node, free, chain, problem: undefined });
       if (this.#selected !== undefined) await this.#readLogs(this.#selected);
     } catch (error) {
       this.#failed(error);

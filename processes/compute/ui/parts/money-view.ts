@@ -26,12 +26,12 @@ export function MoneyView({ market }: { readonly market: Market }): VNode {
         <${Total}
           title="Earned as provider"
           amount=${sum(days, 'earned')}
-          of="85 % of what was paid, for jobs that ran here"
+          of="for jobs that ran here, after fees"
         />
         <${Total}
           title="Earned as coordinator"
           amount=${sum(days, 'fees')}
-          of="5 % of what was paid, for finding a provider"
+          of="for finding a provider for others’ jobs"
         />
       </ul>
       ${

@@ -107,8 +107,7 @@ function Quoted({ quote }: { readonly quote: Quote }): VNode {
       That is what a client pays for ${kind}. Your own jobs at your own node are free.
     </p>
     <p class="hint">
-      ${plural(suited, 'provider')} can run it,
-      ${free === 0 ? 'none of them at once' : `${free} at once`}.
+      ${`${plural(suited, 'provider')} can run it, ${free === 0 ? 'none of them at once' : `${free} at once`}.`}
     </p>
   </div>`;
 }

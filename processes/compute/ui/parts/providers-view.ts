@@ -52,14 +52,17 @@ function Provider({ market, node }: { readonly market: Market; readonly node: No
         data-tone=${status === 'online' ? 'good' : status === 'busy' ? 'busy' : 'quiet'}
         >${status}</span
       >
-      <button
-        class="link-button push"
-        type="button"
-        onClick=${remove}
-        aria-label=${`Remove ${node.node}`}
-      >
-        Remove
-      </button>
+      ${
+        node.node !== market.shown.our &&
+        html`<button
+          class="link-button push"
+          type="button"
+          onClick=${remove}
+          aria-label=${`Remove ${node.node}`}
+        >
+          Remove
+        </button>`
+      }
     </header>
     <p class="machine">
       ${host === undefined ? 'Nothing is known of its machine.' : `${gpus}${host.cpuModel}, ${host.cpuThreads} threads, ${Math.round(host.memMiB / 1_024)} GB`}
