@@ -117,7 +117,7 @@ test(
 test(
   'what goes wrong is one sentence with what to do next, and exit code 1',
   async () => {
-    const sentence = (why: RegExp): unknown => ({ code: 1, err: expect.stringMatching(why) });
+    const sentence = (why: RegExp): object => ({ code: 1, err: expect.stringMatching(why) });
     expect(await kit('status', '0x12')).toMatchObject(sentence(/^kit: 0x12 is no id of a job/));
     expect(await kit('status', `0x${'1'.repeat(64)}`)).toMatchObject(sentence(/NOT_FOUND/));
     expect(await kit('submit', '--fnn', 'noop')).toMatchObject(sentence(/no flag --fnn/));
