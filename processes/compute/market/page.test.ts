@@ -59,7 +59,7 @@ it('CM46 the ledger is counted by day: all jobs for the owner, its own for a wal
   ]);
   const headers = { authorization: `Bearer ${await world.walletToken('alice')}` };
   const wallet = await world.request('GET', '/api/ledger', { headers });
-  expect(JSON.parse(wallet.text) as Json).toEqual({ days: [], credits: [] });
+  expect(JSON.parse(wallet.text)).toEqual({ days: [], credits: [] });
   expect((await world.request('GET', '/api/ledger')).status).toBe(401);
   for (const days of [0, 91]) {
     expect((await world.ask('GET', `/api/ledger?days=${days}`)).status).toBe(400);
