@@ -1,4 +1,4 @@
-/** `kit job`: the compute market from the command line (docs/compute.md). */
+/** `kit job`: the compute market from the command line (docs/jobs.md). */
 import { defineCommand } from 'citty';
 
 export const job = defineCommand({
