@@ -15,6 +15,7 @@ const main = defineCommand({
     build: () => import('./commands/build.ts').then((module) => module.build),
     job: () => import('./commands/job.ts').then((module) => module.job),
     new: () => import('./commands/new.ts').then((module) => module.create),
+    provider: () => import('./commands/provider.ts').then((module) => module.provider),
     run: () => import('./commands/run.ts').then((module) => module.run),
   },
 });
