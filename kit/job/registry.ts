@@ -1,6 +1,7 @@
 /** A provider in the registry on chain, as its operator's wallet puts it there: its executor, where pay goes, and its stake. */
 import { Interface, JsonRpcProvider, Network, SigningKey, Wallet } from 'ethers';
 import { privateKey } from '../../bin/secrets-input.ts';
+import { nodeRegistryAbi } from '../../contracts/abi/node-registry.ts';
 import {
   decodeNode,
   encodeNodes,
@@ -18,6 +19,13 @@ const TOKEN = new Interface([
 ]);
 /** How long a transaction may take, in milliseconds. */
 const SENT_MS_MAX = 120_000;
+const REGISTRY = new Interface(nodeRegistryAbi);
+const MEANING: Readonly<Record<string, string>> = {
+  NotNameOwner:
+    'the name of the node is not of this wallet in the namespace; development nodes have one on chain if they are called NAME.os and share a chain',
+  BadExecutor: 'the executor is another node’s already',
+  BadSignature: 'the executor did not agree to this registration',
+};
 const NOBODY = /^0x0{40}$/;
 
 export interface RegistryPlace {
@@ -49,7 +57,11 @@ export interface Registering {
  */
 export async function register(place: RegistryPlace, wanted: Registering): Promise<Registered> {
   const { chainId, registry } = place;
-  const provider = new JsonRpcProvider(place.rpc, Network.from(chainId), { staticNetwork: true });
+  const provider = new JsonRpcProvider(place.rpc, Network.from(chainId), {
+    staticNetwork: true,
+    // One transaction follows another: an answer of a moment ago has the nonce of the last one.
+    cacheTimeout: -1,
+  });
   try {
     const operator = new Wallet(await privateKey(wanted.walletFile), provider);
     const executor = new SigningKey(await privateKey(wanted.executorFile));
@@ -137,11 +149,22 @@ async function send(operator: Wallet, to: string, data: string): Promise<void> {
     const receipt = await sent.wait(1, SENT_MS_MAX);
     if (receipt?.status !== 1) throw new Error(`${sent.hash} was reverted`);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw new JobError('refused', `the chain does not take it: ${message.slice(0, 300)}`, {
+    throw new JobError('refused', `the chain does not take it: ${reasonOf(error)}`, {
       cause: error,
     });
   }
+}
+
+/** What the contract calls it, and what that means to whoever registers; else what was said. */
+function reasonOf(error: unknown): string {
+  const { data, shortMessage, message } = error as {
+    readonly data?: unknown;
+    readonly shortMessage?: string;
+    readonly message?: string;
+  };
+  const name = typeof data === 'string' ? REGISTRY.parseError(data)?.name : undefined;
+  if (name === undefined) return (shortMessage ?? message ?? String(error)).slice(0, 300);
+  return MEANING[name] === undefined ? name : `${MEANING[name]} (${name})`;
 }
 
 async function mustBeChain(
