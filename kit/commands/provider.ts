@@ -1,4 +1,4 @@
-/** `kit provider register`: a provider's place on the chain, which paid jobs need (docs/compute.md). */
+/** `kit provider register`: a provider's place on the chain, which paid jobs need (docs/jobs.md). */
 import { join, resolve } from 'node:path';
 import { defineCommand } from 'citty';
 import { HYPER, NODE_REGISTRY } from '../../contracts/abi/constants.ts';

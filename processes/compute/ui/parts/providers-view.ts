@@ -159,7 +159,8 @@ function SetUp(): VNode {
       <li>Try it<code>kit job submit --fn echo --args '{"text":"hello"}'</code></li>
     </ol>
     <p class="hint">
-      Paid jobs take a wallet and a stake too: <code>docs/compute.md</code> has these steps.
+      The node prints the second line with its own paths. Paid jobs take a wallet and a stake too:
+      <code>docs/jobs.md</code>.
     </p>
   </section>`;
 }
