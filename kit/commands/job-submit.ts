@@ -84,8 +84,9 @@ async function agree({ wallet, json, say }: JobCommand, quote: Quote, yes: boole
   const text = quoteText(quote, wallet === undefined);
   if (json) say(text, { quote });
   else process.stderr.write(`${text}\n`);
-  if (wallet === undefined || yes) return;
+  if (wallet === undefined) return;
   if (quote.node === null) throw new JobError('refused', 'nothing is paid for what nobody can run');
+  if (yes) return;
   if (json || !process.stdin.isTTY) {
     throw new JobError(
       'declined',

@@ -16,9 +16,11 @@ export interface DaysProps {
   readonly names: readonly [string, string];
   readonly days: readonly Day[];
   readonly values: readonly [(day: Day) => number, (day: Day) => number];
+  /** They are counted: there is nothing between two of them. */
+  readonly whole?: boolean;
 }
 
-export function Days({ title, names, days, values }: DaysProps): VNode {
+export function Days({ title, names, days, values, whole = false }: DaysProps): VNode {
   const data = useMemo<ChartProps['data']>(() => {
     const known = new Map(days.map((day) => [Date.parse(day.day) / 1_000, day]));
     const today = Math.floor(Date.now() / 1_000 / DAY_S) * DAY_S;
@@ -39,27 +41,32 @@ export function Days({ title, names, days, values }: DaysProps): VNode {
       label=${`${title} over the last ${DAYS} days`}
       height=${HEIGHT}
       data=${data}
-      options=${options}
+      options=${whole ? COUNTS : AMOUNTS}
     />
   </figure>`;
 }
 
-const options: ChartProps['options'] = (make, colour) => ({
-  scales: {
-    x: { time: true, range: (_plot, first, last) => [(first ?? 0) - DAY_S, (last ?? 0) + DAY_S] },
-    y: { range: (_plot, _least, most) => [0, most != null && most > 0 ? most * 1.1 : 1] },
-  },
-  axes: [
-    { ...axis(colour), grid: { show: false }, values: (_plot, at) => at.map(dayText), space: 52 },
-    { ...axis(colour), size: 48, values: (_plot, at) => at.map(amount) },
-  ],
-  series: [
-    {},
-    bars(make, colour('--one')),
-    // In front, narrower: a part of the other or beside it.
-    bars(make, colour('--two'), 0.3),
-  ],
-});
+const optionsWith =
+  (axisOptions: object): ChartProps['options'] =>
+  (make, colour) => ({
+    scales: {
+      x: { time: true, range: (_plot, first, last) => [(first ?? 0) - DAY_S, (last ?? 0) + DAY_S] },
+      y: { range: (_plot, _least, most) => [0, most != null && most > 0 ? most * 1.1 : 1] },
+    },
+    axes: [
+      { ...axis(colour), grid: { show: false }, values: (_plot, at) => at.map(dayText), space: 52 },
+      { ...axis(colour), size: 56, values: (_plot, at) => at.map(amount), ...axisOptions },
+    ],
+    series: [
+      {},
+      bars(make, colour('--one')),
+      // In front, narrower: a part of the other or beside it.
+      bars(make, colour('--two'), 0.3),
+    ],
+  });
+
+const AMOUNTS = optionsWith({});
+const COUNTS = optionsWith({ incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 10_000] });
 
 function bars(make: Parameters<ChartProps['options']>[0], fill: string, share = 0.7): object {
   const paths = make.paths.bars?.({ size: [share, BAR_PX_MAX * share * 1.4], radius: 0.2 });
@@ -73,5 +80,5 @@ function dayText(unixS: number): string {
 
 function amount(value: number): string {
   if (value >= 1_000) return `${Math.round(value / 100) / 10}k`;
-  return String(Math.round(value * 1_000) / 1_000);
+  return String(Number(value.toPrecision(3)));
 }

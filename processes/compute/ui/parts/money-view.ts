@@ -41,7 +41,13 @@ export function MoneyView({ market }: { readonly market: Market }): VNode {
         </p>`
       }
       <${Days} title="HYPER a day" names=${['paid', 'earned here']} days=${days} values=${MONEY} />
-      <${Days} title="Jobs a day" names=${['all', 'failed']} days=${days} values=${JOBS} />
+      <${Days}
+        title="Jobs a day"
+        names=${['all', 'failed']}
+        days=${days}
+        values=${JOBS}
+        whole=${true}
+      />
       <${Credits} market=${market} ledger=${ledger} />
       <${Unsolved} />
     </div>
@@ -63,7 +69,7 @@ function Total({
 }): VNode {
   return html`<li class="card total">
     <h2>${title}</h2>
-    <p><strong>${hyper(amount, 4)}</strong> HYPER</p>
+    <p><strong>${hyper(amount)}</strong> HYPER</p>
     <small>in 30 days, ${of}</small>
   </li>`;
 }
