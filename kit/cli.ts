@@ -5,12 +5,17 @@ import { defineCommand, runMain } from 'citty';
 enableCompileCache();
 
 const main = defineCommand({
-  meta: { name: 'kit', description: 'Builds and runs hyperloom packages.' },
+  meta: {
+    name: 'kit',
+    description: 'Builds and runs hyperloom packages, and has things computed.',
+  },
   subCommands: {
     'boot-fake-node': () =>
       import('./commands/boot-fake-node.ts').then((module) => module.bootFakeNode),
     build: () => import('./commands/build.ts').then((module) => module.build),
+    job: () => import('./commands/job.ts').then((module) => module.job),
     new: () => import('./commands/new.ts').then((module) => module.create),
+    provider: () => import('./commands/provider.ts').then((module) => module.provider),
     run: () => import('./commands/run.ts').then((module) => module.run),
   },
 });

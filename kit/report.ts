@@ -21,6 +21,11 @@ export function fail(json: boolean, error: unknown): void {
   process.stderr.write(`${code === undefined ? stack : `kit: ${message}`}\n`);
 }
 
+/** A guest's own words: its control characters do not reach the terminal. */
+export function printable(text: string): string {
+  return text.replaceAll(/[^\P{Cc}\n\t]/gu, '?');
+}
+
 /** A size as a person reads it. */
 export function size(bytes: number): string {
   if (bytes < 1_024) return `${bytes} B`;

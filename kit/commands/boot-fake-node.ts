@@ -7,11 +7,47 @@ import { wipeHome } from '../../runtime-modules/identity/home.ts';
 import { BuildError } from '../build/build-error.ts';
 import { FakeNetwork, type FakeNode } from '../fake-network.ts';
 import { type FakeNetworkPlan, type FakeNodePlan, planFakeNodes } from '../fake-nodes.ts';
+import { unknownFlag } from '../known-flags.ts';
 import { fail } from '../report.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 /** A second signal this soon is the same keypress, seen twice. */
 const SAME_SIGNAL_MS = 500;
+
+const ARGS = {
+  'fake-node-name': {
+    type: 'string',
+    alias: 'f',
+    description:
+      'its name, or several with commas (default fake.os; .os is added if there is no dot)',
+  },
+  count: {
+    type: 'string',
+    alias: 'n',
+    description: 'how many: fake.os, fake-2.os, ... (default 1)',
+  },
+  port: {
+    type: 'string',
+    alias: 'p',
+    description: 'of the web server, the next ones of further nodes (default 8080; 0: any)',
+  },
+  home: {
+    type: 'string',
+    alias: 'o',
+    description: 'home of one, folder of the homes of several (default .hyperloom/fake/NAME)',
+  },
+  'fakechain-port': {
+    type: 'string',
+    alias: 'c',
+    description: 'the chain there is used, else started (default 8545)',
+  },
+  rpc: { type: 'string', description: 'a further provider of chains, wss://...' },
+  persist: {
+    type: 'boolean',
+    description: 'keep the homes; they are deleted at the end otherwise',
+  },
+  verbosity: { type: 'string', description: 'which prints are shown, 0 to 4 (default 0)' },
+} as const;
 
 export const bootFakeNode = defineCommand({
   meta: {
@@ -19,43 +55,15 @@ export const bootFakeNode = defineCommand({
     alias: 'f',
     description: 'Boot development nodes on one development chain. Arguments after -- go to each.',
   },
-  args: {
-    'fake-node-name': {
-      type: 'string',
-      alias: 'f',
-      description:
-        'its name, or several with commas (default fake.os; .os is added if there is no dot)',
-    },
-    count: {
-      type: 'string',
-      alias: 'n',
-      description: 'how many: fake.os, fake-2.os, ... (default 1)',
-    },
-    port: {
-      type: 'string',
-      alias: 'p',
-      description: 'of the web server, the next ones of further nodes (default 8080; 0: any)',
-    },
-    home: {
-      type: 'string',
-      alias: 'o',
-      description: 'home of one, folder of the homes of several (default .hyperloom/fake/NAME)',
-    },
-    'fakechain-port': {
-      type: 'string',
-      alias: 'c',
-      description: 'the chain there is used, else started (default 8545)',
-    },
-    rpc: { type: 'string', description: 'a further provider of chains, wss://...' },
-    persist: {
-      type: 'boolean',
-      description: 'keep the homes; they are deleted at the end otherwise',
-    },
-    verbosity: { type: 'string', description: 'which prints are shown, 0 to 4 (default 0)' },
-  },
+  args: ARGS,
   async run({ args, rawArgs }) {
     try {
-      refuseUnknown(args);
+      const wrong = unknownFlag(args, ARGS);
+      if (wrong !== undefined)
+        throw new BuildError(
+          'bad-flags',
+          `there is no flag --${wrong}; see kit boot-fake-node --help`,
+        );
       const plan = planFakeNodes(
         {
           names: args['fake-node-name'],
@@ -78,28 +86,6 @@ export const bootFakeNode = defineCommand({
     }
   },
 });
-
-const KNOWN = [
-  'fake-node-name',
-  'count',
-  'port',
-  'home',
-  'fakechain-port',
-  'rpc',
-  'persist',
-  'verbosity',
-];
-const ALIASES = ['f', 'n', 'p', 'o', 'c'];
-
-/** citty takes whatever comes; a flag with a slip in it is not to boot something else. */
-function refuseUnknown(args: object): void {
-  const camel = (name: string): string =>
-    name.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase());
-  const known = new Set(['_', ...ALIASES, ...KNOWN, ...KNOWN.map(camel)]);
-  const wrong = Object.keys(args).find((name) => !known.has(name));
-  if (wrong !== undefined)
-    throw new BuildError('bad-flags', `there is no flag --${wrong}; see kit boot-fake-node --help`);
-}
 
 interface Made {
   readonly homes: readonly string[];

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { defineCommand } from 'citty';
 import { BuildError } from '../build/build-error.ts';
 import { buildComponent } from '../build/component.ts';
-import { fail, say, size } from '../report.ts';
+import { fail, printable, say, size } from '../report.ts';
 import type { Exchange, Printed, SoloNode } from '../solo-node.ts';
 
 /** What `--json` prints for one request, one object a line. */
@@ -85,11 +85,6 @@ async function runComponent(
   const output = node.output();
   if (output !== '') say(json, `stdout and stderr:\n${printable(output.trimEnd())}`, { output });
   showUsage(node, json);
-}
-
-/** A guest's own words: its control characters do not reach the terminal. */
-function printable(text: string): string {
-  return text.replaceAll(/[^\P{Cc}\n\t]/gu, '?');
 }
 
 function report(request: string, exchange: Exchange): ExchangeReport {

@@ -1,12 +1,13 @@
 /** A kernel with the real modules that the market needs, the market as a component, and a provider without an extension. */
 import { createSecretKey } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WorkerHartPool } from '../../kernel/hart/hart-pool.ts';
 import { systemClock } from '../../kernel/clock.ts';
 import { buildComponent } from '../../kit/build/component.ts';
+import { buildUi } from '../../kit/build/ui.ts';
 import { Channels, channelsNeeds } from '../../runtime-modules/http-server/channels/channels.ts';
 import { httpServer } from '../../runtime-modules/http-server/index.ts';
 import { Secret } from '../../runtime-modules/identity/secret.ts';
@@ -42,6 +43,10 @@ export async function marketNode(): Promise<MarketNode> {
   await using parts = new AsyncDisposableStack();
   const root = await mkdtemp(join(tmpdir(), 'hyperloom-market-'));
   parts.defer(() => rm(root, { recursive: true, force: true }));
+  // What the package came with, as boot writes it.
+  await buildUi(path('../../processes/compute'));
+  const page = join(root, 'vfs', 'compute:sys', 'pkg', 'ui');
+  await cp(path('../../processes/compute/pkg/ui'), page, { recursive: true });
   // As a node has them: guests beside the kernel's thread.
   const harts = (report: (text: string) => void): WorkerHartPool =>
     new WorkerHartPool({ workers: 2, bundled: () => false, report });

@@ -96,7 +96,11 @@ export function nodeRoutes(http: MarketHttp, market: () => Market): void {
   http.get(
     '/api/settings',
     guarded(market, 'operator', ({ market: { process, settlement } }) =>
-      reply.json({ free: process.state.free.kind, chain: settlement.settings?.chainId ?? null }),
+      reply.json({
+        node: process.our.node,
+        free: process.state.free.kind,
+        chain: settlement.settings?.chainId ?? null,
+      }),
     ),
   );
   http.put(

@@ -1,7 +1,9 @@
 /** The HTTP API and its WebSocket (compute-market.md §13), under `/market:compute:sys`. Each group of routes is a file of its own. */
-import { HttpServer, reply } from '../../lib/http-server.ts';
+import { folder } from '../../lib/http-folder.ts';
+import { HttpServer, reply, strictHeaders } from '../../lib/http-server.ts';
 import { authRoutes } from './api-auth.ts';
 import { jobRoutes } from './api-jobs.ts';
+import { ledgerRoutes } from './api-ledger.ts';
 import { liveSocket } from './api-live.ts';
 import { moneyRoutes } from './api-money.ts';
 import { nodeRoutes } from './api-nodes.ts';
@@ -22,11 +24,14 @@ export function api(market: () => Market): MarketHttp {
   http.post('/operator/token', () => reply.json(market().auth.issue(OPERATOR)), {
     authenticated: true,
   });
+  // The page and its files: only for the owner, as a page of any other package.
+  http.files(folder('ui', { headers: strictHeaders, authenticated: true }));
   authRoutes(http, market);
   jobRoutes(http, market);
   uploadRoutes(http, market);
   nodeRoutes(http, market);
   moneyRoutes(http, market);
+  ledgerRoutes(http, market);
   liveSocket(http, market);
   return http;
 }

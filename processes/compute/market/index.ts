@@ -3,8 +3,10 @@
  * (compute-market.md §2, §3). Its HTTP API is in `api.ts`, what processes ask of it in `handlers.ts`.
  */
 import { defineProcess, stateOf } from '../../lib/index.ts';
+import { showOnHomepage, svgIcon } from '../../lib/homepage.ts';
 import { marketContract } from '../shared/market-contract.ts';
 import { api } from './api.ts';
+import { ICON } from './icon.ts';
 import { handlers } from './handlers.ts';
 import { resetLimits } from './http-guard.ts';
 import { type Market, openMarket } from './parts.ts';
@@ -20,6 +22,12 @@ export default defineProcess({
   setup: async (process) => {
     resetLimits(Date.now);
     market = await openMarket(process);
+    showOnHomepage(process, {
+      label: 'Compute',
+      path: '/',
+      icon: svgIcon(ICON),
+      widget: '/widget.html',
+    });
   },
   http: api(() => market),
 });

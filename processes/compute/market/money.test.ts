@@ -124,6 +124,8 @@ const facilitator: Peer = (sent) => {
       };
       return reply({ terms, jobId: jobIdOf(DOMAIN, terms), vault: TOKEN });
     }
+    case 'Credit':
+      return reply(7n);
     case 'Fund':
       funded.push(value);
       return reply();
@@ -318,6 +320,12 @@ it('CM8 a paid job: assigned on the chain before it starts, judged, and closed b
     payment: { state: 'released', payout: '600', settleTx: HASH },
     verdict: { outcome: 'Pay', scoreBps: 10_000 },
   });
+  // As the escrow shares it: 10 % and 5 % rounded down, the provider has the rest.
+  const { json } = await world.ask('GET', '/api/ledger');
+  expect(json.days).toMatchObject([
+    { jobs: 1, completed: 1, paid: '600', earned: '510', fees: '30' },
+  ]);
+  expect(json.credits).toMatchObject([{ role: 'coordinator', account: PLATFORM, amount: '7' }]);
 });
 
 it('what the chain said before is nothing new, in whatever order it comes', async () => {

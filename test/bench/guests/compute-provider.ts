@@ -4,6 +4,7 @@
  */
 import { client, defineProcess, type Process, Refusal } from '../../../processes/lib/index.ts';
 import { signer } from '../../../processes/lib/signer.ts';
+import { toHex } from '../../../contracts/hex.ts';
 import { namehash } from '../../../contracts/hypermap.ts';
 import {
   digestOf,
@@ -11,6 +12,7 @@ import {
   type JobReceipt,
   typedDataOf,
 } from '../../../contracts/compute.ts';
+import { taggedHash } from '../../../wit/jobs/digest.ts';
 import { documentHash } from '../../../wit/jobs/result.ts';
 import {
   gpuContract,
@@ -21,6 +23,8 @@ import { marketContract } from '../../../processes/compute/shared/market-contrac
 
 const DOMAIN = escrowDomain(0, `0x${'0'.repeat(40)}`);
 const ZERO = `0x${'0'.repeat(64)}`;
+/** The root over no files. */
+const NO_OUTPUTS = toHex(taggedHash('hn/empty/v1'));
 const SLOTS = 8;
 const USAGE = {
   wallMs: 0,
@@ -64,7 +68,7 @@ async function run(process: Process<unknown>, jobId: string, lease: string): Pro
     attempt: offer.attempt,
     specHash: offer.specHash,
     inputsRoot: ZERO,
-    outputsRoot: ZERO,
+    outputsRoot: NO_OUTPUTS,
     logsRoot: ZERO,
     stdoutHash: ZERO,
     runtimeHash,

@@ -1,0 +1,50 @@
+/** A job as the market shows it (compute-market.md §3.3), as far as `kit job` looks at it. */
+import type { OutputFile, Usage } from '../../wit/jobs/result.ts';
+import type { JobSpec } from '../../wit/jobs/spec.ts';
+
+export interface JobView {
+  readonly jobId: string;
+  readonly intentId: string;
+  readonly coordinator: string;
+  readonly state: string;
+  readonly substate: string | null;
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  readonly spec: JobSpec;
+  readonly specHash: string;
+  readonly payment: {
+    readonly state: string;
+    readonly amount: string;
+    readonly price: string;
+    readonly payout: string | null;
+    readonly fundTx: string | null;
+    readonly settleTx: string | null;
+  };
+  readonly node: { readonly name: string } | null;
+  readonly progress: { readonly ppm: number; readonly note?: string } | null;
+  readonly result: {
+    readonly exitCode: number;
+    readonly outputsRoot: string;
+    readonly outputs: readonly OutputFile[];
+    readonly usage: Usage;
+    readonly expired: boolean;
+  } | null;
+  readonly error: { readonly code: string; readonly message: string } | null;
+  readonly reason: string | null;
+  readonly times: Readonly<Record<string, number>>;
+}
+
+export interface LogLine {
+  readonly seq: number;
+  /** 1 stdout, 2 stderr, 3 the runner. */
+  readonly stream: number;
+  readonly text: string;
+}
+
+const MOVING = new Set(['refunding', 'partially_refunded']);
+
+/** Whether nothing more happens to it; money may still be on its way back after a failure. */
+export function isOver({ state, payment }: JobView): boolean {
+  if (state === 'completed' || state === 'refunded' || state === 'cancelled') return true;
+  return state === 'failed' && !MOVING.has(payment.state);
+}
