@@ -502,6 +502,13 @@ it('CM26 what audits say is in the reputation', async () => {
   expect(await points()).toBeLessThan(before - 60);
 });
 
+it("a free job is nobody's escrow's, also where jobs are paid", async () => {
+  const jobId = await world.submit(specOf());
+  await world.started(gpu, jobId);
+  await world.finished(gpu, jobId);
+  expect(await world.job(jobId)).toMatchObject({ state: 'completed', payment: { state: 'free' } });
+});
+
 it('a receipt of a paid job is bound to its escrow', async () => {
   const jobId = await running();
   world.domain = escrowDomain(1, ESCROW);

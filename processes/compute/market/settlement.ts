@@ -11,6 +11,7 @@ import {
   type ComputeTerms,
   type Domain,
   escrowDomain,
+  FREE_DOMAIN,
 } from '../../../contracts/compute.ts';
 import { record, type Decoded } from '../../../wit/codec.ts';
 import type { Evidence, lostAttempt } from '../shared/oracle-contract.ts';
@@ -31,8 +32,6 @@ const ASK_S = 15;
 /** Of the registry, a page. */
 const PAGE = 100;
 const ZERO_ADDRESS = `0x${'0'.repeat(40)}`;
-/** Ids of free jobs on a node without a chain: of no chain and no contract. */
-const NOWHERE: Domain = escrowDomain(0, ZERO_ADDRESS);
 
 const signedAcceptance = record({ value: structCodec('Acceptance'), signature: signatureText });
 const agreedTerms = structCodec('ComputeTerms');
@@ -63,16 +62,10 @@ export class Settlement {
     }
   }
 
-  /** Whose signatures ids and receipts of a job are. Jobs that are paid have the escrow's. */
-  get domain(): Domain {
-    const { chainId, escrow } = this.#settings ?? {};
-    if (chainId === undefined || escrow === undefined) return NOWHERE;
-    return escrowDomain(chainId, escrow);
-  }
-
+  /** Whose signatures the id and the receipts of a job are: the escrow's, or nobody's for a free one, also where there is money. */
   domainOf({ payment }: JobRecord): Domain {
     const [chain = '', escrow = ''] = payment.domain?.split('/') ?? [];
-    return payment.domain === undefined ? this.domain : escrowDomain(Number(chain), escrow);
+    return payment.domain === undefined ? FREE_DOMAIN : escrowDomain(Number(chain), escrow);
   }
 
   placeOf(job: JobRecord): Decoded<typeof moneyPlace> | undefined {

@@ -1,7 +1,7 @@
 /** New jobs (compute-market.md §3.5 T1, T2; §5.2): everything is checked, and only then is there a job. */
 import { Refusal } from '../../lib/index.ts';
 import type { Signer } from '../../lib/signer.ts';
-import { type ComputeTerms, deadlineOf, MODE } from '../../../contracts/compute.ts';
+import { type ComputeTerms, deadlineOf, FREE_DOMAIN, MODE } from '../../../contracts/compute.ts';
 import { structCodec } from '../../../contracts/compute-json.ts';
 import { canonicalJson, parseDocument } from '../../../wit/canonical-json.ts';
 import { attemptsOf, completeSpec, type JobSpec, timeoutOf } from '../../../wit/jobs/spec.ts';
@@ -149,7 +149,7 @@ export class Submissions {
     const attempts = attemptsOf(made.spec);
     const fundBy = BigInt(Math.floor(at / 1_000) + FUND_WINDOW_S);
     const deadline = deadlineOf(fundBy, attempts, timeoutOf(made.spec));
-    const { domain, settings } = settlement;
+    const { settings } = settlement;
     const document: ComputeTerms = {
       client: made.client,
       token: settings?.token ?? ZERO_ADDRESS,
@@ -165,7 +165,7 @@ export class Submissions {
       // `saltOf`, by the signer.
       salt: await this.#needs.signer.keccak256(new TextEncoder().encode(made.intentId)),
     };
-    const jobId = await typedDigest(this.#needs.signer, domain, 'ComputeTerms', document);
+    const jobId = await typedDigest(this.#needs.signer, FREE_DOMAIN, 'ComputeTerms', document);
     const job = {
       ...common(made, jobId, base),
       payment: {
@@ -173,7 +173,6 @@ export class Submissions {
         mode: 'exact' as const,
         amount: '0',
         price: '0',
-        domain: `${domain.chainId}/${domain.verifyingContract}`,
       },
       times: {
         created: at,

@@ -9,7 +9,7 @@ import { namehash } from '../../../../contracts/hypermap.ts';
 import {
   digestOf,
   type Domain,
-  escrowDomain,
+  FREE_DOMAIN,
   type JobReceipt,
   typedDataOf,
 } from '../../../../contracts/compute.ts';
@@ -33,8 +33,6 @@ export const NODE = 'alice.os';
 export const OUR = `${NODE}@market:compute:sys`;
 export const SITE = '/market:compute:sys';
 const ZERO = `0x${'0'.repeat(64)}`;
-/** Ids on a node without a chain. */
-export const NOWHERE: Domain = escrowDomain(0, `0x${'0'.repeat(40)}`);
 
 /** Whatever was answered: tests look at what they expect of it. */
 // eslint-disable-next-line typescript/no-explicit-any -- a wrong member fails the test that reads it
@@ -268,7 +266,8 @@ export class World {
       claimed: 0n,
       ...options.receipt,
     };
-    const domain = this.domain;
+    // As executors sign: free jobs are in nobody's escrow.
+    const domain = offer.money === undefined ? FREE_DOMAIN : this.domain;
     const value = {
       jobId,
       lease: options.lease ?? gpu.lease(jobId),
@@ -285,7 +284,8 @@ export class World {
     return this.tell(gpu, 'JobResult', value);
   }
 
-  domain: Domain = NOWHERE;
+  /** Of receipts of paid jobs. */
+  domain: Domain = FREE_DOMAIN;
 
   /** Of a wallet that logs in. */
   async walletToken(key: string): Promise<string> {
