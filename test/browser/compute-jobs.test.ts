@@ -73,7 +73,7 @@ test('CM22 a job that fails ends kit with 1 and the reason; one that is cancelle
   expect(failed.err).toContain('! no luck\n');
   expect(failed.err).toMatch(/kit: the job is failed: EXIT_NONZERO: .*exit code 3/);
   const long = await kit('submit', '--fn', 'sleep', '--args', '{"ms":50000}', '-d', '--json');
-  const { jobId } = JSON.parse(long.out.trim().split('\n').at(-1)!) as { jobId: string };
+  const { jobId } = JSON.parse(long.out.trim().split('\n').at(-1) ?? '') as { jobId: string };
   expect((await kit('cancel', jobId)).code).toBe(0);
   const status = await kit('status', jobId);
   expect(status.out).toMatch(/state +cancelled/);
