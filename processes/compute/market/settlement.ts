@@ -31,7 +31,6 @@ const ORACLE = 'oracle:compute:sys';
 const ASK_S = 15;
 /** Of the registry, a page. */
 const PAGE = 100;
-const ZERO_ADDRESS = `0x${'0'.repeat(40)}`;
 
 const signedAcceptance = record({ value: structCodec('Acceptance'), signature: signatureText });
 const agreedTerms = structCodec('ComputeTerms');
