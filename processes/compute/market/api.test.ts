@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { namehash } from '../../../contracts/hypermap.ts';
 import { STREAM } from '../../../wit/jobs/log-records.ts';
-import { LOGIN_PAGE } from '../../lib/testing/fake-http-server.ts';
 import { KEPT_MS } from './artifacts.ts';
 import { PIECE_BYTES } from './api-results.ts';
 import { type FakeGpu, specOf } from './testing/fake-gpu.ts';
@@ -59,86 +58,6 @@ async function finishedJob(
   await world.finished(gpu, jobId, { outputs });
   return jobId;
 }
-
-it('CM46 routes answer 401 to nobody, and open ones to everybody', async () => {
-  const id = `0x${'1'.repeat(64)}`;
-  const closed: readonly (readonly [string, string])[] = [
-    ['POST', '/api/auth/verify'],
-    ['POST', '/api/facilitator/submit-job'],
-    ['POST', '/api/facilitator/complete-job'],
-    ['POST', '/api/facilitator/claim-rewards'],
-    ['GET', `/api/facilitator/payment-intent/${id}`],
-    ['GET', '/api/jobs'],
-    ['GET', `/api/jobs/${id}`],
-    ['DELETE', `/api/jobs/${id}`],
-    ['POST', `/api/jobs/cancel/${id}`],
-    ['POST', `/api/jobs/${id}/cancel-call`],
-    ['GET', `/api/jobs/${id}/logs`],
-    ['GET', `/api/jobs/${id}/events`],
-    ['GET', `/api/jobs/${id}/result`],
-    ['GET', `/api/receipts/${id}`],
-    ['POST', '/api/nodes'],
-    ['DELETE', '/api/nodes/alice.os'],
-    ['POST', '/api/nodes/heartbeat'],
-    ['PUT', `/api/uploads/${'0'.repeat(64)}`],
-    ['HEAD', `/api/uploads/${'0'.repeat(64)}`],
-    ['POST', '/api/disputes'],
-    ['GET', `/api/disputes/${id}`],
-    ['GET', '/api/settings'],
-    ['PUT', '/api/settings'],
-  ];
-  for (const [method, path] of closed) {
-    const { status } = await world.request(method, path, { loggedIn: false });
-    expect(status, `${method} ${path}`).toBe(401);
-  }
-  // Who is logged in at the node but brings no token is nobody here: pages of others have that cookie too.
-  expect((await world.request('GET', '/api/jobs')).status).toBe(401);
-  expect((await world.request('POST', '/operator/token', { loggedIn: false })).text).toBe(
-    LOGIN_PAGE,
-  );
-  const open: readonly (readonly [string, string])[] = [
-    ['GET', '/api/nodes'],
-    ['GET', '/api/nodes/alice.os'],
-    ['GET', `/api/facilitator/node/${namehash(NODE)}`],
-    ['GET', '/api/facilitator/stats'],
-    ['GET', '/api/stats/network'],
-    ['GET', '/api/stats/nodes'],
-    ['GET', '/api/stats/jobs'],
-    ['GET', '/api/pricing'],
-  ];
-  for (const [method, path] of open) {
-    const { status } = await world.request(method, path, { loggedIn: false });
-    expect(status, `${method} ${path}`).toBe(200);
-  }
-});
-
-it("CM46 another's job is 404 whatever is asked of it, and the owner of the node sees it", async () => {
-  await world.ask('PUT', '/api/settings', { free: 'Everybody' });
-  const alice = await loggedIn('alice');
-  const bob = await loggedIn('bob');
-  const [status, made] = await asWallet(alice, 'POST', '/api/facilitator/submit-job', {
-    spec: specOf(),
-  });
-  expect(status).toBe(202);
-  const { jobId } = made;
-  for (const [method, path] of [
-    ['GET', `/api/jobs/${jobId}`],
-    ['DELETE', `/api/jobs/${jobId}`],
-    ['POST', `/api/jobs/cancel/${jobId}`],
-    ['GET', `/api/jobs/${jobId}/logs`],
-    ['GET', `/api/jobs/${jobId}/events`],
-    ['GET', `/api/jobs/${jobId}/result`],
-    ['GET', `/api/receipts/${jobId}`],
-    ['GET', `/api/facilitator/payment-intent/${jobId}`],
-  ] as const) {
-    expect((await asWallet(bob, method, path))[0], `${method} ${path}`).toBe(404);
-  }
-  expect((await asWallet(bob, 'GET', '/api/jobs'))[1].jobs).toEqual([]);
-  expect((await asWallet(alice, 'GET', `/api/jobs/${jobId}`))[0]).toBe(200);
-  expect((await asWallet(alice, 'GET', '/api/jobs'))[1].jobs).toHaveLength(1);
-  expect((await world.ask('GET', `/api/jobs/${jobId}`)).status).toBe(200);
-  expect((await asWallet(alice, 'POST', '/api/nodes', { node: 'x.os' }))[0]).toBe(403);
-});
 
 it('a wallet logs in once with what it was given to sign, and only by its own signature', async () => {
   const address = world.signer.key('alice');
