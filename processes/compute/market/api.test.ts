@@ -281,6 +281,8 @@ it('CM49 files of a job go seven days after its end, those that another job left
   for (let passed = 0; passed < 61; passed += 1) await world.advance(1);
   await world.login();
   const second = await finishedJob([shared]);
+  // The folder of a job goes with it: its node is told as soon as the market has all.
+  expect(gpu.dropped).toEqual([first, second]);
   const there = (text: string): boolean =>
     world.vfs.files.has(`compute:sys/market/artifacts/${sha256(text)}`);
   expect([there('mine'), there('both')]).toEqual([true, true]);
@@ -292,6 +294,33 @@ it('CM49 files of a job go seven days after its end, those that another job left
   expect((await world.ask('GET', `/api/jobs/${second}/result?path=same`)).response.text).toBe(
     'both',
   );
+});
+
+it('CM49 inputs, logs and records of files go too', async () => {
+  const bytes = utf8.encode('print(1)\n');
+  const hash = sha256(bytes);
+  await world.ask('PUT', `/api/uploads/${hash}?size=${bytes.length}`, bytes);
+  const inputs = [{ path: 'run.py', size: bytes.length, sha256: hash }];
+  const jobId = await world.submit(specOf({ inputs }));
+  await world.started(gpu, jobId);
+  await world.log(gpu, jobId, [record(0, 'one\n')]);
+  await world.finished(gpu, jobId, { outputs: [{ path: 'own', bytes: utf8.encode('mine') }] });
+  const rows = (table: 'uploads' | 'artifacts'): number => {
+    const [database] = [...world.sqlite.databases.values()];
+    return Number(database!.prepare(`select count(*) as rows from ${table}`).get()!['rows']);
+  };
+  const files = (): string[] =>
+    [...world.vfs.files.keys()].filter((path) => path.startsWith('compute:sys/market/'));
+  expect([rows('uploads'), rows('artifacts'), files().length]).toEqual([1, 1, 3]);
+  const sweep = async (): Promise<void> => {
+    for (let passed = 0; passed < 601; passed += 1) await world.advance(1);
+  };
+  clockMs += KEPT_MS - 60_000;
+  await sweep();
+  expect(rows('artifacts')).toBe(1);
+  clockMs += 60_001;
+  await sweep();
+  expect([rows('uploads'), rows('artifacts'), files()]).toEqual([0, 0, []]);
 });
 
 it('logs are stored as they come, once, and read from any record on', async () => {
