@@ -32,6 +32,7 @@ export async function runExtension(args: readonly string[], env: NodeJS.ProcessE
     const told = Promise.withResolvers<'told'>();
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
       process.on(signal, () => told.resolve('told'));
+    process.on('SIGUSR2', () => void running.lookNow());
     const why = await Promise.race([told.promise, running.over]);
     await running.close(why === 'told' ? 'the extension was told to end' : why);
     process.exit(why === 'superseded' ? EXIT_SUPERSEDED : 0);

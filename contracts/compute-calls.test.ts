@@ -171,6 +171,10 @@ test('CM3 calls of the registry equal those of ethers', () => {
   expect(Object.keys(table).toSorted()).toEqual(Object.keys(calls.REGISTRY_SELECTORS).toSorted());
   for (const [name, [ours, wanted]] of Object.entries(table))
     expect(ours, name).toBe(registry.encodeFunctionData(name, wanted));
+  const token = new Interface(['function approve(address,uint256)']);
+  expect(calls.encodeApprove(who('e5'), 7n)).toBe(
+    token.encodeFunctionData('approve', [who('e5'), 7n]),
+  );
 });
 
 test('CM3 calls of the verifier set equal those of ethers', () => {

@@ -276,6 +276,9 @@ export const encodeHeartbeat = (nodeId: string): Hex => encode(R.heartbeat, [byt
 /** Adds to a node's stake; approved before. */
 export const encodeStake = (nodeId: string, amount: bigint): Hex =>
   encode(R.stake, [bytes32(nodeId), uint(amount)]);
+/** `approve(address,uint256)` of a token: what comes before `stake` and bonds. */
+export const encodeApprove = (spender: string, amount: bigint): Hex =>
+  encode('095ea7b3', [address(spender), uint(amount)]);
 /** Asks for stake back. */
 export const encodeRequestUnstake = (nodeId: string, amount: bigint): Hex =>
   encode(R.requestUnstake, [bytes32(nodeId), uint(amount)]);

@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { tokenIn } from '../../wit/hn-ext/handshake.ts';
 import { deviceInfo, type DeviceInfo } from '../../wit/jobs/device.ts';
 import type { Backend } from './backends/backend.ts';
+import { allowedCommand, isPinned } from './command-flags.ts';
 import { Backends } from './backends/backends.ts';
 import { httpBackend } from './backends/http-backend.ts';
 import { systemClock } from '../link/clock.ts';
@@ -17,6 +18,7 @@ import { detectDevice } from './detect/device.ts';
 import { Executor } from './executor.ts';
 import { Provider } from './provider.ts';
 import { chooseRunners } from './runners/choose.ts';
+import type { AllowedCommand } from './runners/command/runner.ts';
 import type { Runner } from './runners/runner.ts';
 import { SignedReceipts } from './signed-receipts.ts';
 
@@ -44,12 +46,16 @@ export const HELP = `hyperloom extension gpu    runs jobs on this machine for th
   --slots N          jobs at a time (default: one less than there are processors)
   --allow-image REPO images that jobs may bring: a repository, or all below one with a / behind it; may be repeated
   --commands         also run commands of this machine, confined as well as it can be
+  --commands-allow PATH[=ARGUMENTS]
+                     a command that also runs where there is no bubblewrap, with any arguments or those that match; repeat it
+  --gpu-probe-image IMAGE
+                     an image by its digest, with nvidia-smi: run at the start to see whether containers get the GPUs
   --backend ID=URL   a model server of this machine that speaks OpenAI's interface, such as mine=http://127.0.0.1:9000/v1; repeat it
   --no-probe         do not look for model servers at ports 11434, 8000 and 1234
   --survive          let jobs go on however long the node is away
   --help             this text
 
-A node allows extensions with --extensions (on with start). More in docs/compute.md.`;
+SIGUSR2 has the machine looked at at once, as it is every minute. A node allows extensions with --extensions (on with start). More in docs/compute.md.`;
 
 export interface Surroundings {
   readonly cwd: string;
@@ -62,6 +68,8 @@ export interface Surroundings {
 export interface Running {
   /** Ends its programs, then itself. */
   close(reason: string): Promise<void>;
+  /** Looks at the machine without waiting for the next time, and tells the node what it is. Never rejects. */
+  lookNow(): Promise<void>;
   readonly over: Promise<'superseded' | 'closed'>;
 }
 
@@ -82,6 +90,12 @@ export async function startExtension(
     probe: flags['no-probe'] !== true,
     nodePort: Number(new URL(url).port),
   });
+  const allowed = allowedOf(flags);
+  const probeImage = flags['gpu-probe-image'];
+  if (probeImage !== undefined && !isPinned(probeImage))
+    throw new ExtensionError(
+      `--gpu-probe-image must name an image by its digest, NAME@sha256:…, not "${probeImage}".`,
+    );
   const home = resolve(cwd, flags.home ?? HOME);
   const token = await readToken(given, resolve(cwd, flags['token-file'] ?? TOKEN_FILE), print);
   await mkdir(home, { recursive: true, mode: 0o700 });
@@ -92,6 +106,8 @@ export async function startExtension(
       home,
       images: flags['allow-image'] ?? [],
       commands: flags.commands === true,
+      allowed,
+      probeImage,
     });
     const { runners, isolation } = chosen;
     for (const line of chosen.missing) print(line);
@@ -119,13 +135,13 @@ export async function startExtension(
     );
     const failed = (error: unknown): void =>
       print(`the machine cannot be looked at: ${String(error)}`);
+    const lookNow = (): Promise<void> =>
+      lookAgain([...runners.values()], look).then((found) => {
+        device = found;
+        provider.deviceChanged();
+      }, failed);
     const again = [
-      setInterval(() => {
-        void lookAgain([...runners.values()], look).then((found) => {
-          device = found;
-          provider.deviceChanged();
-        }, failed);
-      }, DEVICE_EVERY_MS),
+      setInterval(() => void lookNow(), DEVICE_EVERY_MS),
       setInterval(() => {
         void backends.look().then(() => {
           const { listed } = backends;
@@ -139,6 +155,7 @@ export async function startExtension(
     await provider.start();
     return {
       over: provider.over,
+      lookNow,
       async close(reason) {
         for (const timer of again) clearInterval(timer);
         await provider.close(reason);
@@ -177,6 +194,8 @@ function readFlags(args: readonly string[]) {
         survive: { type: 'boolean' },
         'allow-image': { type: 'string', multiple: true },
         commands: { type: 'boolean' },
+        'commands-allow': { type: 'string', multiple: true },
+        'gpu-probe-image': { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
     });
@@ -203,6 +222,17 @@ function slotsOf(text: Values['slots']): number {
   if (slots < 1 || slots > SLOTS_MAX)
     throw new ExtensionError(`--slots must be from 1 to ${SLOTS_MAX}, not "${text}".`);
   return slots;
+}
+
+function allowedOf(flags: Values): readonly AllowedCommand[] {
+  const allowed = (flags['commands-allow'] ?? []).map((flag) => {
+    const made = allowedCommand(flag);
+    if (typeof made === 'string') throw new ExtensionError(`--commands-allow: ${made}.`);
+    return made;
+  });
+  if (allowed.length > 0 && flags.commands !== true)
+    throw new ExtensionError('--commands-allow is of use with --commands only.');
+  return allowed;
 }
 
 function backendsOf(flags: readonly string[]): readonly Backend[] {

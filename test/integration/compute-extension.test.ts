@@ -191,6 +191,18 @@ test('CM8 F45 a wasm job gets its program and its inputs, and leaves what it alw
   expect(Object.keys(device.runners)).toEqual(expect.arrayContaining(['builtin', 'wasm']));
 }, 120_000);
 
+test('CM38 a machine that is looked at on demand is told anew, and the extension goes on', async () => {
+  const extension = compute.extension();
+  await paired();
+  const detectedAt = async (): Promise<number> =>
+    ((await compute.market.ask('Provider')) as { device: { detectedAt: number } }).device
+      .detectedAt;
+  const before = await detectedAt();
+  extension.child.kill('SIGUSR2');
+  await expect.poll(detectedAt, PATIENCE).toBeGreaterThan(before);
+  expect(extension.child.exitCode).toBeNull();
+});
+
 test('CM12 an extension that is killed in the middle of a job leaves nothing, and the market hears that the job is lost', async () => {
   const first = compute.extension();
   await paired();

@@ -28,7 +28,7 @@ export async function outputReply(
   if (path === undefined) return tarReply(market, result.outputs, result.receipt.outputsRoot);
   const file = result.outputs.find((output) => output.path === path);
   if (file === undefined) throw new ApiError(404, 'NOT_FOUND', `the job left no ${path}`);
-  return fileReply(market, file, request);
+  return fileReply(market, file);
 }
 
 async function tarReply(
@@ -51,37 +51,13 @@ async function tarReply(
   );
 }
 
-async function fileReply(
-  market: Market,
-  file: OutputFile,
-  request: HttpRequest,
-): Promise<HttpReply> {
-  const { size, sha256 } = file;
-  const etag = `"${sha256}"`;
-  const always = { etag, 'accept-ranges': 'bytes' };
-  if (request.headers.get('if-none-match') === etag) {
-    return reply.empty({ status: 304, headers: always });
-  }
+/** The http-server reads the file itself (F46): parts of it, what the client has already, and sizes are its business. */
+async function fileReply(market: Market, file: OutputFile): Promise<HttpReply> {
   await mustBeThere(market, file);
-  const range = rangeOf(request.headers.get('range'), size);
-  if (range === 'unsatisfiable') {
-    return reply.empty({ status: 416, headers: { ...always, 'content-range': `bytes */${size}` } });
-  }
-  const { from, to } = range ?? { from: 0, to: size - 1 };
-  const type = contentType(file.path);
-  const headers =
-    range === undefined ? always : { ...always, 'content-range': `bytes ${from}-${to}/${size}` };
-  const status = range === undefined ? 200 : 206;
-  const length = to - from + 1;
-  if (length <= PIECE_BYTES) {
-    const bytes =
-      length === 0 ? new Uint8Array() : await market.artifacts.read(sha256, from, length);
-    return reply.bytes(bytes, { type, status, headers });
-  }
-  return reply.stream((stream) => pieces(market, sha256, { from, to }, stream), {
-    type,
-    status,
-    headers: { ...headers, 'content-length': String(length) },
+  const { sha256, path } = file;
+  return reply.file(market.artifacts.path(sha256), {
+    type: contentType(path),
+    etag: `"${sha256}"`,
   });
 }
 
@@ -121,15 +97,6 @@ interface Range {
   readonly from: number;
   /** Its last byte. */
   readonly to: number;
-}
-
-/** Of `bytes=0-99`, `bytes=100-` and `bytes=-100`; others, such as several ranges, are not taken and so ignored. */
-function rangeOf(header: string | undefined, size: number): Range | 'unsatisfiable' | undefined {
-  const [, first = '', last = ''] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header ?? '') ?? [];
-  if (first === '' && last === '') return undefined;
-  const from = first === '' ? Math.max(0, size - Number(last)) : Number(first);
-  const to = first === '' || last === '' ? size - 1 : Math.min(size - 1, Number(last));
-  return from > to || from >= size ? 'unsatisfiable' : { from, to };
 }
 
 function nothing(): void {}

@@ -2,12 +2,16 @@
 import { folder } from '../../lib/http-folder.ts';
 import { HttpServer, reply, strictHeaders } from '../../lib/http-server.ts';
 import { authRoutes } from './api-auth.ts';
+import { routesElsewhere } from './api-elsewhere.ts';
 import { jobRoutes } from './api-jobs.ts';
 import { ledgerRoutes } from './api-ledger.ts';
 import { liveSocket } from './api-live.ts';
 import { moneyRoutes } from './api-money.ts';
 import { nodeRoutes } from './api-nodes.ts';
+import { registerRoutes } from './api-register.ts';
 import { uploadRoutes } from './api-uploads.ts';
+import { workerRoutes } from './api-workers.ts';
+import { x402Routes } from './api-x402.ts';
 import { OPERATOR } from './auth.ts';
 import type { Market } from './parts.ts';
 import type { MarketState } from './settings.ts';
@@ -29,6 +33,10 @@ export function api(market: () => Market): MarketHttp {
   authRoutes(http, market);
   jobRoutes(http, market);
   uploadRoutes(http, market);
+  workerRoutes(http, market);
+  registerRoutes(http, market);
+  x402Routes(http, market);
+  routesElsewhere(http, market);
   nodeRoutes(http, market);
   moneyRoutes(http, market);
   ledgerRoutes(http, market);

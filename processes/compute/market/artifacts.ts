@@ -69,6 +69,11 @@ export class Artifacts {
     return (await this.#drive.stat(`${FOLDER}/${sha256}`))?.bytes;
   }
 
+  /** Of a file, in vfs. */
+  path(sha256: string): string {
+    return this.#drive.path(`${FOLDER}/${sha256}`);
+  }
+
   /** A part of a file that is there. */
   async read(sha256: string, offset: number, length: number): Promise<Uint8Array> {
     const file = await this.#drive.open(`${FOLDER}/${sha256}`);

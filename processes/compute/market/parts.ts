@@ -49,8 +49,8 @@ export interface Market {
   readonly reruns: Reruns;
   readonly auth: Auth;
   readonly now: () => number;
-  /** Resolves when the job has changed, or after so long. */
-  readonly changed: (jobId: string, ms: number) => Promise<void>;
+  /** Resolves when the job, or one of the node with this id, has changed: true; or after so long: false. */
+  readonly changed: (id: string, ms: number) => Promise<boolean>;
 }
 
 /** Opens what is on disk. Nothing is asked of anybody before `begin`. */
@@ -67,6 +67,7 @@ export async function openMarket(process: Process<MarketState>): Promise<Market>
     changed: (job, event) => {
       feed.job(job, event);
       waiters.wake(job.jobId);
+      if (job.node !== undefined) waiters.wake(job.node.nodeId.toLowerCase());
       if (isOver(job.state, job.payment.state)) parts.reruns.over(job);
     },
     broken: (reason) => {
@@ -201,7 +202,7 @@ export async function openMarket(process: Process<MarketState>): Promise<Market>
     reruns,
     auth,
     now,
-    changed: (jobId, ms) => waiters.wait(jobId, ms),
+    changed: (id, ms) => waiters.wait(id, ms),
   };
   await Promise.all([jobs.load(), nodes.load(providers)]);
   begin(market, sweep);
@@ -301,7 +302,7 @@ function isFree(process: Process<MarketState>, kind: Principal['kind'], owner: s
   return free.kind === 'Nodes' || owner.startsWith(`process:${process.our.node}@`);
 }
 
-/** Who waits for something to happen to a job. */
+/** Who waits for something to happen to a job, or to one of a node. */
 class Waiters {
   readonly #process: Process<unknown>;
   readonly #waiting = new Map<string, Set<() => void>>();
@@ -310,26 +311,27 @@ class Waiters {
     this.#process = process;
   }
 
-  wake(jobId: string): void {
-    const all = this.#waiting.get(jobId);
-    this.#waiting.delete(jobId);
+  wake(id: string): void {
+    const all = this.#waiting.get(id);
+    this.#waiting.delete(id);
     for (const wake of all ?? []) wake();
   }
 
-  wait(jobId: string, ms: number): Promise<void> {
+  wait(id: string, ms: number): Promise<boolean> {
     return new Promise((resolve) => {
       const over = new AbortController();
-      const wake = (): void => {
+      const end = (woken: boolean): void => {
         over.abort();
-        const all = this.#waiting.get(jobId);
+        const all = this.#waiting.get(id);
         all?.delete(wake);
-        if (all?.size === 0) this.#waiting.delete(jobId);
-        resolve();
+        if (all?.size === 0) this.#waiting.delete(id);
+        resolve(woken);
       };
-      const all = this.#waiting.get(jobId) ?? new Set();
+      const wake = (): void => end(true);
+      const all = this.#waiting.get(id) ?? new Set();
       all.add(wake);
-      this.#waiting.set(jobId, all);
-      sleep(this.#process, ms, { signal: over.signal }).then(wake, nothing);
+      this.#waiting.set(id, all);
+      sleep(this.#process, ms, { signal: over.signal }).then(() => end(false), nothing);
     });
   }
 }

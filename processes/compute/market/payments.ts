@@ -10,7 +10,7 @@ import {
   wideNumber,
   addressText,
 } from '../../../contracts/compute-json.ts';
-import type { MoneySettings } from '../shared/facilitator-contract.ts';
+import type { MoneySettings, Payment } from '../shared/facilitator-contract.ts';
 import { base64Of, textOfBase64 } from './base64.ts';
 import { ApiError } from './http-guard.ts';
 import type { Market } from './parts.ts';
@@ -24,11 +24,11 @@ const authorization = t.record({
   validBefore: wideNumber,
   nonce: hashText,
 });
+/** Of scheme `exact` by EIP-3009, in both versions. */
+export const exactPayload = t.record({ signature: signatureText, authorization });
+export type ExactPayload = t.Decoded<typeof exactPayload>;
 /** Of both versions; what else they have differs and is compared with nothing here: the facilitator knows the terms. */
-const paymentHeader = t.record({
-  x402Version: t.u32,
-  payload: t.record({ signature: signatureText, authorization }),
-});
+const paymentHeader = t.record({ x402Version: t.u32, payload: exactPayload });
 
 const HEADER_CHARS_MAX = 32 * 1024;
 
@@ -88,19 +88,28 @@ export async function payWith(
   const header = request.headers.get('payment-signature') ?? request.headers.get('x-payment');
   if (header === undefined || job.payment.state !== 'none') return job;
   const { payload } = readHeader(header);
-  const { from, to: _to, ...signed } = payload.authorization;
+  const { from } = payload.authorization;
   if (from.toLowerCase() !== job.client.toLowerCase()) {
     throw new ApiError(402, 'TERMS_MISMATCH', `the terms are of ${job.client}, ${from} pays`);
   }
-  await market.settlement.fund(job.jobId, {
-    kind: 'Transfer',
-    value: {
-      ...signed,
-      validAfter: Number(signed.validAfter),
-      validBefore: Number(signed.validBefore),
-      signature: payload.signature,
-    },
-  });
+  return fundBy(market, job, payload);
+}
+
+/** What the facilitator is asked to verify, or to send. */
+export function transferOf({ authorization, signature }: ExactPayload): Payment {
+  const { from: _from, to: _to, ...signed } = authorization;
+  const { validAfter, validBefore } = signed;
+  const value = { ...signed, validAfter: Number(validAfter), validBefore: Number(validBefore) };
+  return { kind: 'Transfer', value: { ...value, signature } };
+}
+
+/** Has the facilitator send the payment. @returns the job as it is then. @throws RemoteError with a reason of x402.md §7 */
+export async function fundBy(
+  market: Market,
+  job: JobRecord,
+  payload: ExactPayload,
+): Promise<JobRecord> {
+  await market.settlement.fund(job.jobId, transferOf(payload));
   const live = market.jobs.live(job.jobId);
   if (live?.state !== 'pending' || live.payment.state !== 'none') return live ?? job;
   const paid = await market.jobs.change(job.jobId, {

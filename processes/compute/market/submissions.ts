@@ -300,9 +300,19 @@ export function readSpec(spec: Submission['spec']): JobSpec {
     typeof spec === 'string' ? parseDocument(spec) : { ok: true as const, value: spec };
   if (!document.ok) throw new Refusal('NOT_CANONICAL', document.error);
   const read = completeSpec(document.value);
-  if (read.ok) return read.value;
-  const { code, where, message } = read.error;
-  throw new Refusal(code, where === '' ? message : `${where}: ${message}`);
+  if (!read.ok) {
+    const { code, where, message } = read.error;
+    throw new Refusal(code, where === '' ? message : `${where}: ${message}`);
+  }
+  const { replicas = 1 } = read.value.verify ?? {};
+  // Run once it would look as if several had agreed.
+  if (replicas > 1) {
+    throw new Refusal(
+      'REPLICAS_UNSUPPORTED',
+      `verify.replicas: a job runs once here, not ${replicas} times; leave it out, or submit the spec several times and compare the roots of the outputs`,
+    );
+  }
+  return read.value;
 }
 
 function nothing(): void {}

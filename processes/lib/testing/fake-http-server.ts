@@ -70,6 +70,8 @@ export class FakeHttpServer {
   readonly streams = new Map<string, FakeStream>();
   /** Kinds of what the process asked for. */
   readonly log: HttpServerAction['kind'][] = [];
+  /** What answers by file are read from, as `FakeVfs` has it; without ranges, which are the module's own. */
+  files: ReadonlyMap<string, Uint8Array> = new Map();
   #nextChannel = 1;
   #nextRequest = 1;
 
@@ -135,7 +137,12 @@ export class FakeHttpServer {
     const head = httpResponse.decode(answer.response.body);
     if (!head.ok) return response(500);
     const content = method === 'HEAD' ? undefined : answer.blob?.bytes;
-    const { 'x-hyperware-stream': pieces, ...shown } = Object.fromEntries(head.value.headers);
+    const {
+      'x-hyperware-stream': pieces,
+      'x-hyperware-file': file,
+      ...shown
+    } = Object.fromEntries(head.value.headers);
+    if (file !== undefined) return this.#file(file, shown, headers['if-none-match']);
     if (pieces !== '1' || method === 'HEAD') return response(head.value.status, shown, content);
     for (let second = 0; second < TIMEOUT_S && stream.end === undefined; second++) {
       process.host.advance(1);
@@ -145,6 +152,12 @@ export class FakeHttpServer {
     if (stream.end !== 'fin') throw new Error('the connection was cut');
     const all = await new Blob([content ?? '', ...stream.pieces] as BlobPart[]).bytes();
     return response(head.value.status, shown, all);
+  }
+
+  #file(path: string, shown: Readonly<Record<string, string>>, known?: string): FakeResponse {
+    if (known !== undefined && known === shown['etag']) return response(304, shown);
+    const content = this.files.get(path.split('/').filter(Boolean).join('/'));
+    return content === undefined ? response(404) : response(200, shown, content);
   }
 
   /** Opens a socket as a browser does; undefined when it is refused. */

@@ -1,10 +1,12 @@
 /** Answers that are a file of vfs (findings F46): whole, in one range, not at all, and nobody else's. */
+import { once } from 'node:events';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { vfs } from '../../vfs/index.ts';
 import { processId } from '../../../wit/address.ts';
+import type { FileSource, FileStreams } from '../../shared/file-streams.ts';
 import { TestPort } from '../../shared/testing.ts';
 import { bind, WebNode } from '../testing.ts';
 
@@ -15,24 +17,51 @@ let root: string;
 let web: WebNode;
 let path: string;
 let files: ReturnType<ReturnType<typeof vfs>>;
+/** Bytes that were read of files. */
+let sent: number;
+
+function counting(streams: FileStreams): FileStreams {
+  return {
+    ...streams,
+    source: (asker, at) => {
+      const found = streams.source(asker, at);
+      if (!found.ok) return found;
+      const open = async (): Promise<FileSource> => {
+        const file = await found.value();
+        return {
+          size: file.size,
+          close: () => file.close(),
+          read: async (from, into) => {
+            const got = await file.read(from, into);
+            sent += got;
+            return got;
+          },
+        };
+      };
+      return { ok: true, value: open };
+    },
+  };
+}
+
+async function put(content: Uint8Array): Promise<void> {
+  const asker = {
+    source: { node: 'x', process: processId(APP) },
+    caller: { exists: true, holds: () => false, heldFrom: () => [] },
+  };
+  const found = files.streams.sink(asker, path, content.length);
+  if (!found.ok) throw new Error(found.error);
+  const sink = await found.value();
+  await sink.write([content]);
+  await sink.commit();
+}
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'file-answer-'));
   files = vfs({ root })({ port: new TestPort('vfs') });
-  const found = files.streams.sink(
-    {
-      source: { node: 'x', process: processId(APP) },
-      caller: { exists: true, holds: () => false, heldFrom: () => [] },
-    },
-    '/pkg:me.os/d/file',
-    CONTENT.length,
-  );
-  if (!found.ok) throw new Error(found.error);
   await mkdir(join(root, 'pkg:me.os', 'd'), { recursive: true });
-  const sink = await found.value();
-  await sink.write([CONTENT]);
-  await sink.commit();
   path = '/pkg:me.os/d/file';
-  web = await WebNode.start({}, { files: () => files.streams });
+  await put(CONTENT);
+  sent = 0;
+  web = await WebNode.start({}, { files: () => counting(files.streams) });
   await web.app(APP, [bind('/')], () => {
     const headers = { 'content-type': 'text/x', etag: '"tag"', 'x-hyperware-file': path };
     return { body: JSON.stringify({ status: 200, headers }) };
@@ -93,6 +122,26 @@ test('F46 one range is sent, and what the client has is not', async () => {
   expect((await get({ range: 'bytes=0-1', 'if-range': '"other"' })).status).toBe(200);
   expect((await get({ range: 'bytes=0-1', 'if-range': '"tag"' })).status).toBe(206);
   expect((await get({ 'if-none-match': '"tag"' })).status).toBe(304);
+});
+
+test('CM18 F46 of a file no more is read than its reader takes', async () => {
+  const large = new Uint8Array(64 * 1024 * 1024);
+  await put(large);
+  const socket = await web.connect();
+  socket.pause();
+  socket.write(`GET /${APP} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+  // Until no more is read.
+  for (let before = -1; before < sent || sent === 0;) {
+    before = sent;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  expect(sent).toBeLessThan(large.length / 2);
+  let bytes = 0;
+  socket.on('data', (chunk) => (bytes += chunk.length));
+  socket.resume();
+  while (bytes < large.length) await once(socket, 'data');
+  expect(sent).toBe(large.length);
+  socket.destroy();
 });
 
 test('F46 a file of another package, one that is not there and what is no path are not answered with', async () => {

@@ -86,6 +86,7 @@ export class World {
 
   async start(state?: Uint8Array): Promise<void> {
     this.vfs.put('compute:sys/pkg/ui/index.html', '<head></head>the page');
+    this.server.files = this.vfs.files;
     const gpus: Peer = (sent, host) => {
       const gpu = this.gpus.get(sent.target.node);
       const part = gpu?.part(sent);
