@@ -9,7 +9,8 @@ let home: string;
 beforeEach(async () => {
   home = join(await mkdtemp(join(tmpdir(), 'hyperloom-node-')), 'home');
 });
-afterEach(() => rm(join(home, '..'), { recursive: true, force: true }));
+// What a killed node leaves behind, such as a database's process, may write for a moment yet.
+afterEach(() => rm(join(home, '..'), { recursive: true, force: true, maxRetries: 10 }));
 
 const pkg = (): string => join(home, 'vfs', 'terminal:sys', 'pkg');
 

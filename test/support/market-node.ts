@@ -133,7 +133,7 @@ function path(relative: string): string {
 
 /** Once the market serves. */
 async function tokenOf(base: string, node: TestNode): Promise<string> {
-  for (let tries = 0; tries < 600; tries += 1) {
+  for (let tries = 0; tries < 2_400; tries += 1) {
     const answer = await fetch(`${base}/operator/token`, { method: 'POST' });
     if (answer.ok) return ((await answer.json()) as { token: string }).token;
     await answer.arrayBuffer();
