@@ -8,7 +8,7 @@ import type { JobRecord } from './record.ts';
 
 /** How long a poll waits for a job, in seconds: if it does not say, and at most. */
 const POLL_S = 10;
-export const POLL_S_MAX = 25;
+const POLL_S_MAX = 25;
 
 const query = t.record({ wait: t.option(wholeNumber) });
 
