@@ -16,7 +16,7 @@ const runOf = (members: Partial<Run>): Run => ({
     entry: { cmd: ['run'], env: { MINE: '1' } },
     limits: { cpuMilli: 8_000 },
   }),
-  ...{ inputs: '/work/in', outputs: '/work/out', timeoutS: 60 },
+  ...{ inputs: '/var/job/in', outputs: '/var/job/out', timeoutS: 60 },
   log: () => Promise.resolve(),
   progress: () => {},
   started: () => {},
