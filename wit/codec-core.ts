@@ -1,5 +1,5 @@
 /** What every codec is made of: the interface, where a decode stands, and its first and last step. `codec.ts` has the codecs. */
-import { JsonReader, Malformed } from './json-reader.ts';
+import { type JsonCursor, JsonReader, Malformed } from './json-reader.ts';
 import type { Result } from './types.ts';
 
 /** The first place where text and schema disagree. `path` is like `action.ReadExact.length`, '' for the whole body. */
@@ -18,7 +18,7 @@ export interface Codec<T> {
   /** The schema as a reader would note it, such as `{path: text, create: bool}`. */
   readonly description: string;
   /** For codecs that contain this one: reads what is next, or notes the mismatch and returns `FAILED`. @throws Malformed */
-  readonly read: (json: JsonReader, fault: Fault) => T | typeof FAILED;
+  readonly read: (json: JsonCursor, fault: Fault) => T | typeof FAILED;
   /** True when a missing record field is not a mismatch; its value is then undefined. */
   readonly optional: boolean;
   /** True for `unit`: as a union variant it may be a bare string. */
@@ -66,6 +66,13 @@ interface Shape<T> {
   readonly unit?: boolean;
 }
 
+let cursorOf: (text: string) => JsonCursor | undefined = () => undefined;
+
+/** From now on texts are read by the cursors that `open` makes, where it makes one: see `engineCursor`. For guests. */
+export function readJsonWith(open: (text: string) => JsonCursor | undefined): void {
+  cursorOf = open;
+}
+
 let utf8Decoder: TextDecoder | undefined;
 let utf8Encoder: TextEncoder | undefined;
 
@@ -82,7 +89,7 @@ export function codec<T>(shape: Shape<T>): Codec<T> {
     decode(input) {
       const text = typeof input === 'string' ? input : textOf(input);
       if (text === undefined) return { ok: false, error: { path: '', expected: 'UTF-8' } };
-      const json = new JsonReader(text);
+      const json = cursorOf(text) ?? new JsonReader(text);
       const fault = new Fault();
       try {
         const value = read(json, fault);

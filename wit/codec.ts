@@ -6,7 +6,7 @@
  */
 import { codec, FAILED, type Codec, type Decoded, type Fault } from './codec-core.ts';
 import { formatJson, JsonFloat, type JsonValue } from './json.ts';
-import type { JsonReader } from './json-reader.ts';
+import type { JsonCursor } from './json-reader.ts';
 import type { U64 } from './types.ts';
 
 export {
@@ -167,7 +167,7 @@ export function tuple<const C extends readonly Codec<unknown>[]>(...inner: C): C
 
 /** An array of exactly these. `names`: what a mismatch calls its place, instead of the index. */
 function positional(
-  json: JsonReader,
+  json: JsonCursor,
   fault: Fault,
   codecs: readonly Codec<unknown>[],
   names?: readonly string[],
@@ -219,7 +219,7 @@ export function record<const F extends Fields>(fields: F): Codec<RecordOf<F>> {
     names.map((name) => [name, FAILED]),
   );
   /** The field that is next in the text, which as a rule is the one declared next; undefined for one that is not ours. */
-  const nextField = (json: JsonReader, expected: number): number | undefined => {
+  const nextField = (json: JsonCursor, expected: number): number | undefined => {
     const guess = quoted[expected];
     if (guess !== undefined && json.skipKey(guess)) return expected;
     return indexOf.get(json.key());

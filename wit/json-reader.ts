@@ -52,6 +52,25 @@ const SHORT_CHARS = 48;
 /** Digits that are a safe integer whatever they are. */
 const SAFE_DIGITS = 15;
 
+/** What codecs read from; `json-cursor.ts` has another one. */
+export type JsonCursor = Pick<
+  JsonReader,
+  | 'kind'
+  | 'end'
+  | 'enter'
+  | 'nextItem'
+  | 'nextMember'
+  | 'key'
+  | 'skipKey'
+  | 'string'
+  | 'number'
+  | 'word'
+  | 'skipNull'
+  | 'value'
+  | 'valueText'
+  | 'skip'
+>;
+
 /** Reads one document, from the front. Every method throws `Malformed` where the text is no JSON. */
 export class JsonReader {
   readonly #text: string;

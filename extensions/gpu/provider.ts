@@ -15,6 +15,7 @@ import { ModelCalls } from './backends/model-calls.ts';
 import type { Backend } from './backends/backend.ts';
 import { domainOf, type Executor } from './executor.ts';
 import { JobFolder, leasesIn } from './job-folder.ts';
+import { Modules } from './modules.ts';
 import { type Offer, readOffer, type Refused, textOfOffer } from './offer.ts';
 import type { Runner } from './runners/runner.ts';
 import { Sending } from './sending.ts';
@@ -54,6 +55,7 @@ export class Provider implements LinkUser {
   readonly #in: TransfersIn;
   readonly #out: TransfersOut;
   readonly #models: ModelCalls;
+  readonly #modules = new Modules();
   readonly #over = Promise.withResolvers<'superseded' | 'closed'>();
   #draining = false;
   #stopOrphan: (() => void) | undefined;
@@ -308,7 +310,10 @@ export class Provider implements LinkUser {
         executor: this.#needs.executor,
         receipts: this.#needs.receipts,
         runner: this.#needs.runners.get(offer.spec.kind)!,
-        fetch: (wanted, signal) => this.#fetch(offer, wanted, signal),
+        fetch: (wanted, signal) =>
+          wanted.sha256 === offer.spec.module?.sha256
+            ? this.#modules.get(wanted, () => this.#fetch(offer, wanted, signal))
+            : this.#fetch(offer, wanted, signal),
         wallMs: this.#needs.wallMs,
       },
       {

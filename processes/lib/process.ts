@@ -1,6 +1,8 @@
 /** `defineProcess`: a process as handlers (kit.md §10.3). */
 import type { Address, OnExit, SendError } from '../../wit/types.ts';
 import { address, formatAddress, OUR } from '../../wit/address.ts';
+import { readJsonWith } from '../../wit/codec-core.ts';
+import { engineCursor } from '../../wit/json-cursor.ts';
 import type { ArgsOf, Contract, Methods, ResultOf } from './contract.ts';
 import type { AnswerOptions, Context } from './context.ts';
 import type { Conversation, Reply, RequestOptions, SendOptions } from './conversation.ts';
@@ -177,6 +179,7 @@ export function defineProcess<M extends Methods, S>(
   return {
     definition,
     init() {
+      readJsonWith(engineCursor);
       const surroundings = host();
       const loop = new ProcessLoop(surroundings, definition);
       installTimeouts((ms, work) => loop.after(ms, work));

@@ -1,6 +1,7 @@
 /** Every bench there is, in the order of the table. */
 import { boots } from './boot.ts';
 import { chains } from './chain.ts';
+import { computeJobs } from './compute-jobs.ts';
 import { computes } from './compute.ts';
 import { decoding } from './chain-decode.ts';
 import { densities } from './density.ts';
@@ -35,5 +36,6 @@ export const benches: readonly Bench[] = [
   ...https,
   ...nets,
   ...computes,
+  ...computeJobs,
   ...markets,
 ];

@@ -1,5 +1,5 @@
 /**
- * `compute.dispatch`, `compute.throughput`: free jobs that do nothing, submitted over HTTP to a market on the real modules of a node. The
+ * `compute.market.dispatch`, `compute.market.throughput`: free jobs that do nothing, submitted over HTTP to a market on the real modules of a node. The
  * provider is a process without an extension, so that the figures are the market's.
  */
 import { marketNode, type MarketNode } from '../support/market-node.ts';
@@ -22,7 +22,7 @@ interface Times {
 
 export const markets: readonly Bench[] = [
   {
-    name: 'compute.dispatch',
+    name: 'compute.market.dispatch',
     async run(scale) {
       await using market = await marketNode();
       const jobs = count(100, scale, 3);
@@ -33,7 +33,7 @@ export const markets: readonly Bench[] = [
       }
       return [
         {
-          name: 'compute.dispatch',
+          name: 'compute.market.dispatch',
           value: median(times),
           unit: 'ms',
           floor: undefined,
@@ -45,7 +45,7 @@ export const markets: readonly Bench[] = [
     },
   },
   {
-    name: 'compute.throughput',
+    name: 'compute.market.throughput',
     async run(scale) {
       await using market = await marketNode();
       const jobs = count(1_000, scale, 20);
@@ -67,7 +67,7 @@ export const markets: readonly Bench[] = [
       const value = median(runs);
       return [
         {
-          name: 'compute.throughput',
+          name: 'compute.market.throughput',
           value,
           unit: 'ms',
           floor: undefined,

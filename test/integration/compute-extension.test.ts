@@ -35,6 +35,12 @@ async function paired(): Promise<void> {
   await expect.poll(() => compute.market.ask('Provider'), PATIENCE).toMatchObject({ paired: true });
 }
 
+/** Resolves when the market has heard that its program runs. */
+async function hasStarted(jobId: string): Promise<void> {
+  const states = (): string[] => eventsOf('JobState', jobId).map(({ value }) => value.state);
+  await expect.poll(states, PATIENCE).toContain('Started');
+}
+
 /** Offers and starts a job. */
 async function started(offer: ReturnType<typeof offerOf>): Promise<string> {
   const answer = await compute.market.ask('Offer', offer);
@@ -81,7 +87,10 @@ test('CM15 F40 the token is 0600, the extension is paired with it, and a free jo
   const lease = await started(offer);
   const result = await resultOf(offer.jobId);
   const states = eventsOf('JobState', offer.jobId).map(({ value }) => value.state);
-  expect(states).toEqual(['Preparing', 'Started', 'Collecting']);
+  // What has passed when its turn comes is left out.
+  expect(['Preparing', 'Started', 'Collecting'].filter((each) => states.includes(each))).toEqual(
+    states,
+  );
 
   // The receipt is the executor's, and every root in it is that of what arrived.
   const { executor } = await compute.market.ask('Provider');
@@ -111,7 +120,7 @@ test('CM15 F40 the token is 0600, the extension is paired with it, and a free jo
   expect(hex(outputsRoot([file]))).toBe(result.receipt.outputsRoot);
   expect(result.receipt).toMatchObject({ status: 0, exitCode: 0, claimed: '0' });
 
-  // Dropped, nothing of it stays at either end.
+  // Dropped, nothing of it stays at either end, and nothing goes wrong while its output is on its way.
   await compute.market.ask('Drop', { jobId: offer.jobId, lease });
   await expect.poll(() => readdir(compute.jobs()), PATIENCE).toEqual([]);
   const kept = join(compute.home, 'vfs', 'compute:sys', 'gpu', 'artifacts', lease);
@@ -254,7 +263,7 @@ test('CM14 a job whose node is away for too long ends without a receipt', async 
     await paired();
     const offer = offerOf('sleep', { ms: 600_000 });
     const lease = await started(offer);
-    await expect.poll(() => eventsOf('JobState', offer.jobId).length, PATIENCE).toBe(2);
+    await hasStarted(offer.jobId);
     await compute.node.close();
     await new Promise((resolve) => setTimeout(resolve, 3_000));
     await compute.boot(compute.port);
@@ -322,7 +331,7 @@ test('a job that fails, one that takes too long and one that is cancelled end wi
   expect((await resultOf(late.jobId)).receipt).toMatchObject({ status: 2 });
   const cancelled = offerOf('sleep', { ms: 30_000 });
   const lease = await started(cancelled);
-  await expect.poll(() => eventsOf('JobState', cancelled.jobId).length, PATIENCE).toBe(2);
+  await hasStarted(cancelled.jobId);
   await compute.market.ask('Cancel', { jobId: cancelled.jobId, lease, reason: 'test', graceMs: 0 });
   expect((await resultOf(cancelled.jobId)).receipt).toMatchObject({ status: 5 });
 }, 60_000);
@@ -371,3 +380,23 @@ test('T7 what is asked under a lease of somebody else, or of none, is refused', 
   await compute.market.ask('Drop', { jobId: offer.jobId, lease });
   expect(await readFile(compute.tokenFile, 'utf8')).toMatch(/^[0-9a-f]{64}\n$/);
 }, 60_000);
+
+test('a job that is dropped while its output is on its way leaves nothing, without a word', async () => {
+  compute.extension();
+  await paired();
+  const printed = compute.output.length;
+  const leases: string[] = [];
+  for (let at = 0; at < 4; at += 1) {
+    const args = { width: 2_048, height: 2_048, iterations: 1 };
+    const offer = offerOf('mandelbrot', args, { limits: { outMiB: 64 } });
+    const lease = await started(offer);
+    leases.push(lease);
+    await resultOf(offer.jobId);
+    await compute.market.ask('Drop', { jobId: offer.jobId, lease });
+  }
+  const kept = join(compute.home, 'vfs', 'compute:sys', 'gpu', 'artifacts');
+  const left = async (): Promise<string[]> =>
+    (await readdir(kept).catch(() => [])).filter((name) => leases.includes(name));
+  await expect.poll(left, PATIENCE).toEqual([]);
+  expect(compute.output.slice(printed)).not.toMatch(/Drop from|not empty/);
+}, 120_000);

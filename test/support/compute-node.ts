@@ -17,6 +17,7 @@ import { openHome } from '../../runtime-modules/identity/home.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../bin/hyperloom.mjs', import.meta.url));
 const GPU = 'gpu:compute:sys';
+const MARKET = 'market:compute:sys';
 const utf8 = new TextDecoder();
 
 export interface ComputeEvent {
@@ -92,16 +93,27 @@ export class TestMarket implements RuntimeModule<ComputeEvent> {
     return (await this.full(method, args)).value;
   }
 
+  /** The same of the node's own market: then this module is a client. */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as above
-  full(method: string, args?: unknown): Promise<{ value: any; blob: Uint8Array | undefined }> {
+  async askMarket(method: string, args: unknown, blob?: Uint8Array): Promise<any> {
+    return (await this.full(method, args, MARKET, blob)).value;
+  }
+
+  full(
+    method: string,
+    args?: unknown,
+    process = GPU,
+    bytes?: Uint8Array,
+    // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as above
+  ): Promise<{ value: any; blob: Uint8Array | undefined }> {
     const port = this.port!;
     const body = Buffer.from(JSON.stringify(args === undefined ? method : { [method]: args }));
     return new Promise((resolve) => {
       const id = port.send({
-        target: { node: port.our.node, process: processId(GPU) },
+        target: { node: port.our.node, process: processId(process) },
         rsvp: undefined,
-        message: { kind: 'request', request: { ...plainRequest(body), expectsResponse: 30 } },
-        blob: undefined,
+        message: { kind: 'request', request: { ...plainRequest(body), expectsResponse: 60 } },
+        blob: bytes === undefined ? undefined : { mime: undefined, bytes },
       });
       this.#waiting.set(id, ({ message, blob }) => {
         if (message.kind !== 'response') return;
@@ -185,9 +197,14 @@ export class ComputeNode implements AsyncDisposable {
     this.#port = Number(new URL(this.url).port);
     this.market = new TestMarket();
     this.market.port = this.node.kernel.registerModule(this.market);
-    await this.node.kernel.grant(this.market.port.our.process, [
-      { issuer: { node: this.node.name, process: processId(GPU) }, params: '"messaging"' },
-    ]);
+    const issuers = [GPU, MARKET].map((name) => ({
+      node: this.node.name,
+      process: processId(name),
+    }));
+    await this.node.kernel.grant(
+      this.market.port.our.process,
+      issuers.map((issuer) => ({ issuer, params: '"messaging"' })),
+    );
   }
 
   /** Where it listens, or listened last. */

@@ -100,6 +100,8 @@ function typeIn(bytes: Uint8Array): string | undefined {
   const entries = reader.map();
   if (entries > ENTRIES_MAX) return undefined;
   for (let left = entries; left > 0 && !reader.failed; left -= 1) {
+    // Both come first as a rule; what is behind them is read once.
+    if (type !== undefined && version !== undefined) break;
     if (reader.peek() !== 'text') return undefined;
     const name = reader.text();
     if (name === 't' && reader.peek() === 'text' && type === undefined) type = reader.text();

@@ -5,6 +5,7 @@
  */
 import { heldJob } from '../../../contracts/compute-result.ts';
 import { list } from '../../../wit/codec.ts';
+import { LOG_WINDOW_BYTES } from '../../../wit/hn-ext/limits.ts';
 import type { Body, Frame } from '../../../wit/hn-ext/schema.ts';
 import { deviceInfo } from '../../../wit/jobs/device.ts';
 import { decodeRecords } from '../../../wit/jobs/log-records.ts';
@@ -40,6 +41,8 @@ const UNSTARTED_MS_MAX = 60_000;
 /** Ended attempts that nobody drops. */
 const KEPT_MS_MAX = 7 * 86_400_000;
 const FILES_MAX = 20_000;
+/** Log that a market has taken is told to the extension when it is so much; the window is many times that. */
+const CREDIT_BYTES = LOG_WINDOW_BYTES / 32;
 
 export class Desk {
   readonly #needs: DeskNeeds;
@@ -56,11 +59,16 @@ export class Desk {
       process: needs.process,
       known: (lease) => this.#leases.has(lease),
       // More may come at once; forgotten is only what a killed process would not ask for again.
-      logTaken: (lease, bytes) =>
-        needs.session.send('log.credit', { ...lease.id, seq: lease.keptSeq, bytes }),
-      told: async (lease) => {
+      logTaken: (lease, bytes) => {
+        lease.taken += bytes;
+        if (lease.taken < CREDIT_BYTES || !lease.active) return;
+        needs.session.send('log.credit', { ...lease.id, seq: lease.keptSeq, bytes: lease.taken });
+        lease.taken = 0;
+      },
+      told: (lease) => {
         lease.told = true;
-        await this.#keep(lease);
+        // Who is killed before it is on disk tells it again, which changes nothing.
+        lease.unkept = true;
         // There is nothing to be fetched of it.
         if (lease.lost !== undefined) needs.session.send('job.drop', lease.id);
       },
@@ -105,7 +113,7 @@ export class Desk {
     if (lease.active)
       this.#needs.session.send('job.cancel', { ...lease.id, reason: 'dropped', graceMs: 0 });
     this.#needs.session.send('job.drop', lease.id);
-    await this.#needs.files.drop(lease, this.#leases.all);
+    await this.#needs.files.drop(lease);
   }
 
   // --- the extension
@@ -181,7 +189,7 @@ export class Desk {
         await this.#lose(lease, 'START_TIMEOUT', 'it was never started');
       } else if (!lease.active && now - lease.changedMs > KEPT_MS_MAX) await this.drop(lease);
       else {
-        if (lease.keptSeq < lease.logSeq) await this.#keep(lease);
+        if (lease.unkept || lease.keptSeq < lease.logSeq) await this.#keep(lease);
         this.#telling.wake(lease);
       }
     }
@@ -217,7 +225,7 @@ export class Desk {
     if (!lease.active && frame.t !== 'log.chunk') return;
     switch (frame.t) {
       case 'job.state':
-        return void this.#state(lease, frame.body);
+        return this.#state(lease, frame.body);
       case 'job.lost':
         return void this.#lose(lease, frame.body.code, frame.body.message);
       case 'job.progress':
@@ -236,14 +244,16 @@ export class Desk {
     }
   }
 
-  async #state(lease: Lease, { state, detail }: Body<'job.state'>): Promise<void> {
+  #state(lease: Lease, { state, detail }: Body<'job.state'>): void {
     const name = STATES.get(state);
     if (name === undefined || lease.state === state || lease.state === 'accepted') return;
     // Proof of the type: a state of the map.
     lease.state = state as 'preparing' | 'started' | 'collecting';
     lease.states.push({ state: name, detail: detail?.slice(0, 200) });
-    await this.#keep(lease);
-    this.#telling.wake(lease);
+    // Not on disk at once: a process that is killed before hears it again.
+    lease.unkept = true;
+    // The others say nothing that a market acts on: they are told with what comes next, or by the clock.
+    if (name === 'Started') this.#telling.wake(lease);
   }
 
   #log(lease: Lease, { seq, records }: Body<'log.chunk'>): void {

@@ -12,7 +12,7 @@ import { NoResponse, Refusal, RemoteError } from '../../lib/errors.ts';
 import { callHttpServer } from '../../lib/http-server-calls.ts';
 import type { Process } from '../../lib/process.ts';
 import type { Signer } from '../../lib/signer.ts';
-import { sleep } from '../../lib/timers.ts';
+import { sleep, timeout } from '../../lib/timers.ts';
 import type { Drive } from '../../lib/vfs.ts';
 import { jobEventMethods, runResult } from '../shared/job-events-contract.ts';
 import type { Lease } from './lease.ts';
@@ -50,6 +50,11 @@ const WAIT_MS = 20;
 const TRANSFER_S_MAX = 6 * 3_600;
 const RETRY_MS = 2_000;
 const RETRIES_MAX = 10;
+/** For a transfer of an attempt that is dropped to end. */
+const DROP_MS_MAX = 5_000;
+/** How long an input stays that no attempt wants. */
+const UNUSED_MS = 60_000;
+const INPUTS = 'inputs';
 
 export class Files {
   readonly #needs: FilesNeeds;
@@ -61,6 +66,8 @@ export class Files {
   readonly #pulling = new Map<string, Promise<void>>();
   /** Leases that have been dropped while something of them was on its way. */
   readonly #dropped = new Set<string>();
+  /** By hash: inputs that no attempt may want, and since when, in milliseconds since 1970. */
+  readonly #unused = new Map<string, number>();
   #lastTransfer = 0;
 
   constructor(needs: FilesNeeds) {
@@ -106,20 +113,46 @@ export class Files {
     return this.#needs.drive.path(pathOf(lease, sha256));
   }
 
-  /** Everything of a lease goes, and inputs that no other one wants. */
-  async drop(lease: Lease, others: readonly Lease[]): Promise<void> {
-    const { drive } = this.#needs;
+  /** Everything of a lease goes; inputs that nobody else wants later. */
+  async drop(lease: Lease): Promise<void> {
+    for (const [hash] of inputsOf(lease)) this.#unused.set(hash, Date.now());
+    const outputs = outputsOf(lease);
+    if (outputs.length === 0) return;
     this.#dropped.add(lease.lease);
-    await drive.remove(`artifacts/${lease.lease}`, { recursive: true });
+    try {
+      // What is on its way ends first: the extension is told to let go of it, and nothing is written where a folder is being removed.
+      const coming = outputs.map(
+        ({ sha256 }) => this.#pulling.get(pathOf(lease, sha256)) ?? Promise.resolve(),
+      );
+      await timeout(this.#needs.process, Promise.all(coming), DROP_MS_MAX).catch(nothing);
+      await this.#needs.drive.remove(`artifacts/${lease.lease}`, { recursive: true });
+    } finally {
+      this.#dropped.delete(lease.lease);
+    }
+  }
+
+  /** Inputs of an earlier run of this process are kept for whoever wants them, as others are. */
+  async open(): Promise<void> {
+    const { drive } = this.#needs;
+    if (!(await drive.exists(INPUTS))) return;
+    for await (const { name } of drive.list(INPUTS)) this.#unused.set(name, Date.now());
+  }
+
+  /** Removes inputs that nobody has wanted for a while: the next job is often of the same program. */
+  async tick(leases: readonly Lease[]): Promise<void> {
+    if (this.#unused.size === 0) return;
     const wanted = new Set(
-      others
-        .filter((one) => one.active)
-        .flatMap(inputsOf)
-        .map(([hash]) => hash),
+      leases
+        .filter(({ active }) => active)
+        .flatMap((lease) => inputsOf(lease).map(([hash]) => hash)),
     );
-    for (const [hash] of inputsOf(lease))
-      if (!wanted.has(hash) && !this.#fetching.has(hash)) await drive.remove(`inputs/${hash}`);
-    this.#dropped.delete(lease.lease);
+    for (const [hash, since] of this.#unused) {
+      if (Date.now() - since < UNUSED_MS) continue;
+      this.#unused.delete(hash);
+      // Of an attempt that runs: it is told of here again when that is dropped.
+      if (!wanted.has(hash) && !this.#fetching.has(hash))
+        await this.#needs.drive.remove(`${INPUTS}/${hash}`);
+    }
   }
 
   /**
@@ -276,3 +309,5 @@ function inputsOf({ spec }: Lease): readonly (readonly [string, number])[] {
   const all = module === undefined ? inputs : [...inputs, module];
   return all.map(({ sha256, size }) => [sha256, size] as const);
 }
+
+function nothing(): void {}

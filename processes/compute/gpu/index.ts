@@ -13,6 +13,7 @@ import { drive as openOwnDrive } from '../../lib/vfs.ts';
 import { contract } from '../../lib/contract.ts';
 import { gpuContract, type ProviderState } from '../shared/gpu-contract.ts';
 import { modelEventMethods } from '../shared/model-contract.ts';
+import { providerEventMethods } from '../shared/provider-events-contract.ts';
 import { Desk } from './desk.ts';
 import { Files } from './files.ts';
 import { facilitatorFunding } from './funding.ts';
@@ -28,6 +29,8 @@ import { readSettings } from './settings.ts';
 const TICK_MS = 5_000;
 
 const modelEvents = contract(modelEventMethods);
+const providerEvents = contract(providerEventMethods);
+const MARKET = 'market:compute:sys';
 
 interface Parts {
   readonly desk: Desk;
@@ -70,6 +73,9 @@ async function open(process: Process<unknown>): Promise<void> {
   const { orphanMs } = await readSettings(drive, print);
   const nodeId = namehash(process.our.node);
   const machine = (): Machine | undefined => parts.desk.machine;
+  // One that is not there asks when it is.
+  const changed = (): void =>
+    process.send(MARKET, providerEvents.requests.encode({ kind: 'ProviderChanged' }));
   const session = new Session(
     { nowMs, print },
     {
@@ -79,6 +85,7 @@ async function open(process: Process<unknown>): Promise<void> {
       down: () => {
         models.down();
         parts.desk.down();
+        changed();
       },
     },
   );
@@ -94,6 +101,7 @@ async function open(process: Process<unknown>): Promise<void> {
   const files = new Files({ process, drive, signer: signer(process), session });
   const leases = new Leases(await LeaseStore.open(process), nowMs);
   await leases.open();
+  await files.open();
   const funding = facilitatorFunding(process, nowMs);
   const offers = new Offers({ process, nodeId, policy, funding, leases, session, machine, nowMs });
   const desk = new Desk({
@@ -111,7 +119,7 @@ async function open(process: Process<unknown>): Promise<void> {
     token,
     nowMs,
     print,
-    paired: (paired) => void desk.paired(paired),
+    paired: (paired) => void desk.paired(paired).then(changed),
   });
   parts = { desk, offers, leases, files, models, pairing, session, policy, nodeId };
   desk.open();
@@ -120,11 +128,12 @@ async function open(process: Process<unknown>): Promise<void> {
 
 /** What fails once is tried again the next time. */
 async function tick(): Promise<void> {
-  const { pairing, session, models, desk } = parts;
+  const { pairing, session, models, desk, files, leases } = parts;
   pairing.tick();
   session.tick();
   models.tick();
   await desk.tick();
+  await files.tick(leases.all);
 }
 
 function askerOf(context: Context, process: Process<unknown>): Asker {

@@ -79,11 +79,18 @@ export class LeaseStore {
   async put(lease: Lease): Promise<void> {
     const { code = null, message = null } = lease.lost ?? {};
     const { acceptance = null, result = null } = lease;
+    if (lease.stored) {
+      await this.#db
+        .run`update leases set state = ${lease.state}, log_seq = ${lease.logSeq}, result = ${result}, lost_code = ${code},
+          lost_message = ${message}, told = ${lease.told}, changed_ms = ${lease.changedMs} where lease = ${lease.lease}`;
+      return;
+    }
     await this.#db
-      .run`insert or replace into leases (lease, job_id, attempt, market, state, offer, acceptance, executor, gpus, log_seq, result,
+      .run`insert into leases (lease, job_id, attempt, market, state, offer, acceptance, executor, gpus, log_seq, result,
         lost_code, lost_message, told, changed_ms) values (${lease.lease}, ${lease.offer.jobId}, ${lease.offer.attempt},
         ${lease.marketText}, ${lease.state}, ${lease.offerText}, ${acceptance}, ${lease.executor}, ${JSON.stringify(lease.gpus)},
         ${lease.logSeq}, ${result}, ${code}, ${message}, ${lease.told}, ${lease.changedMs})`;
+    lease.stored = true;
   }
 
   async remove(lease: string): Promise<void> {

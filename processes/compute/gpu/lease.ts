@@ -52,6 +52,12 @@ export class Lease {
   // What is not kept: the extension says it again.
   /** The next record that the extension is to send. */
   receivedSeq: number;
+  /** It is on disk, as it was once. */
+  stored = false;
+  /** Something of it is not as it is on disk. */
+  unkept = false;
+  /** Bytes of log that the market has taken and the extension got no credit for. */
+  taken = 0;
   /** Outputs of a result that is coming. */
   files: OutputFile[] = [];
   logs: LogPart[] = [];
@@ -108,6 +114,7 @@ export class Lease {
   rewind(): void {
     this.logs = [];
     this.receivedSeq = this.logSeq;
+    this.taken = 0;
     this.files = [];
   }
 

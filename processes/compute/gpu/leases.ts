@@ -25,8 +25,11 @@ export class Leases {
     for (const kept of await this.#store.all()) {
       const offer = offerCodec.decode(kept.offer);
       const spec = offer.ok ? parseJobSpec(offer.value.spec) : undefined;
-      if (spec?.ok === true) this.#byName.set(kept.lease, new Lease(kept, spec.value));
-      else await this.#store.remove(kept.lease);
+      if (spec?.ok === true) {
+        const lease = new Lease(kept, spec.value);
+        lease.stored = true;
+        this.#byName.set(kept.lease, lease);
+      } else await this.#store.remove(kept.lease);
     }
   }
 
@@ -76,6 +79,7 @@ export class Leases {
   async keep(lease: Lease): Promise<void> {
     this.#byName.set(lease.lease, lease);
     lease.changedMs = this.#nowMs();
+    lease.unkept = false;
     const { logSeq } = lease;
     await this.#store.put(lease);
     lease.keptSeq = Math.max(lease.keptSeq, logSeq);

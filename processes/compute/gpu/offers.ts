@@ -228,7 +228,26 @@ function accepted(lease: string, text: string | undefined, executor: string): Of
   return { kind: 'Accepted', value: { lease, acceptance, executor } };
 }
 
-function specOf(offer: Offer): { readonly value: JobSpec } | { readonly refused: Refused } {
+type ReadSpec = { readonly value: JobSpec } | { readonly refused: Refused };
+
+/** The latest specs that were fine, by hash and time: the same one comes often, and takes a guest milliseconds. */
+const known = new Map<string, { readonly text: string; readonly read: ReadSpec }>();
+const KNOWN_MAX = 64;
+const KNOWN_CHARS_MAX = 16 * 1024;
+
+function specOf(offer: Offer): ReadSpec {
+  const key = `${offer.specHash} ${offer.timeoutS}`;
+  const before = known.get(key);
+  if (before?.text === offer.spec) return before.read;
+  const read = readSpec(offer);
+  if ('value' in read && offer.spec.length <= KNOWN_CHARS_MAX) {
+    if (known.size >= KNOWN_MAX) known.delete(known.keys().next().value ?? '');
+    known.set(key, { text: offer.spec, read });
+  }
+  return read;
+}
+
+function readSpec(offer: Offer): ReadSpec {
   const no = (message: string): { refused: Refused } => ({
     refused: { code: 'unsupported', message },
   });

@@ -2,7 +2,7 @@
  * What markets are told of their jobs: one thing after another for each job, each until it is answered (compute-market.md §10.5). As long
  * as a market does not take a job's log, the extension gets no credit for more, and its program waits.
  */
-import { client } from '../../lib/client.ts';
+import { client, type Client } from '../../lib/client.ts';
 import { contract } from '../../lib/contract.ts';
 import { NoResponse, RemoteError } from '../../lib/errors.ts';
 import type { Process } from '../../lib/process.ts';
@@ -17,13 +17,17 @@ export interface TellingNeeds {
   /** The market has so many bytes of records more. */
   readonly logTaken: (lease: Lease, bytes: number) => void;
   /** The market knows how it ended. */
-  readonly told: (lease: Lease) => Promise<void>;
+  readonly told: (lease: Lease) => void;
   /** The market does not know the job, or not this attempt of it. */
   readonly unwanted: (lease: Lease) => Promise<void>;
 }
 
 const events = contract(jobEventMethods);
+type Market = Client<typeof jobEventMethods>;
 const ANSWER_S = 20;
+/** Bytes of log in one message. */
+const LOG_BYTES_MAX = 256 * 1024;
+const MARKETS_MAX = 1_000;
 const RETRY_MS = 1_000;
 const RETRY_MS_MAX = 30_000;
 /** A market's answers that mean: this attempt is none of mine. */
@@ -31,6 +35,8 @@ const UNWANTED = ['NoSuchLease', 'NoSuchJob', 'StaleLease', 'UnknownLease', 'Not
 
 export class Telling {
   readonly #needs: TellingNeeds;
+  /** By address. */
+  readonly #markets = new Map<string, Market>();
 
   constructor(needs: TellingNeeds) {
     this.#needs = needs;
@@ -65,7 +71,8 @@ export class Telling {
 
   /** What is due first; undefined: nothing. */
   #next(lease: Lease): (() => Promise<void>) | undefined {
-    const market = client(this.#needs.process, events, lease.market, { timeoutS: ANSWER_S });
+    const market = this.#market(lease);
+    this.#passOver(lease);
     const state = lease.states[0];
     if (state !== undefined) {
       return async () => {
@@ -74,6 +81,7 @@ export class Telling {
         lease.states = lease.states.filter((each) => each !== state);
       };
     }
+    joinLogs(lease);
     const part = lease.logs[0];
     if (part !== undefined) {
       return async () => {
@@ -97,15 +105,31 @@ export class Telling {
     return lease.told ? undefined : this.#end(lease, market);
   }
 
-  #end(
-    lease: Lease,
-    market: ReturnType<typeof client<typeof jobEventMethods>>,
-  ): (() => Promise<void>) | undefined {
+  #market({ market, marketText }: Lease): Market {
+    let known = this.#markets.get(marketText);
+    if (known === undefined) {
+      if (this.#markets.size >= MARKETS_MAX) this.#markets.clear();
+      known = client(this.#needs.process, events, market, { timeoutS: ANSWER_S });
+      this.#markets.set(marketText, known);
+    }
+    return known;
+  }
+
+  /** States that something later makes nothing new: a market that hears of a start knows that it was prepared. */
+  #passOver(lease: Lease): void {
+    const { states, result } = lease;
+    if (states.length === 0) return;
+    if (result !== undefined) lease.states = [];
+    else if (states.some(({ state }) => state === 'Started'))
+      lease.states = states.filter(({ state }) => state !== 'Preparing');
+  }
+
+  #end(lease: Lease, market: Market): (() => Promise<void>) | undefined {
     const { lost, result } = lease;
     if (lost !== undefined) {
       return async () => {
         await market.JobLost({ ...lease.id, ...lost });
-        await this.#needs.told(lease);
+        this.#needs.told(lease);
       };
     }
     // After the last record of its log: a result whose log is missing could not be checked.
@@ -113,7 +137,29 @@ export class Telling {
     if (read?.ok !== true || lease.logSeq < read.value.logs.count) return undefined;
     return async () => {
       await market.JobResult({ ...lease.id, result: read.value });
-      await this.#needs.told(lease);
+      this.#needs.told(lease);
     };
   }
+}
+
+/** Records that arrived while others were on their way go together. */
+function joinLogs(lease: Lease): void {
+  const [first, ...others] = lease.logs;
+  if (first === undefined || others.length === 0) return;
+  const joined = [first];
+  let bytes = first.records.length;
+  for (const part of others) {
+    bytes += part.records.length;
+    if (bytes > LOG_BYTES_MAX) break;
+    joined.push(part);
+  }
+  if (joined.length === 1) return;
+  const records = new Uint8Array(joined.reduce((sum, part) => sum + part.records.length, 0));
+  let at = 0;
+  for (const part of joined) {
+    records.set(part.records, at);
+    at += part.records.length;
+  }
+  const next = joined.at(-1)?.next ?? first.next;
+  lease.logs = [{ seq: first.seq, next, records }, ...lease.logs.slice(joined.length)];
 }

@@ -27,8 +27,6 @@ import { Uploads } from './uploads.ts';
 const SWEEP_MS = 1_000;
 const STATS_MS = 10_000;
 const FILES_MS = 600_000;
-/** This node's own is asked again so soon while no extension is paired with it. */
-const IMPATIENT_MS = 5_000;
 
 export interface Market {
   readonly process: Process<MarketState>;
@@ -238,10 +236,6 @@ function begin(market: Market, sweep: Sweep): void {
   ]);
   first.catch(failed('the first round'));
   void every(process, ROUND_MS, () => round().catch(failed('a round'))).catch(failed('asking'));
-  void every(process, IMPATIENT_MS, async () => {
-    if (providers.get(providers.local)?.state?.paired !== true)
-      await providers.ask(providers.local);
-  }).catch(failed('waiting'));
   void every(process, SWEEP_MS, () => sweep.run()).catch(failed('the clock'));
   void every(process, STATS_MS, () => {
     if (!feed.isWatched('network')) return;

@@ -40,28 +40,15 @@ export class JobStore {
 
   /** Appends events, of one or several jobs: one transaction. Records follow. @throws SqliteError */
   async append(events: readonly JobEvent[]): Promise<void> {
-    const [only] = events;
-    if (events.length === 1 && only !== undefined) {
-      const { jobId, seq, at, was, now, transition, cause, patch } = only;
-      await this.database
-        .run`insert into job_events values (${jobId}, ${seq}, ${at}, ${was}, ${now}, ${transition}, ${cause}, ${JSON.stringify(patch)})`;
-      return;
-    }
-    const rows = JSON.stringify(
-      events.map(({ jobId, seq, at, was, now, transition, cause, patch }) => [
-        jobId,
-        seq,
-        at,
-        was,
-        now,
-        transition ?? null,
-        cause,
-        JSON.stringify(patch),
-      ]),
-    );
+    const rows = events
+      .map(({ jobId, seq, at, was, now, transition = null, cause, patch }) =>
+        JSON.stringify([jobId, seq, at, was, now, transition, cause, JSON.stringify(patch)]),
+      )
+      .join(',');
+    // One by one: a request that waits for the write of another is answered later than by itself (lib/conversation.ts).
     await this.database.run`insert into job_events
       select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7
-      from json_each(${rows}) order by key`;
+      from json_each(${`[${rows}]`}) order by key`;
   }
 
   async get(jobId: string): Promise<JobRecord | undefined> {

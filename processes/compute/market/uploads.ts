@@ -15,6 +15,9 @@ export const OWNER_BYTES_MAX = 10 * 1024 ** 3;
 export const UNUSED_MS = 86_400_000;
 const REMOVED_AT_ONCE = 100;
 const FOLDER = 'uploads';
+/** What a job uses is kept so much longer, and which files those are is known without a look, of so many. */
+const KEPT_LONGER_MS = 600_000;
+const KEPT_KNOWN_MAX = 1_000;
 
 export interface Upload {
   readonly bytes: number;
@@ -28,6 +31,8 @@ export class Uploads {
   readonly #now: () => number;
   /** Parts under way, by owner and hash: one at a time. */
   readonly #writing = new Map<string, Promise<unknown>>();
+  /** By owner, hash and size: complete, and kept until then. */
+  readonly #kept = new Map<string, number>();
 
   constructor(parts: {
     readonly drive: Drive;
@@ -106,11 +111,29 @@ export class Uploads {
     }
   }
 
-  /** The owner still wants it: it is used by a job. */
-  async touch(owner: string, hashes: readonly string[], until: number): Promise<void> {
-    for (const sha256 of hashes) {
+  /** Whether these files are there, and stay until then, as far as is known without a look. */
+  isKept(
+    owner: string,
+    files: readonly { readonly sha256: string; readonly size: number }[],
+    until: number,
+  ): boolean {
+    return files.every(
+      ({ sha256, size }) => (this.#kept.get(`${owner} ${sha256} ${size}`) ?? 0) >= until,
+    );
+  }
+
+  /** The owner still wants them, who has sent them: they are used by a job. For a while longer than asked, as the next job is often like it. */
+  async touch(
+    owner: string,
+    files: readonly { readonly sha256: string; readonly size: number }[],
+    until: number,
+  ): Promise<void> {
+    const at = until + KEPT_LONGER_MS;
+    for (const { sha256, size } of files) {
       await this.#database
-        .run`update uploads set at = max(at, ${until}) where owner = ${owner} and sha256 = ${sha256}`;
+        .run`update uploads set at = max(at, ${at}) where owner = ${owner} and sha256 = ${sha256}`;
+      if (this.#kept.size >= KEPT_KNOWN_MAX) this.#kept.clear();
+      this.#kept.set(`${owner} ${sha256} ${size}`, at);
     }
   }
 

@@ -9,6 +9,7 @@ import { computeMethods } from '../../lib/compute.ts';
 import { contract, method } from '../../lib/contract.ts';
 import { moneyEventMethods } from './facilitator-contract.ts';
 import { jobEventMethods } from './job-events-contract.ts';
+import { providerEventMethods } from './provider-events-contract.ts';
 import { verdictEventMethods } from './oracle-contract.ts';
 
 export const marketSettings = record({
@@ -39,8 +40,7 @@ export const marketContract = contract(
     RemoveProvider: method(record({ node: text }), unit),
     Settings: method(unit, marketSettings),
     Configure: method(marketSettings, unit),
-    /** This node's `gpu` has something else to say than before: it is asked at once. */
-    ProviderChanged: method(unit, unit),
+    ...providerEventMethods,
     ...jobEventMethods,
     ...moneyEventMethods,
     ...verdictEventMethods,
