@@ -18,9 +18,9 @@ import {
 } from '../../contracts/compute-calls.ts';
 import { digestOf, registryDomain, saltOf, splitOf } from '../../contracts/compute.ts';
 import { namehash } from '../../contracts/hypermap.ts';
-import { digestTypedData } from '../../processes/compute/testing.ts';
 import { openHome } from '../../runtime-modules/identity/home.ts';
 import { RunningExtension } from '../support/compute-node.ts';
+import { MarketClient, type Paid } from '../support/market-client.ts';
 import { RunningNode } from '../support/running-node.ts';
 
 const NAME = 'provider.os';
@@ -29,14 +29,14 @@ const UNITS = 1_000_000n;
 const PATIENCE = { timeout: 120_000, interval: 200 };
 /** Who owns the name of a development node that shares a chain. */
 const operator = personas.owner;
-const { bob: client, heidi: payTo } = personas;
+const { bob, heidi: payTo } = personas;
+const market = new MarketClient(bob, () => url);
 
 let chain: Chain;
 let folder: string;
 let node: RunningNode;
 let url: string;
 let extension: RunningExtension;
-let token: string | undefined;
 
 beforeAll(async () => {
   chain = await startChain();
@@ -77,7 +77,6 @@ async function startNode(port = 0): Promise<void> {
   ]);
   const [, at = ''] = await node.until(/ is up after .*, at (http:\/\/localhost:[0-9]+)/);
   url = at;
-  token = undefined;
 }
 
 /** Nothing that was under way is done. */
@@ -101,45 +100,6 @@ async function register(): Promise<void> {
   await send(NODE_REGISTRY, encodeStake(NODE, 10_000n * UNITS));
 }
 
-interface Answer {
-  readonly status: number;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a test reads what it expects
-  readonly body: any;
-}
-
-async function ask(
-  method: string,
-  path: string,
-  body?: unknown,
-  headers: Record<string, string> = {},
-): Promise<Answer> {
-  const response = await fetch(`${url}/market:compute:sys${path}`, {
-    method,
-    headers: {
-      'content-type': 'application/json',
-      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      ...headers,
-    },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  });
-  const text = await response.text();
-  try {
-    return { status: response.status, body: JSON.parse(text) };
-  } catch {
-    return { status: response.status, body: text };
-  }
-}
-
-async function login(): Promise<string> {
-  const first = (): Promise<Answer> => ask('POST', '/api/auth/login', { address: client.address });
-  // The market may be starting.
-  await expect.poll(async () => (await first()).status, PATIENCE).toBe(200);
-  const { message } = (await first()).body as { message: string };
-  const signature = new Wallet(client.privateKey).signMessageSync(message);
-  const signed = await ask('POST', '/api/auth/login', { message, signature });
-  return (signed.body as { token: string }).token;
-}
-
 const creditOf = async (account: string): Promise<bigint> => {
   const data = encodeCreditOf(account, HYPER);
   return BigInt(
@@ -147,69 +107,35 @@ const creditOf = async (account: string): Promise<bigint> => {
   );
 };
 
-interface Paid {
-  readonly jobId: string;
-  readonly amount: bigint;
-}
-
-/** Submits, is told what it costs, and pays as any x402 wallet does. */
+/** A builtin job, submitted, paid and with the market. */
 async function pay(intentId: string): Promise<Paid> {
-  const args = { text: intentId };
-  const spec = { v: 1, type: 'custom', kind: 'builtin', entry: { fn: 'echo', args }, inputs: [] };
-  const quoted = async (): Promise<unknown> =>
-    (await ask('POST', '/api/quote', { spec })).body.node;
-  await expect.poll(quoted, PATIENCE).toBe(NAME);
-  const intent = { 'idempotency-key': intentId };
-  const unpaid = await ask('POST', '/api/facilitator/submit-job', { spec }, intent);
-  expect(unpaid.status, JSON.stringify(unpaid.body)).toBe(402);
-  const [requirement] = unpaid.body.accepts;
-  const amount = BigInt(requirement.maxAmountRequired);
-  const authorization = {
-    from: client.address,
-    to: requirement.payTo,
-    value: String(amount),
-    validAfter: '0',
-    validBefore: String(Math.floor(Date.now() / 1_000) + 3_000),
-    nonce: saltOf(intentId),
-  };
-  const digest = digestTypedData('TransferWithAuthorization', authorization);
-  const signature = new SigningKey(client.privateKey).sign(digest).serialized;
-  const { network } = requirement;
-  const payload = { signature, authorization };
-  const payment = { x402Version: 1, scheme: 'exact', network, payload };
-  const header = { 'x-payment': Buffer.from(JSON.stringify(payment)).toString('base64') };
-  const paid = await ask('POST', '/api/facilitator/submit-job', { spec }, { ...intent, ...header });
-  expect(paid.status, JSON.stringify(paid.body)).toBe(202);
-  return { jobId: unpaid.body.jobId, amount };
+  const entry = { fn: 'echo', args: { text: intentId } };
+  const spec = { v: 1, type: 'custom', kind: 'builtin', entry, inputs: [] };
+  await market.quote(spec, NAME);
+  return market.pay(spec, intentId);
 }
-
-const job = async (jobId: string): Promise<Answer['body']> =>
-  (await ask('GET', `/api/jobs/${jobId}`)).body;
 
 let first: Paid;
 let second: Paid;
-const moneyOf = async ({ jobId }: Paid): Promise<string> => {
-  const { state, payment } = await job(jobId);
-  return `${state} ${payment.state}`;
-};
+const moneyOf = ({ jobId }: Paid): Promise<string> => market.stateOf(jobId);
 
 test('CM8 CM4 a builtin job is quoted, paid on the local chain, executed and verified', async () => {
-  token = await login();
+  await market.login();
   first = await pay('550e8400-e29b-41d4-a716-446655440000');
   await expect.poll(() => moneyOf(first), PATIENCE).toBe('verifying proposed');
-  expect((await job(first.jobId)).result.exitCode).toBe(0);
+  expect((await market.job(first.jobId)).result.exitCode).toBe(0);
 }, 300_000);
 
 test('CM50 a node that is killed at every step of a paid job goes on with it', async () => {
-  token = await login();
+  await market.login();
   second = await pay('550e8400-e29b-41d4-a716-446655440001');
   // Nothing but the answer has been seen of the payment.
   await killNode();
-  token = await login();
+  await market.login();
   const taken = /^(escrowed|assigned|running|verifying)/;
   await expect.poll(() => moneyOf(second), PATIENCE).toMatch(taken);
   await killNode();
-  token = await login();
+  await market.login();
   await expect.poll(() => moneyOf(second), PATIENCE).toBe('verifying proposed');
   await killNode();
 }, 600_000);
@@ -217,10 +143,10 @@ test('CM50 a node that is killed at every step of a paid job goes on with it', a
 // The chain's clock is ahead of everybody's from here on.
 test('CM8 CM50 both are settled once their window is over; each is paid once, and the money is where it belongs', async () => {
   await chain.rpc.batch([['evm_increaseTime', 601], ['evm_mine']]);
-  token = await login();
+  await market.login();
   for (const paid of [first, second]) {
     await expect.poll(() => moneyOf(paid), PATIENCE).toBe('completed released');
-    expect((await job(paid.jobId)).payment.payout).toBe(String(paid.amount));
+    expect((await market.job(paid.jobId)).payment.payout).toBe(String(paid.amount));
   }
   const [one, two] = [splitOf(first.amount), splitOf(second.amount)];
   const coordinator = await platform(first.jobId);
@@ -234,7 +160,7 @@ test('CM8 CM50 both are settled once their window is over; each is paid once, an
   expect(await credits()).toEqual(due);
   expect(one.provider * 100n).toBeGreaterThanOrEqual(first.amount * 85n);
   await killNode();
-  token = await login();
+  await market.login();
   expect(await moneyOf(second)).toBe('completed released');
   expect(await credits()).toEqual(due);
 }, 600_000);

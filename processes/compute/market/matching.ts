@@ -56,12 +56,17 @@ export function ineligible(candidate: Candidate, wanted: Wanted): string | undef
   if (wanted.excluded.includes(node)) return 'it has failed or refused this job';
   if (!state.paired || state.device === undefined) return 'no extension is paired with it';
   if (wanted.now - candidate.seenAt > AD_MS_MAX) return 'it has not been heard of for long';
-  if (candidate.reputation < REPUTATION_MIN) return `its reputation is below ${REPUTATION_MIN}`;
   return (
+    distrusted(candidate) ??
     unsuited(state, wanted.spec) ??
     (candidate.free <= 0 ? 'all its slots are taken' : undefined) ??
     unpayable(candidate, wanted.amount)
   );
+}
+
+/** Why a provider gets no jobs at all: what it has done before, such as a false result. */
+export function distrusted({ reputation }: Pick<Candidate, 'reputation'>): string | undefined {
+  return reputation < REPUTATION_MIN ? `its reputation is below ${REPUTATION_MIN}` : undefined;
 }
 
 /** Why the machine cannot run the spec, whatever it costs and however busy it is. */

@@ -13,7 +13,7 @@ import { IllegalTransition, Jobs } from './jobs.ts';
 import { Intake } from './intake.ts';
 import { Logs } from './logs.ts';
 import { NodeStore } from './node-store.ts';
-import { Providers, ROUND_MS } from './providers.ts';
+import { ASKED_PER_ROUND_MAX, Providers, ROUND_MS } from './providers.ts';
 import type { JobRecord } from './record.ts';
 import { Reruns } from './reruns.ts';
 import { Settlement } from './settlement.ts';
@@ -27,6 +27,8 @@ import { Uploads } from './uploads.ts';
 const SWEEP_MS = 1_000;
 const STATS_MS = 10_000;
 const FILES_MS = 600_000;
+/** The registry is asked again so soon while nobody is known of it. */
+const IMPATIENT_MS = 5_000;
 
 export interface Market {
   readonly process: Process<MarketState>;
@@ -215,7 +217,13 @@ function begin(market: Market, sweep: Sweep): void {
   sweep.start();
   const registry = async (): Promise<void> => {
     await settlement.refresh();
-    for await (const one of settlement.registered()) providers.register(one);
+    const fresh: string[] = [];
+    for await (const one of settlement.registered()) {
+      const node = providers.register(one);
+      if (node !== undefined && fresh.length < ASKED_PER_ROUND_MAX) fresh.push(node);
+    }
+    // Their turn in a round would come a minute later.
+    await Promise.all(fresh.map((node) => providers.ask(node)));
   };
   // Neither waits for the other: free jobs need no chain.
   const round = async (): Promise<void> => {
@@ -236,6 +244,11 @@ function begin(market: Market, sweep: Sweep): void {
   ]);
   first.catch(failed('the first round'));
   void every(process, ROUND_MS, () => round().catch(failed('a round'))).catch(failed('asking'));
+  void every(process, IMPATIENT_MS, async () => {
+    // The facilitator has just begun to read the chain, or there is nobody.
+    const nobody = providers.all().every(({ registered }) => registered === undefined);
+    if (nobody && settlement.settings !== undefined) await registry().catch(failed('a look'));
+  }).catch(failed('waiting'));
   void every(process, SWEEP_MS, () => sweep.run()).catch(failed('the clock'));
   void every(process, STATS_MS, () => {
     if (!feed.isWatched('network')) return;

@@ -205,12 +205,14 @@ export class Providers {
     this.gpu(node).Drop(leased).catch(nothing);
   }
 
-  register(registered: Registered): void {
+  /** What the registry says of a provider. @returns its node when nothing was known of it before */
+  register(registered: Registered): string | undefined {
     const { name, nodeId } = registered;
-    const known =
-      this.byId(nodeId) ?? (name === undefined ? undefined : this.add(name, 'registry'));
+    const before = this.byId(nodeId);
+    const known = before ?? (name === undefined ? undefined : this.add(name, 'registry'));
     // A name that does not belong to the id would let one provider speak for another.
     if (known?.nodeId === nodeId.toLowerCase()) known.registered = registered;
+    return before === undefined ? known?.node : undefined;
   }
 
   /** Slots that nobody has, as far as is known. */

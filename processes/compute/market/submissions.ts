@@ -9,7 +9,7 @@ import type { Quote } from '../../lib/compute.ts';
 import { addressOfOwner, type Principal } from './auth.ts';
 import type { Dispatch } from './dispatch.ts';
 import type { Jobs } from './jobs.ts';
-import { type Candidate, suitableGpus, unsuited } from './matching.ts';
+import { type Candidate, distrusted, suitableGpus, unsuited } from './matching.ts';
 import type { Providers } from './providers.ts';
 import { CLASS_BASE, QUEUED_MAX, QUEUED_PER_OWNER_MAX, valueBonus } from './queue.ts';
 import type { JobRecord, Rerun } from './record.ts';
@@ -96,7 +96,8 @@ export class Submissions {
     const suited: Candidate[] = [];
     const others: { readonly node: string; readonly why: string }[] = [];
     for (const candidate of candidates) {
-      const why = unsuited(candidate.state, spec);
+      // Whoever gets no jobs is not what one costs: the money would wait for nobody.
+      const why = unsuited(candidate.state, spec) ?? distrusted(candidate);
       if (why === undefined) suited.push(candidate);
       else others.push({ node: candidate.node, why });
     }
