@@ -180,7 +180,11 @@ export class Attempt {
       module: spec.module === undefined ? undefined : folder.blob(spec.module.sha256),
       timeoutS: offer.timeoutS,
       gpus: offer.gpus,
-      log: (stream, bytes) => log.write(stream, bytes),
+      log: (stream, bytes) => {
+        // A program that is quick writes before its runner hears that it was started; its log begins with the start all the same.
+        this.#started(log);
+        return log.write(stream, bytes);
+      },
       progress: (ppm, note) => this.#events.progress(ppm, note),
       started: () => this.#started(log),
       signal,

@@ -56,20 +56,19 @@ beforeAll(async () => {
   // Saved when a test says so, and not between.
   const stateFile = join(folder, 'chain');
   network = await FakeNetwork.start(folder, { stateFile, saveEveryMs: 3_600_000 });
-  [provider, cheat] = await Promise.all([
-    ProviderNode.boot(network, folder, {
-      ...{ name: PROVIDER, operator: owner, payTo: heidi.address },
-      // No round figure, so that its shares are none either.
-      rate: 12_345_678_901n,
-      allow: [COORDINATOR],
-    }),
-    ProviderNode.boot(network, folder, {
-      ...{ name: CHEAT, operator: alice, payTo: grace.address },
-      // 1,000 HYPER for 500 seconds: the most that it may take for a job.
-      rate: 10_000n * UNITS,
-      allow: [],
-    }),
-  ]);
+  // One after another: both names are minted by the same account.
+  provider = await ProviderNode.boot(network, folder, {
+    ...{ name: PROVIDER, operator: owner, payTo: heidi.address },
+    // No round figure, so that its shares are none either.
+    rate: 12_345_678_901n,
+    allow: [COORDINATOR],
+  });
+  cheat = await ProviderNode.boot(network, folder, {
+    ...{ name: CHEAT, operator: alice, payTo: grace.address },
+    // 1,000 HYPER for 500 seconds: the most that it may take for a job.
+    rate: 10_000n * UNITS,
+    allow: [],
+  });
   await startExtension();
   await mkdir(cheat.extensionHome);
   await Executor.open(cheat.extensionHome);
@@ -164,6 +163,16 @@ test('CM50 CM12 an extension that is killed during a paid job: another attempt i
   expect(attempt).toBeGreaterThanOrEqual(1);
   const found = decodeJob(await call(COMPUTE_ESCROW, encodeGetJob(paid.jobId)));
   expect(found).toMatchObject({ ok: true, value: { state: 'proposed', attempt } });
+}, 300_000);
+
+test('CM50 a chain that is killed during a paid job and started again from its file: the job goes on, and is paid once', async () => {
+  const entry = { fn: 'sleep', args: { ms: 4_000 } };
+  const spec = { v: 1, type: 'custom', kind: 'builtin', entry, inputs: [], ...CONFINED };
+  const paid = await pay(spec, 'story-chain');
+  await client.becomes(paid.jobId, /^running/);
+  await network.chain.save();
+  await network.killChain();
+  await verified(paid);
 }, 300_000);
 
 test('CM26 F38 a provider that cheats is found out by another that runs the job again: the client has its money back, its stake is slashed, and it gets no more jobs', async () => {
