@@ -84,10 +84,16 @@ test('after the password the apps are there, moved by keys and remembered', asyn
   await page.keyboard.press('f');
   await saved;
   expect(await labels()).toEqual(['Third', 'First', 'Second']);
-  const ordered = page.waitForResponse(/\/order$/);
   await page.locator('.tile-link', { hasText: 'First' }).focus();
-  await page.keyboard.press('Shift+ArrowRight');
-  await ordered;
+  // Apps that the node comes with may stand between the two.
+  const all = await page.locator('.tile-label').allTextContents();
+  const steps = all.indexOf('Second') - all.indexOf('First');
+  expect(steps).toBeGreaterThan(0);
+  for (let step = 0; step < steps; step += 1) {
+    const ordered = page.waitForResponse(/\/order$/);
+    await page.keyboard.press('Shift+ArrowRight');
+    await ordered;
+  }
   expect(await labels()).toEqual(['Third', 'Second', 'First']);
   expect(await focused.textContent()).toBe('First');
   await page.reload();
