@@ -1,7 +1,7 @@
 /** Paid jobs, with a facilitator and an oracle that say what a test says: what the market makes of it (compute-market.md §3.4, §3.5). */
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { namehash } from '../../../contracts/hypermap.ts';
-import { digestOf, jobIdOf, saltOf, type ComputeTerms } from '../../../contracts/compute.ts';
+import { digestOf, escrowDomain, jobIdOf, saltOf, type ComputeTerms } from '../../../contracts/compute.ts';
 import { facilitatorContract, type JobMoney } from '../shared/facilitator-contract.ts';
 import { marketContract } from '../shared/market-contract.ts';
 import { type Evidence, type GivenVerdict, oracleContract } from '../shared/oracle-contract.ts';
