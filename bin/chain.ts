@@ -5,6 +5,8 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CHAIN_ID, HYPERMAP } from '../contracts/addresses.ts';
+import type { Chain } from '../contracts/chain/chain.ts';
+import { ChainError } from '../contracts/chain/chain-error.ts';
 import { chainAnswersAt } from '../contracts/chain/find.ts';
 import { chainIdOf, type ChainConfig as ReadsConfig, publicProviders } from './chain-reads.ts';
 import type { Clock } from '../kernel/clock.ts';
@@ -17,10 +19,15 @@ import type { ProviderConfig } from '../wit/eth-api.ts';
 /** The block before the first one of the namespace on Base (hypermap.md §9). */
 const MAIN_FIRST_BLOCK = 27_270_411;
 const MAIN_CACHE_SOURCES = ['us-cacher-1.hypr', 'eu-cacher-1.hypr', 'nick.hypr', 'nick1udwig.os'];
+/** Where a development node's chain is when nothing is said, if the port is free: where wallets and tools look for one. */
+const USUAL_PORT = 8_545;
 /** In the home, when the development chain is to be kept. */
 export const CHAIN_FILE = '.fakechain';
 
-/** From the command line. With a `fakechainPort` a development node uses the chain that answers there, or else starts it there. */
+/**
+ * From the command line. With a `fakechainPort` a development node uses the chain that answers there, or else starts it there; without one it
+ * starts its own, at the usual port or any other.
+ */
 export interface ChainConfig extends ReadsConfig {
   /** Whether the development chain is as it was left at the next start. */
   readonly keepChain?: boolean;
@@ -90,11 +97,18 @@ async function startOrFind(
     return { url: `ws://127.0.0.1:${fakechainPort}` };
   // Loaded here: a node on a real chain carries no contracts.
   const { startChain } = await import('../contracts/chain/chain.ts');
-  const chain = await startChain({
-    port: fakechainPort ?? 0,
-    ...(keepChain ? { stateFile: join(home, CHAIN_FILE) } : {}),
-    onSaveError: (error) => tell(`the development chain cannot be saved: ${String(error)}`),
+  const startAt = (port: number): Promise<Chain> =>
+    startChain({
+      port,
+      ...(keepChain ? { stateFile: join(home, CHAIN_FILE) } : {}),
+      onSaveError: (error) => tell(`the development chain cannot be saved: ${String(error)}`),
+    });
+  const chain = await startAt(fakechainPort ?? USUAL_PORT).catch((error: unknown) => {
+    const taken = error instanceof ChainError && error.code === 'port-taken';
+    if (!taken || fakechainPort !== undefined) throw error;
+    return startAt(0);
   });
+  tell(`its development chain is at ${chain.url}`);
   return { url: chain.webSocketUrl, ended: chain.ended, close: () => chain.close() };
 }
 

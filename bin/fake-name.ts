@@ -45,8 +45,9 @@ export function beginSharing(name: FakeName, { chain, config, tell }: SharingPar
       (error: unknown) => (error as Error).message,
     );
     if (closed) return;
-    if (reason === undefined) tell(`nodes that share its chain find it as ${name.name}`);
-    else tell(`${name.name} is not on the chain: ${reason}`);
+    if (reason === undefined) {
+      if (isShared(name.name, config)) tell(`nodes that share its chain find it as ${name.name}`);
+    } else tell(`${name.name} is not on the chain: ${reason}`);
   };
   void share();
   return {
@@ -56,10 +57,14 @@ export function beginSharing(name: FakeName, { chain, config, tell }: SharingPar
   };
 }
 
-/** Whether a development node of this name goes on the chain: others are to find it there, and it is directly under `os`. */
+/** Whether a development node of this name goes on its chain: it is directly under `os`. */
+export function hasPlace(name: string): boolean {
+  return name.endsWith(ZONE) && labelKind(name.slice(0, -ZONE.length)) === 'name';
+}
+
+/** Whether others are to find it there. */
 export function isShared(name: string, { fakechainPort }: ChainConfig): boolean {
-  if (fakechainPort === undefined || !name.endsWith(ZONE)) return false;
-  return labelKind(name.slice(0, -ZONE.length)) === 'name';
+  return fakechainPort !== undefined && hasPlace(name);
 }
 
 /**

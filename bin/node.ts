@@ -38,7 +38,7 @@ import {
 } from '../runtime-modules/terminal/index.ts';
 import { cacheKey, type IdentityConfig, openIdentity, seedOf } from './identity.ts';
 import { type ModulesConfig, type Registered, registerModules } from './modules.ts';
-import { beginSharing, isShared } from './fake-name.ts';
+import { beginSharing, hasPlace, isShared } from './fake-name.ts';
 import { type NetworkConfig, NetworkError, networkOf } from './network.ts';
 import { figuresOf, type WebConfig, webOf } from './web.ts';
 import { version } from './version.ts';
@@ -51,7 +51,7 @@ export interface NodeConfig extends ModulesConfig {
   readonly home: string;
   /** Wipe the home first, if it is one. */
   readonly fresh?: boolean;
-  /** A made-up identity; `fakeNodeName` undefined then means the name the home has, or `fake.dev`. */
+  /** A made-up identity; `fakeNodeName` undefined then means the name the home has, or `fake.os`. */
   readonly development?: boolean;
   readonly fakeNodeName?: string | undefined;
   readonly harts?: number | undefined;
@@ -247,7 +247,7 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
   if (config.web?.extensions === true && listening !== undefined)
     say(terminal, `to run jobs on this machine: ${extensionCommand(listening.url, home.path)}`);
   if (peersAt.length > 0) say(terminal, `other nodes reach it at ${peersAt.join(', ')}`);
-  if (shared && network.ports.size > 0) {
+  if (isDevelopment(config) && hasPlace(identity.name) && network.ports.size > 0) {
     const { name, publicKeyHex } = identity;
     const tell = chainParts.tell;
     const ports = Object.fromEntries(network.ports);

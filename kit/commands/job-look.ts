@@ -45,12 +45,13 @@ function statusText(job: JobView): string {
 
 function moneyText({ state, amount, payout }: JobView['payment']): string {
   if (state === 'free') return 'free';
-  return `${hyper(amount)} ${state}${payout === null ? '' : `, paid out ${hyper(payout)}`}`;
+  const paid = state === 'proposed' ? 'to be paid unless it is disputed:' : 'paid out';
+  return `${hyper(amount)} ${state}${payout === null ? '' : `, ${paid} ${hyper(payout)}`}`;
 }
 
 const LOGS = {
   ...JOB,
-  follow: { type: 'boolean', alias: 'f', description: 'until the job is over' },
+  follow: { type: 'boolean', alias: 'f', description: 'until it is known what becomes of the job' },
   ...LOGIN_ARGS,
 } as const;
 export const logs = defineCommand({

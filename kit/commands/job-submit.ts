@@ -9,6 +9,7 @@ import { upload } from '../job/local-files.ts';
 import { LOGIN_ARGS } from '../job/login.ts';
 import { type Quote, quoteOf, quoteText } from '../job/quote.ts';
 import { saveResults } from '../job/results.ts';
+import { isOver } from '../job/job-record.ts';
 import { hyper, millionths, Progress, stateText } from '../job/show.ts';
 import { SPEC_ARGS, wantedJob, type WantedJob } from '../job/spec.ts';
 import { checkTerms, DEVELOPMENT_CHAIN, type KnownChain } from '../job/terms.ts';
@@ -227,7 +228,10 @@ async function toTheEnd(
     for (const file of files) say(`${flags.out}/${file.path}`, { saved: file });
   }
   if (json) say('', { job });
-  if (job.state !== 'completed') {
+  if (!isOver(job)) {
+    const paid = `${hyper(job.payment.payout ?? job.payment.amount)} are paid once the time to dispute it is over`;
+    if (!json) shown.say(`the result is verified; ${paid}`);
+  } else if (job.state !== 'completed') {
     throw new JobError('job-failed', `the job is ${stateText(job)}`, { reason: job.error?.code });
   }
 }

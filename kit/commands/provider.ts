@@ -23,7 +23,7 @@ const ARGS = {
   },
   wallet: {
     type: 'string',
-    description: "the operator's private key, in a file only you can read",
+    description: `the operator's private key, in a file only you can read; dev, the default on a development chain: its first account`,
   },
   stake: {
     type: 'string',
@@ -54,7 +54,8 @@ const register = defineCommand({
       const wrong = unknownFlag(args, ARGS);
       if (wrong !== undefined)
         throw new JobError('bad-flags', `there is no flag --${wrong}; see --help`);
-      const { node, wallet } = args;
+      const { node } = args;
+      const wallet = args.wallet ?? (args.chain === undefined ? 'dev' : undefined);
       if (node === undefined || !isFullName(node))
         throw new JobError('bad-flags', 'which node? Its full name, such as alice.os');
       if (wallet === undefined) throw new JobError('bad-flags', '--wallet FILE: who registers it?');
@@ -62,7 +63,7 @@ const register = defineCommand({
       if (stake === undefined) throw new JobError('bad-flags', '--stake is HYPER, such as 100');
       const made = await registerNode(placeOf(args), {
         node,
-        walletFile: resolve(wallet),
+        walletFile: wallet,
         executorFile: join(resolve(args['extension-home'] ?? EXTENSION_HOME), EXECUTOR_FILE),
         payTo: addressIn(args, 'pay-to'),
         metaHash: ZERO_HASH,

@@ -1,9 +1,9 @@
-/** A job until it is over, or its log. What breaks meanwhile is asked again: only the market's own word ends it. */
+/** A job until it is known what becomes of it, or its log. What breaks meanwhile is asked again: only the market's own word ends it. */
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { JobError } from './job-error.ts';
-import { isOver, type JobView, type LogLine } from './job-record.ts';
+import { isDecided, type JobView, type LogLine } from './job-record.ts';
 import type { MarketApi } from './market-api.ts';
 
 /** Between two looks, in milliseconds. */
@@ -23,7 +23,7 @@ export function jobOf(api: MarketApi, jobId: string): Promise<JobView> {
   return api.json<JobView>(`/api/jobs/${encodeURIComponent(jobId)}`);
 }
 
-/** @returns the job as it is in the end. @throws JobError when the market is gone for a minute */
+/** @returns the job once it is decided (`isDecided`). @throws JobError when the market is gone for a minute */
 export async function follow(
   api: MarketApi,
   jobId: string,
@@ -39,11 +39,11 @@ export async function follow(
       for (;;) {
         const now = await jobOf(api, jobId);
         onJob(now);
-        if (isOver(now)) return now;
+        if (isDecided(now)) return now;
         await wait(LOOK_MS, undefined, { signal });
       }
     }, signal);
-    // The stream of the log ends by itself when the job is over.
+    // The stream of the log ends by itself then.
     await logs;
     onJob(job);
     return job;
@@ -52,7 +52,7 @@ export async function follow(
   }
 }
 
-/** Every record of the job's log, of each attempt, until it is over. */
+/** Every record of the job's log, of each attempt, until the job is decided. */
 export async function followLogs(
   api: MarketApi,
   jobId: string,
@@ -70,7 +70,7 @@ export async function followLogs(
       }
       const job = await jobOf(api, jobId);
       if (job.attempt === attempt) {
-        if (isOver(job)) return;
+        if (isDecided(job)) return;
         await wait(LOOK_MS, undefined, { signal });
       } else {
         attempt = job.attempt;

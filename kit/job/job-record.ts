@@ -31,6 +31,8 @@ export interface JobView {
   } | null;
   readonly error: { readonly code: string; readonly message: string } | null;
   readonly reason: string | null;
+  /** Why no provider can have it; null: it does not wait for one. */
+  readonly waiting?: readonly { readonly node: string; readonly why: string }[] | null;
   readonly times: Readonly<Record<string, number>>;
 }
 
@@ -42,6 +44,11 @@ export interface LogLine {
 }
 
 const MOVING = new Set(['refunding', 'partially_refunded']);
+
+/** Whether it is known what becomes of it: it is over, or its result was verified and is paid for unless somebody disputes it. */
+export function isDecided(job: JobView): boolean {
+  return isOver(job) || (job.state === 'verifying' && job.payment.state === 'proposed');
+}
 
 /** Whether nothing more happens to it; money may still be on its way back after a failure. */
 export function isOver({ state, payment }: JobView): boolean {

@@ -28,7 +28,8 @@ export const LOGIN_ARGS = {
   },
   wallet: {
     type: 'string',
-    description: 'private key of the wallet that asks and pays, in a file only you can read',
+    description:
+      'private key of the wallet that asks and pays, in a file only you can read; dev: the first account of a development chain',
   },
   json: { type: 'boolean', description: 'one JSON object a line' },
 } as const;

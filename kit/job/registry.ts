@@ -1,6 +1,5 @@
 /** A provider in the registry on chain, as its operator's wallet puts it there: its executor, where pay goes, and its stake. */
 import { Interface, JsonRpcProvider, Network, SigningKey, Wallet } from 'ethers';
-import { privateKey } from '../../bin/secrets-input.ts';
 import { nodeRegistryAbi } from '../../contracts/abi/node-registry.ts';
 import {
   decodeNode,
@@ -11,6 +10,7 @@ import {
 import { digestOf, registryDomain } from '../../contracts/compute.ts';
 import { namehash } from '../../contracts/hypermap.ts';
 import { JobError } from './job-error.ts';
+import { keyOf } from './wallet.ts';
 
 const TOKEN = new Interface([
   'function approve(address,uint256) returns (bool)',
@@ -22,7 +22,7 @@ const SENT_MS_MAX = 120_000;
 const REGISTRY = new Interface(nodeRegistryAbi);
 const MEANING: Readonly<Record<string, string>> = {
   NotNameOwner:
-    'the name of the node is not of this wallet in the namespace; development nodes have one on chain if they are called NAME.os and share a chain',
+    'the name of the node is not of this wallet in the namespace; development nodes have one on chain if they are called NAME.os',
   BadExecutor: 'the executor is another node’s already',
   BadSignature: 'the executor did not agree to this registration',
 };
@@ -39,6 +39,7 @@ export interface Registering {
   /** Full name of the node. */
   readonly node: string;
   /** Files with the operator's key and the executor's. */
+  /** As for `keyOf`. */
   readonly walletFile: string;
   readonly executorFile: string;
   /** The operator, if left out. */
@@ -63,8 +64,8 @@ export async function register(place: RegistryPlace, wanted: Registering): Promi
     cacheTimeout: -1,
   });
   try {
-    const operator = new Wallet(await privateKey(wanted.walletFile), provider);
-    const executor = new SigningKey(await privateKey(wanted.executorFile));
+    const operator = new Wallet(await keyOf(wanted.walletFile), provider);
+    const executor = new SigningKey(await keyOf(wanted.executorFile));
     await mustBeChain(provider, place);
     const nodeId = namehash(wanted.node);
     const executorAddress = new Wallet(executor.privateKey).address;

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import type { JobView } from './job-record.ts';
+import { isDecided, type JobView } from './job-record.ts';
 import { JobError } from './job-error.ts';
 import { MarketApi } from './market-api.ts';
-import { bar, clock, hyper, millionths, Progress } from './show.ts';
+import { bar, clock, hyper, millionths, Progress, stateText } from './show.ts';
 
 test('amounts are read and written without losing a millionth', () => {
   expect([hyper(0n), hyper('1'), hyper('2500000'), hyper('123456789012345678')]).toEqual([
@@ -93,4 +93,23 @@ test('a login goes over TLS, or stays on this machine', () => {
     expect(new MarketApi(good).node).toMatch(/^https?:/);
   expect(() => new MarketApi('http://node.example.org')).toThrow(JobError);
   expect(() => new MarketApi('http://127.0.0.1.example.org')).toThrow(/use https/);
+});
+
+test('a job that waits says for whom, and one whose result is verified is decided though it is not paid yet', () => {
+  const waits = (waiting: JobView['waiting']): string =>
+    stateText(job({ state: 'escrowed', node: null, waiting: waiting ?? null }));
+  expect(waits(null)).toBe('escrowed');
+  expect(waits([])).toBe('escrowed: no provider is connected');
+  const one = { node: 'a.os', why: 'all its slots are taken' };
+  expect(waits([one])).toBe('escrowed: nobody can run it now (a.os: all its slots are taken)');
+  expect(waits([one, one, one, one])).toMatch(/; …\)$/);
+  const money = job({}).payment;
+  const states = [
+    job({ state: 'verifying', payment: { ...money, state: 'escrowed' } }),
+    job({ state: 'verifying', payment: { ...money, state: 'disputed' } }),
+    job({ state: 'verifying', payment: { ...money, state: 'proposed' } }),
+    job({ state: 'failed', payment: { ...money, state: 'refunding' } }),
+    job({ state: 'refunded', payment: { ...money, state: 'refunded' } }),
+  ];
+  expect(states.map(isDecided)).toEqual([false, false, true, false, true]);
 });

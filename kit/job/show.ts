@@ -1,10 +1,12 @@
 /** Jobs and money as people read them, and the one line at the bottom of a terminal that shows how far a job is. */
 import { printable } from '../report.ts';
-import { isOver, type JobView, type LogLine } from './job-record.ts';
+import { isDecided, type JobView, type LogLine } from './job-record.ts';
 
 const DECIMALS = 6;
 const BAR_CHARS = 24;
 const NOTE_CHARS_MAX = 40;
+/** Providers of which is said why they cannot have a job that waits. */
+const WAITING_SHOWN = 3;
 /** `stream` of the notes of the runner, such as the exit code. */
 const RUNNER = 3;
 /** Millionths between two lines where there is no terminal to draw on. */
@@ -23,11 +25,18 @@ export function millionths(text: string): bigint | undefined {
   return whole === undefined ? undefined : BigInt(whole + rest.padEnd(DECIMALS, '0'));
 }
 
-/** `running (executing)`, and `failed: EXIT_NONZERO …`. */
-export function stateText({ state, substate, error, reason }: JobView): string {
-  const why = error === null ? reason : `${error.code}: ${error.message}`;
+/** `running (executing)`, `failed: EXIT_NONZERO …`, `escrowed: nobody can run it now (alice.os: all its slots are taken)`. */
+export function stateText({ state, substate, error, reason, waiting }: JobView): string {
+  const why = error === null ? (waitingText(waiting) ?? reason) : `${error.code}: ${error.message}`;
   const part = substate === null ? '' : ` (${substate})`;
   return printable(`${state}${part}${why === null ? '' : `: ${why}`}`);
+}
+
+function waitingText(waiting: JobView['waiting']): string | undefined {
+  if (waiting === null || waiting === undefined) return undefined;
+  if (waiting.length === 0) return 'no provider is connected';
+  const shown = waiting.slice(0, WAITING_SHOWN).map(({ node, why }) => `${node}: ${why}`);
+  return `nobody can run it now (${shown.join('; ')}${waiting.length > WAITING_SHOWN ? '; …' : ''})`;
 }
 
 /** `0:07`, `1:02:03`. */
@@ -88,7 +97,7 @@ export class Progress {
       progress?.note === undefined ? '' : ` ${printable(progress.note).slice(0, NOTE_CHARS_MAX)}`;
     const took = running ? `  ${clock(this.#now() - started)}${note}` : '';
     const known = running && progress !== null ? progress.ppm : undefined;
-    this.#show(text, known, isOver(job), took);
+    this.#show(text, known, isDecided(job), took);
   }
 
   /** A line of the job's own, above; the runner's notes are not. */

@@ -188,4 +188,5 @@ test('a key that others can read is not used', async () => {
   await chmod(path, 0o644);
   await expect(Wallet.open(path)).rejects.toThrow(/chmod 600/);
   await expect(Wallet.open(join(folder, 'none'))).rejects.toThrow(/cannot be read/);
+  expect((await Wallet.open('dev')).address).toBe(CLIENT);
 });

@@ -1,6 +1,8 @@
 /** The wallet that pays: its key, and the two things that it signs here, a login and a payment. Nothing is signed that was not looked at. */
+import { resolve } from 'node:path';
 import { Wallet as Signer } from 'ethers';
 import { privateKey } from '../../bin/secrets-input.ts';
+import { personas } from '../../contracts/chain/personas.ts';
 import { JobError } from './job-error.ts';
 import type { CheckedTerms } from './terms.ts';
 
@@ -13,6 +15,23 @@ const AUTHORIZATION = [
   { name: 'nonce', type: 'bytes32' },
 ];
 
+/** Names the first account of every development chain in place of a file. Its key is public, and worth nothing elsewhere. */
+const DEVELOPMENT = 'dev';
+
+/**
+ * A private key.
+ * @param file  where it is, or `dev`
+ * @throws JobError `file` for one that cannot be read, that others can read, or that holds no key
+ */
+export async function keyOf(file: string): Promise<string> {
+  if (file === DEVELOPMENT) return personas.owner.privateKey;
+  const path = resolve(file);
+  return privateKey(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === undefined) throw new JobError('file', error.message, { cause: error });
+    throw new JobError('file', `${path} cannot be read`, { cause: error });
+  });
+}
+
 export class Wallet {
   readonly #signer: Signer;
 
@@ -20,13 +39,9 @@ export class Wallet {
     this.#signer = signer;
   }
 
-  /** @throws InputError for a file that others can read, or that holds no key */
-  static async open(path: string): Promise<Wallet> {
-    const key = await privateKey(path).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === undefined) throw new JobError('file', error.message, { cause: error });
-      throw new JobError('file', `${path} cannot be read`, { cause: error });
-    });
-    return new Wallet(new Signer(key));
+  /** @param file  as for `keyOf` @throws JobError as `keyOf` does */
+  static async open(file: string): Promise<Wallet> {
+    return new Wallet(new Signer(await keyOf(file)));
   }
 
   /** Checksummed. */

@@ -60,7 +60,7 @@ export function isDevelopmentName(name: string): boolean {
 
 /**
  * The identity kept in `home`, or a new one.
- * @param name undefined: the name kept, or `fake.dev` for a new home
+ * @param name undefined: the name kept, or `fake.os` for a new home
  * @throws IdentityError when the name is bad or not the one kept, or the file is damaged
  */
 export async function developmentIdentity(
@@ -78,7 +78,7 @@ export async function developmentIdentity(
   try {
     content = await readFile(path, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return create(path, name ?? 'fake.dev');
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return create(path, name ?? 'fake.os');
     throw new IdentityError('unreadable', `${path} cannot be read: ${(error as Error).message}`, {
       cause: error,
     });

@@ -19,7 +19,7 @@ describe('development identity', () => {
   test('the key is made once, kept, and readable by its owner only', async () => {
     const first = await developmentIdentity(folder, undefined);
     const second = await developmentIdentity(folder, undefined);
-    expect(first.name).toBe('fake.dev');
+    expect(first.name).toBe('fake.os');
     expect(first.publicKeyHex).toMatch(/^[0-9a-f]{64}$/);
     expect(second.publicKeyHex).toBe(first.publicKeyHex);
     expect((await stat(join(folder, DEVELOPMENT_KEY_FILE))).mode & 0o777).toBe(0o600);

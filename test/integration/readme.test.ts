@@ -10,7 +10,7 @@ import { RunningNode } from '../support/running-node.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const readme = await readFile(join(root, 'README.md'), 'utf8');
-const PROMPT = 'fake.dev > ';
+const PROMPT = 'fake.os > ';
 
 interface Step {
   readonly kind: 'shell' | 'console';

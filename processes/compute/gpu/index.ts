@@ -22,6 +22,7 @@ import { ModelDesk } from './model-desk.ts';
 import { LeaseStore } from './lease-store.ts';
 import { type Machine, Offers } from './offers.ts';
 import { Pairing, readToken } from './pairing.ts';
+import { type PayTo, payToOf } from './pay-to.ts';
 import { type Asker, PolicyFile } from './policy.ts';
 import { Session } from './session.ts';
 import { readSettings } from './settings.ts';
@@ -41,6 +42,7 @@ interface Parts {
   readonly pairing: Pairing;
   readonly session: Session;
   readonly policy: PolicyFile;
+  readonly payTo: PayTo;
   readonly nodeId: string;
 }
 let parts: Parts;
@@ -103,7 +105,18 @@ async function open(process: Process<unknown>): Promise<void> {
   await leases.open();
   await files.open();
   const funding = facilitatorFunding(process, nowMs);
-  const offers = new Offers({ process, nodeId, policy, funding, leases, session, machine, nowMs });
+  const payTo = payToOf(process, nodeId, nowMs);
+  const offers = new Offers({
+    process,
+    nodeId,
+    policy,
+    payTo,
+    funding,
+    leases,
+    session,
+    machine,
+    nowMs,
+  });
   const desk = new Desk({
     process,
     nodeId,
@@ -121,7 +134,7 @@ async function open(process: Process<unknown>): Promise<void> {
     print,
     paired: (paired) => void desk.paired(paired).then(changed),
   });
-  parts = { desk, offers, leases, files, models, pairing, session, policy, nodeId };
+  parts = { desk, offers, leases, files, models, pairing, session, policy, payTo, nodeId };
   desk.open();
   void every(process, TICK_MS, () => tick().catch((error: unknown) => print(String(error))));
 }
@@ -144,6 +157,7 @@ async function providerState({
   desk: { machine },
   offers,
   policy: file,
+  payTo,
   nodeId,
 }: Parts): Promise<ProviderState> {
   const policy = await file.read();
@@ -152,7 +166,7 @@ async function providerState({
     paired: machine !== undefined,
     nodeId,
     executor: machine?.executor,
-    payTo: policy.payTo,
+    payTo: await payTo(policy),
     device: machine?.device,
     slots,
     free: policy.takesJobs ? Math.max(0, slots - offers.taken) : 0,

@@ -15,6 +15,7 @@ import type { Funding } from './funding.ts';
 import { Lease } from './lease.ts';
 import type { Leases } from './leases.ts';
 import { hexOf } from './pairing.ts';
+import type { PayTo } from './pay-to.ts';
 import { type Asker, judge, type Policy, type PolicyFile } from './policy.ts';
 import type { Session } from './session.ts';
 
@@ -29,6 +30,7 @@ export interface OffersNeeds {
   readonly process: Process<unknown>;
   readonly nodeId: string;
   readonly policy: Pick<PolicyFile, 'read'>;
+  readonly payTo: PayTo;
   readonly funding: Funding;
   readonly leases: Leases;
   readonly session: Session;
@@ -95,7 +97,9 @@ export class Offers {
   }
 
   async offer(offer: Offer, asker: Asker): Promise<OfferAnswer> {
-    const policy = await this.#needs.policy.read();
+    const read = await this.#needs.policy.read();
+    const payTo = offer.money === undefined ? undefined : await this.#needs.payTo(read);
+    const policy = { ...read, payTo };
     // From here to the place in `#pending` nothing waits: two offers must not get one place, nor one attempt two leases.
     const known = this.#known(offer, asker);
     if (known !== undefined) return known;
@@ -122,7 +126,6 @@ export class Offers {
     try {
       const problem = verdict.checkFunds ? await this.#needs.funding.problem(offer) : undefined;
       if (problem !== undefined) return rejected({ code: 'policy', message: problem });
-      const { payTo } = policy;
       return await this.#propose({ ...pending, lease, asker, spec: spec.value, machine, payTo });
     } finally {
       this.#pending.delete(lease);

@@ -31,7 +31,7 @@ export const policy = record({
   deny: list(text),
   /** Jobs at a time; as many as the extension offers, if left out. */
   slots: option(u32),
-  /** Where earnings go; without it no paid job is taken. */
+  /** Where earnings go; where the registry says, if left out. */
   payTo: option(addressText),
   prices: list(record({ class: text, price: wideNumber })),
   takesJobs: bool,
@@ -137,7 +137,8 @@ export function judge(
     }
     return refuse('policy', 'this provider works for pay');
   }
-  if (payTo === undefined) return refuse('policy', 'this provider has not said where pay goes');
+  if (payTo === undefined)
+    return refuse('policy', 'this provider is not registered, and has not said where pay goes');
   if (!own && !paid) return refuse('policy', 'this provider takes no paid jobs of others');
   if (price < minPrice) return refuse('price', `less than ${minPrice} is too little`);
   return { checkFunds: !own, stranger };

@@ -8,7 +8,7 @@ import { runResult } from '../shared/job-events-contract.ts';
 import { resultOf } from './completion.ts';
 import { base64Of } from './base64.ts';
 import { ApiError, type AskedBy, guarded, guardedForExecutors } from './http-guard.ts';
-import { cancelJob, ownJob, viewOf } from './job-access.ts';
+import { cancelJob, ownJob, viewOf, wholeViewOf } from './job-access.ts';
 import type { Market } from './parts.ts';
 import { paymentRequired, payWith } from './payments.ts';
 import type { JobRecord } from './record.ts';
@@ -38,8 +38,8 @@ export function jobRoutes(http: MarketHttp, market: () => Market): void {
   http.post('/api/facilitator/submit-job', guarded(market, 'wallet', submit));
   http.post(
     '/api/quote',
-    guarded(market, 'public', ({ request, market: { submissions } }) => {
-      const made = submissions.quote(bodyOf(request.text())['spec'] ?? null);
+    guarded(market, 'public', ({ request, principal, market: { submissions } }) => {
+      const made = submissions.quote(bodyOf(request.text())['spec'] ?? null, principal);
       return reply.json({
         ...made,
         node: made.node ?? null,
@@ -77,7 +77,9 @@ export function jobRoutes(http: MarketHttp, market: () => Market): void {
   );
   http.get(
     '/api/jobs/:jobId',
-    guarded(market, 'wallet', async (asked) => reply.json(viewOf(asked.market, await own(asked)))),
+    guarded(market, 'wallet', async (asked) =>
+      reply.json(wholeViewOf(asked.market, await own(asked))),
+    ),
   );
   http.delete('/api/jobs/:jobId', guarded(market, 'wallet', cancel));
   http.post('/api/jobs/cancel/:jobId', guarded(market, 'wallet', cancel));
@@ -137,7 +139,7 @@ async function cancel(asked: AskedBy): Promise<HttpReply> {
 const CANCELLABLE = new Set(['pending', 'escrowed', 'assigned', 'running']);
 
 /**
- * NDJSON, or events for who asks for them. With `follow` the answer goes on until the job is over; without, `x-next` says where to go on.
+ * NDJSON, or events for who asks for them. With `follow` the answer goes on until nothing more can come; without, `x-next` says where to go on.
  * `proof` is what whoever checks the receipt needs: the records as they were framed, in base64.
  */
 async function logs(asked: AskedBy): Promise<HttpReply> {
@@ -164,12 +166,17 @@ async function logs(asked: AskedBy): Promise<HttpReply> {
         const part = await market.logs.read(job.jobId, attempt, next, offset);
         ({ next, offset } = part);
         if (part.records.length > 0) await stream.write(part.records.map(line).join(''));
-        else if (isOver(now.state, now.payment.state) || now.attempt !== attempt) return;
+        else if (hasRun(now) || now.attempt !== attempt) return;
         else await market.changed(job.jobId, FOLLOW_MS);
       }
     },
     { type },
   );
+}
+
+/** Whether it runs no more: a result that is proposed is paid or refunded, and not tried again. */
+function hasRun({ state, payment }: JobRecord): boolean {
+  return isOver(state, payment.state) || payment.state === 'proposed';
 }
 
 function recordView({ seq, stream, atMs, bytes }: LogRecord, framed: boolean): unknown {

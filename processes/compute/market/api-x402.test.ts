@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Interface } from 'ethers';
 import { nodeRegistryAbi } from '../../../contracts/abi/node-registry.ts';
-import { type ComputeTerms, escrowDomain, jobIdOf, saltOf } from '../../../contracts/compute.ts';
+import { type ComputeTerms, jobIdOf, saltOf } from '../../../contracts/compute.ts';
 import { namehash } from '../../../contracts/hypermap.ts';
 import { encodeError, ERROR_METADATA } from '../../lib/contract.ts';
 import type { Peer } from '../../lib/testing/memory-host.ts';
@@ -10,15 +10,19 @@ import { facilitatorContract, type Provider } from '../shared/facilitator-contra
 import { marketContract } from '../shared/market-contract.ts';
 import { OPERATOR_HEADER } from './api-register.ts';
 import { specOf } from './testing/fake-gpu.ts';
+import {
+  DOMAIN,
+  ESCROW,
+  HASH,
+  PLATFORM,
+  REGISTRY,
+  registeredHere,
+  SETTINGS,
+  TOKEN,
+} from './testing/fake-money.ts';
 import { type Json, NODE, World } from './testing/world.ts';
 
-const ESCROW = `0x${'e5'.repeat(20)}`;
-const REGISTRY = `0x${'4e'.repeat(20)}`;
-const TOKEN = `0x${'70'.repeat(20)}`;
-const PLATFORM = `0x${'91'.repeat(20)}`;
 const VAULT = `0x${'fa'.repeat(20)}`;
-const HASH = `0x${'ab'.repeat(32)}`;
-const DOMAIN = escrowDomain(31_337, ESCROW);
 
 let world: World;
 let funded: Json[];
@@ -55,24 +59,9 @@ const facilitator: Peer = (sent, host) => {
   switch (kind) {
     case 'Settings':
       if (!hasChain) return refuse('NotConfigured');
-      return answer({
-        chainId: 31_337,
-        escrow: ESCROW,
-        registry: REGISTRY,
-        verifiers: ESCROW,
-        token: TOKEN,
-        tokenName: 'Hypernode',
-        tokenVersion: '1',
-        vaultInitHash: HASH,
-        platform: PLATFORM,
-        confirmations: 1,
-        fundWindowS: 3_600,
-        challengeWindowS: 600,
-        protocolBps: 1_000,
-        platformBps: 500,
-      });
+      return answer(SETTINGS);
     case 'Providers':
-      return answer([]);
+      return answer([registeredHere(world.signer.key(`executor of ${NODE}`))]);
     case 'Provider':
       return answer(registered);
     case 'Terms': {

@@ -9,7 +9,7 @@ import type { JobSpec } from '../../../wit/jobs/spec.ts';
 import type { Offer, OfferAnswer } from '../shared/gpu-contract.ts';
 import type { Endings } from './endings.ts';
 import type { Change, Jobs } from './jobs.ts';
-import { type Candidate, ranked, suitableGpus, unsuited, useBps } from './matching.ts';
+import { type Candidate, ineligible, ranked, suitableGpus, unsuited, useBps } from './matching.ts';
 import { priceOfSpec } from './pricing.ts';
 import type { Providers } from './providers.ts';
 import type { JobRecord } from './record.ts';
@@ -21,6 +21,8 @@ export const ACCEPT_S = 15;
 /** Jobs looked at when a slot is free: one that nobody can run must not keep the others, nor the market, from going on. */
 const LOOKED_AT_MAX = 200;
 const NOBODY_MAX = 1_000;
+/** Providers of which it is told why they cannot have a job. */
+const WHYS_MAX = 20;
 /** Between a slot that is freed and the next offer, in milliseconds: the node hears of the first before the second. */
 const KICK_MS = 1;
 /** A node that says it is full is asked again after so long, in milliseconds. */
@@ -149,6 +151,25 @@ export class Dispatch {
       // The terms have fixed the price: what demand and reputation have added since then is nothing to the client.
       return at(0n, 0) <= amount ? amount : now;
     });
+  }
+
+  /** Why each provider that is known cannot have a job that is in the queue; undefined: one can, or it does not wait for any. */
+  whyWaiting(
+    job: JobRecord,
+  ): readonly { readonly node: string; readonly why: string }[] | undefined {
+    if (job.state !== 'escrowed' || job.node !== undefined) return undefined;
+    const spec = specOf(job);
+    const amount = BigInt(job.payment.amount);
+    const wanted = { spec, amount, excluded: job.excluded ?? [], now: this.#needs.now() };
+    const whys = this.candidates(spec, amount).map((candidate) => ({
+      node: candidate.node,
+      why: ineligible(candidate, wanted),
+    }));
+    // One that can have it is about to get it.
+    if (whys.some(({ why }) => why === undefined)) return undefined;
+    return whys
+      .flatMap(({ node, why }) => (why === undefined ? [] : [{ node, why }]))
+      .slice(0, WHYS_MAX);
   }
 
   #choose(

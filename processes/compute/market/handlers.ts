@@ -7,7 +7,7 @@ import type { JobSummary } from '../../lib/compute.ts';
 import { marketContract } from '../shared/market-contract.ts';
 import { OPERATOR, type Principal } from './auth.ts';
 import { resultOf } from './completion.ts';
-import { cancelJob, inputPart, ownJob, viewOf, waitForEnd } from './job-access.ts';
+import { cancelJob, inputPart, ownJob, viewOf, waitForEnd, wholeViewOf } from './job-access.ts';
 import type { Market } from './parts.ts';
 import type { JobRecord } from './record.ts';
 import type { MarketState } from './settings.ts';
@@ -32,16 +32,16 @@ export function handlers(market: () => Market): Handlers<Methods, MarketState> {
     return context.source.node;
   };
   const job = async (context: Context, jobId: string): Promise<JobRecord> =>
-    ownJob(market(), isOperator(context) ? OPERATOR : principalOf(context), jobId);
+    ownJob(market(), caller(context), jobId);
 
   return {
-    Quote: ({ spec }) => market().submissions.quote(spec),
+    Quote: ({ spec }, context) => market().submissions.quote(spec, caller(context)),
     Submit: async ({ spec, intentId }, context) => {
-      const principal = isOperator(context) ? OPERATOR : principalOf(context);
+      const principal = caller(context);
       const made = await market().submissions.submit({ principal, spec, intentId });
       return { jobId: made.jobId, state: made.state };
     },
-    Status: async ({ jobId }, context) => viewOf(market(), await job(context, jobId)),
+    Status: async ({ jobId }, context) => wholeViewOf(market(), await job(context, jobId)),
     Wait: async ({ jobId, seconds }, context) => {
       const mine = await job(context, jobId);
       const until = market().now() + Math.min(WAIT_S_MAX, seconds) * 1_000;
@@ -163,6 +163,10 @@ export function handlers(market: () => Market): Handlers<Methods, MarketState> {
 /** Programs are known by node and name: each has its own jobs. */
 function principalOf({ source }: Context): Principal {
   return { kind: 'process', owner: `process:${formatAddress(source)}` };
+}
+
+function caller(context: Context): Principal {
+  return isOperator(context) ? OPERATOR : principalOf(context);
 }
 
 /** The terminal is the operator. */

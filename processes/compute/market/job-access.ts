@@ -55,6 +55,12 @@ export function viewOf(market: Market, job: JobRecord): never {
   return view as never;
 }
 
+/** With what it waits for: who looks at one job wants to know, and a list of all is not made slower by it. */
+export function wholeViewOf(market: Market, job: JobRecord): never {
+  const view: Readonly<Record<string, unknown>> = viewOf(market, job);
+  return { ...view, waiting: market.dispatch.whyWaiting(job) ?? null } as never;
+}
+
 /** @throws Refusal for what is none of the job's inputs */
 export async function inputPart(
   market: Market,

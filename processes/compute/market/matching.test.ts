@@ -1,6 +1,13 @@
 import { expect, it } from 'vitest';
 import { completeSpec, type JobSpec } from '../../../wit/jobs/spec.ts';
-import { type Candidate, drawIndex, ineligible, ranked, scoreBps } from './matching.ts';
+import {
+  type Candidate,
+  drawIndex,
+  ineligible,
+  ranked,
+  scoreBps,
+  unregistered,
+} from './matching.ts';
 import { FakeGpu, specOf } from './testing/fake-gpu.ts';
 
 const EXECUTOR = `0x${'11'.repeat(20)}`;
@@ -46,6 +53,17 @@ function withGpu(more: Partial<typeof gpu> = {}): Candidate {
 const wanted = { spec: spec(), amount: 0n, excluded: [], now: 0 };
 const why = (one: Candidate, more: Partial<typeof wanted> = {}): string | undefined =>
   ineligible(one, { ...wanted, ...more });
+
+it('CM35 whoever is not registered gets no paid job of any price, and is told so before anything is paid', () => {
+  const stake = { on: true, slotsFree: 0, reservation: 100n, executor: EXECUTOR };
+  const paid = candidate('a.os', { price: 100n, stake });
+  expect(unregistered(paid)).toBeUndefined();
+  expect(unregistered(candidate('a.os'))).toMatch(/not registered/);
+  expect(unregistered({ ...paid, stake: { ...stake, on: false } })).toMatch(/takes no jobs/);
+  expect(unregistered({ ...paid, price: 101n })).toMatch(/at stake/);
+  const other = { ...stake, executor: `0x${'22'.repeat(20)}` };
+  expect(unregistered({ ...paid, stake: other })).toMatch(/executor/);
+});
 
 it('CM35 each rule keeps a node out by itself', () => {
   const good = candidate('a.os');

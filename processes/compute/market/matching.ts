@@ -114,15 +114,26 @@ function capAtLeast(cap: string | undefined, least: string): boolean {
   return major > leastMajor || (major === leastMajor && minor >= leastMinor);
 }
 
-/** Tier, executor and exposure: a provider has at stake what one job of it may cost (F38). Free jobs need none. */
-function unpayable({ stake, price, state }: Candidate, amount: bigint): string | undefined {
+/** Free jobs need no stake. */
+function unpayable(candidate: Candidate, amount: bigint): string | undefined {
   if (amount === 0n) return undefined;
+  const { stake, price } = candidate;
   if (price > amount) return 'it asks for more than the job pays';
-  if (stake === undefined) return 'it is not registered';
+  return (
+    unregistered(candidate) ??
+    (stake !== undefined && stake.slotsFree <= 0 ? 'its stake allows no further job' : undefined)
+  );
+}
+
+/**
+ * Why a provider gets no paid jobs of that price, however few it has: executor and exposure. It has at stake what one job of it may cost
+ * (F38).
+ */
+export function unregistered({ stake, price, state }: Candidate): string | undefined {
+  if (stake === undefined) return 'it is not registered for paid jobs';
   if (!stake.on) return 'it takes no jobs';
   if (stake.executor.toLowerCase() !== state.executor?.toLowerCase())
     return 'its executor is not the registered one';
-  if (stake.slotsFree <= 0) return 'its stake allows no further job';
   if (price > stake.reservation) return 'the job costs more than it has at stake for one';
   return undefined;
 }

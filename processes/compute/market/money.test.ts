@@ -1,28 +1,26 @@
 /** Paid jobs, with a facilitator and an oracle that say what a test says: what the market makes of it (compute-market.md §3.4, §3.5). */
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { namehash } from '../../../contracts/hypermap.ts';
-import {
-  digestOf,
-  escrowDomain,
-  jobIdOf,
-  saltOf,
-  type ComputeTerms,
-} from '../../../contracts/compute.ts';
+import { digestOf, escrowDomain, jobIdOf, saltOf, type ComputeTerms } from '../../../contracts/compute.ts';
 import { facilitatorContract, type JobMoney } from '../shared/facilitator-contract.ts';
 import { marketContract } from '../shared/market-contract.ts';
 import { type Evidence, type GivenVerdict, oracleContract } from '../shared/oracle-contract.ts';
 import { errorIn } from '../../lib/contract.ts';
 import type { Peer } from '../../lib/testing/memory-host.ts';
 import { type FakeGpu, specOf } from './testing/fake-gpu.ts';
+import {
+  DOMAIN,
+  ESCROW,
+  HASH,
+  PLATFORM,
+  registeredHere,
+  SETTINGS,
+  TOKEN,
+} from './testing/fake-money.ts';
 import { type Json, NODE, World } from './testing/world.ts';
 
-const ESCROW = `0x${'e5'.repeat(20)}`;
-const TOKEN = `0x${'70'.repeat(20)}`;
-const PLATFORM = `0x${'91'.repeat(20)}`;
-const HASH = `0x${'ab'.repeat(32)}`;
 const OPERATOR = PLATFORM;
 const CLIENT = `0x${'c1'.repeat(20)}`;
-const DOMAIN = escrowDomain(31_337, ESCROW);
 
 let world: World;
 let gpu: FakeGpu;
@@ -73,40 +71,9 @@ const facilitator: Peer = (sent) => {
     facilitatorContract.responses.encode({ kind, value: result });
   switch (kind) {
     case 'Settings':
-      return reply({
-        chainId: 31_337,
-        escrow: ESCROW,
-        registry: ESCROW,
-        verifiers: ESCROW,
-        token: TOKEN,
-        tokenName: 'Hypernode',
-        tokenVersion: '1',
-        vaultInitHash: HASH,
-        platform: PLATFORM,
-        confirmations: 1,
-        fundWindowS: 3_600,
-        challengeWindowS: 600,
-        protocolBps: 1_000,
-        platformBps: 500,
-      });
+      return reply(SETTINGS);
     case 'Providers':
-      return reply([
-        {
-          nodeId: namehash(NODE),
-          name: NODE,
-          operator: PLATFORM,
-          executor: world.signer.key(`executor of ${NODE}`),
-          payTo: PLATFORM,
-          on: true,
-          stake: 10n ** 9n,
-          reserved: 0n,
-          slots: 3,
-          active: 0,
-          reservation: 10n ** 9n / 3n,
-          lastBeat: 0,
-          slashes: 0,
-        },
-      ]);
+      return reply([registeredHere(world.signer.key(`executor of ${NODE}`))]);
     case 'Terms': {
       const terms: ComputeTerms = {
         client: value.client,

@@ -9,7 +9,7 @@ import type { Quote } from '../../lib/compute.ts';
 import { addressOfOwner, type Principal } from './auth.ts';
 import type { Dispatch } from './dispatch.ts';
 import type { Jobs } from './jobs.ts';
-import { type Candidate, distrusted, suitableGpus, unsuited } from './matching.ts';
+import { type Candidate, distrusted, suitableGpus, unregistered, unsuited } from './matching.ts';
 import type { Providers } from './providers.ts';
 import { CLASS_BASE, QUEUED_MAX, QUEUED_PER_OWNER_MAX, valueBonus } from './queue.ts';
 import type { JobRecord, Rerun } from './record.ts';
@@ -26,6 +26,8 @@ const FUND_WINDOW_S = 3_600;
 const ZERO_ADDRESS = `0x${'0'.repeat(40)}`;
 const ZERO_HASH = `0x${'0'.repeat(64)}`;
 const UNSUITED_SHOWN_MAX = 20;
+/** In a refusal. */
+const REASONS_MAX = 5;
 const INTENT = /^[A-Za-z0-9_.:-]{1,100}$/;
 const terms = structCodec('ComputeTerms');
 
@@ -89,15 +91,22 @@ export class Submissions {
     }
   }
 
-  /** What a spec would cost here now. */
-  quote(text: Submission['spec']): Quote {
+  /** What a spec would cost here now. @param principal  who asks, if known: whoever would pay is told only of those that can be paid */
+  quote(text: Submission['spec'], principal?: Principal): Quote {
     const spec = readSpec(text);
     const candidates = this.#needs.dispatch.candidates(spec, undefined);
+    const isFree =
+      principal === undefined
+        ? this.#needs.settlement.settings === undefined
+        : this.#needs.isFree(principal);
     const suited: Candidate[] = [];
     const others: { readonly node: string; readonly why: string }[] = [];
     for (const candidate of candidates) {
       // Whoever gets no jobs is not what one costs: the money would wait for nobody.
-      const why = unsuited(candidate.state, spec) ?? distrusted(candidate);
+      const why =
+        unsuited(candidate.state, spec) ??
+        distrusted(candidate) ??
+        (isFree ? undefined : unregistered(candidate));
       if (why === undefined) suited.push(candidate);
       else others.push({ node: candidate.node, why });
     }
@@ -208,9 +217,11 @@ export class Submissions {
         'this node has no chain to be paid on, and runs no free jobs for you',
       );
     }
-    const { price, node } = this.quote(made.text);
+    const { price, node, unsuited: unsuitedOnes } = this.quote(made.text);
     if (node === undefined) {
-      throw new Refusal('NoProvider', 'nobody who could run this is known; see POST /api/quote');
+      const why = unsuitedOnes.map((one) => `${one.node}: ${one.why}`).slice(0, REASONS_MAX);
+      const known = why.length === 0 ? 'no provider is known' : why.join('; ');
+      throw new Refusal('NoProvider', `nobody can run this for pay now: ${known}`);
     }
     if (maxPrice !== undefined && price > maxPrice) {
       throw new Refusal('PriceAboveCap', `it costs ${price}, you want to pay ${maxPrice}`);
