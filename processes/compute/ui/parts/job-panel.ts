@@ -9,6 +9,9 @@ import type { Market } from './market.ts';
 import { LOG_RECORDS_MAX } from './market.ts';
 import { isOver, type JobView, type LogRecord, titleOf } from './views.ts';
 
+/** Providers of which is said why they cannot have a job that waits. */
+const WAITING_SHOWN = 5;
+
 interface PanelProps {
   readonly market: Market;
   readonly jobId: string;
@@ -46,7 +49,18 @@ export function JobPanel({ market, jobId, now }: PanelProps): VNode {
   `;
 }
 
-function Why({ job: { error, reason } }: { readonly job: JobView }): VNode | null {
+function Why({ job: { error, reason, waiting } }: { readonly job: JobView }): VNode | null {
+  if (error === null && waiting?.length === 0)
+    return html`<p class="waits">No provider is connected.</p>`;
+  if (error === null && waiting !== null && waiting !== undefined) {
+    const shown = waiting.slice(0, WAITING_SHOWN);
+    return html`<div class="waits">
+      Nobody can run it now:
+      <ul class="why-list">
+        ${shown.map(({ node, why }) => html`<li><strong>${node}</strong> ${why}</li>`)}
+      </ul>
+    </div>`;
+  }
   if (error === null && reason === null) return null;
   return html`<p class="why">
     ${error === null ? reason : html`<strong>${error.code}</strong> ${error.message}`}

@@ -37,6 +37,8 @@ export interface JobView {
   } | null;
   readonly error: { readonly code: string; readonly message: string } | null;
   readonly reason: string | null;
+  /** Why no provider can have it; null: one can, or it does not wait. Not in lists. */
+  readonly waiting?: readonly { readonly node: string; readonly why: string }[] | null;
   readonly times: Readonly<Record<string, number>>;
 }
 
