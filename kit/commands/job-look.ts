@@ -144,3 +144,22 @@ function rowText(job: JobView): string {
   const what = printable(spec.label ?? spec.entry.fn ?? spec.kind).slice(0, 24);
   return `${jobId}  ${when}  ${job.state.padEnd(10)} ${what.padEnd(24)} ${printable(node?.name ?? '-')}`;
 }
+
+const WITHDRAW = LOGIN_ARGS;
+export const withdraw = defineCommand({
+  meta: {
+    name: 'withdraw',
+    description: 'Have what came back of your payments sent to your wallet; the node pays the gas.',
+  },
+  args: WITHDRAW,
+  run: (context) =>
+    asCommand(WITHDRAW, context, async ({ api, words, say }) => {
+      if (words.length > 0) throw new JobError('bad-flags', 'withdraw takes no words');
+      const { account, amount } = await api.json<{ account: string; amount: string }>(
+        '/api/facilitator/claim-rewards',
+        { method: 'POST' },
+      );
+      if (amount === '0') throw new JobError('nothing', `${account} has nothing to withdraw`);
+      say(`${hyper(amount)} are on their way to ${account}`, { account, amount });
+    }),
+});

@@ -1,7 +1,13 @@
 /** Paid jobs, with a facilitator and an oracle that say what a test says: what the market makes of it (compute-market.md §3.4, §3.5). */
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { namehash } from '../../../contracts/hypermap.ts';
-import { digestOf, escrowDomain, jobIdOf, saltOf, type ComputeTerms } from '../../../contracts/compute.ts';
+import {
+  digestOf,
+  escrowDomain,
+  jobIdOf,
+  saltOf,
+  type ComputeTerms,
+} from '../../../contracts/compute.ts';
 import { facilitatorContract, type JobMoney } from '../shared/facilitator-contract.ts';
 import { marketContract } from '../shared/market-contract.ts';
 import { type Evidence, type GivenVerdict, oracleContract } from '../shared/oracle-contract.ts';
@@ -19,6 +25,7 @@ import {
 } from './testing/fake-money.ts';
 import { type Json, NODE, World } from './testing/world.ts';
 
+const PAY_TO = `0x${'3a'.repeat(20)}`;
 const OPERATOR = PLATFORM;
 const CLIENT = `0x${'c1'.repeat(20)}`;
 
@@ -29,6 +36,9 @@ let funded: Json[];
 let judged: Evidence[];
 let closed: Json[];
 let rerunsDone: Json[];
+let withdrawn: Json[];
+/** What the escrow owes whoever asks. */
+let credit: bigint;
 let rev: number;
 /** What the chain said last. */
 let last: Map<string, JobMoney>;
@@ -53,6 +63,8 @@ beforeEach(async () => {
   judged = [];
   closed = [];
   rerunsDone = [];
+  withdrawn = [];
+  credit = 7n;
   rev = 0;
   last = new Map();
   world.peers['facilitator:compute:sys'] = facilitator;
@@ -92,7 +104,10 @@ const facilitator: Peer = (sent) => {
       return reply({ terms, jobId: jobIdOf(DOMAIN, terms), vault: TOKEN });
     }
     case 'Credit':
-      return reply(7n);
+      return reply(credit);
+    case 'Withdraw':
+      withdrawn.push(value.account);
+      return reply();
     case 'Fund':
       funded.push(value);
       return reply();
@@ -293,6 +308,36 @@ it('CM8 a paid job: assigned on the chain before it starts, judged, and closed b
     { jobs: 1, completed: 1, paid: '600', earned: '510', fees: '30' },
   ]);
   expect(json.credits).toMatchObject([{ role: 'coordinator', account: PLATFORM, amount: '7' }]);
+});
+
+it('CM46 what the escrow owes is shown to whose it is, and sent there when it is asked for', async () => {
+  const address = world.signer.key('client');
+  const headers = { authorization: `Bearer ${await world.walletToken('client')}` };
+  const claim = async (query = ''): Promise<[number, Json]> => {
+    const { status, text } = await world.request('POST', `/api/facilitator/claim-rewards${query}`, {
+      headers,
+    });
+    return [status, JSON.parse(text)];
+  };
+  const ledger = JSON.parse((await world.request('GET', '/api/ledger', { headers })).text);
+  expect(ledger.credits).toEqual([{ role: 'client', account: address, amount: '7' }]);
+  // A wallet's own is all that it can ask for.
+  expect(await claim('?as=provider')).toEqual([202, { account: address, amount: '7' }]);
+  const asOwner = (query: string): Promise<{ status: number; json: Json }> =>
+    world.ask('POST', `/api/facilitator/claim-rewards${query}`);
+  expect((await asOwner('')).json).toEqual({ account: PLATFORM, amount: '7' });
+  expect(await asOwner('?as=provider')).toMatchObject({
+    status: 409,
+    json: { error: { code: 'NO_PROVIDER' } },
+  });
+  const state = { ...gpu.state(), payTo: PAY_TO };
+  gpu.state = () => state;
+  await told('gpu', 'ProviderChanged', undefined);
+  expect((await asOwner('?as=provider')).json).toEqual({ account: PAY_TO, amount: '7' });
+  expect(withdrawn).toEqual([address, PLATFORM, PAY_TO]);
+  credit = 0n;
+  expect(await claim()).toEqual([200, { account: address, amount: '0' }]);
+  expect(withdrawn).toHaveLength(3);
 });
 
 it('what the chain said before is nothing new, in whatever order it comes', async () => {
