@@ -6,6 +6,7 @@ import { followLogs, jobOf, logsSoFar } from '../job/follow.ts';
 import { JobError } from '../job/job-error.ts';
 import type { JobView, LogLine } from '../job/job-record.ts';
 import { LOGIN_ARGS } from '../job/login.ts';
+import { CHAIN_ARGS, trustedOf } from '../job/receipt.ts';
 import { saveResults } from '../job/results.ts';
 import { clock, hyper, Progress, stateText } from '../job/show.ts';
 import { printable, size } from '../report.ts';
@@ -74,6 +75,7 @@ const RESULT = {
   ...JOB,
   out: { type: 'string', alias: 'o', description: 'folder for the files (default: the job id)' },
   force: { type: 'boolean', alias: 'f', description: 'replace files that are there already' },
+  ...CHAIN_ARGS,
   ...LOGIN_ARGS,
 } as const;
 export const result = defineCommand({
@@ -90,6 +92,8 @@ export const result = defineCommand({
       const files = await saveResults(api, job, {
         folder,
         force: args.force === true,
+        trusted: trustedOf(args),
+        tell: (text) => shown.say(text),
         received: (path, bytes, of) => shown.receiving(path, bytes, of),
       });
       if (files.length === 0) say('the job left no files', { files });

@@ -3,6 +3,8 @@ import { isError, JsonRpcProvider, Network, type Wallet } from 'ethers';
 import { errorNameOf } from '../../contracts/compute-errors.ts';
 import { JobError } from './job-error.ts';
 
+/** Where a development node keeps its chain. */
+export const DEVELOPMENT_RPC = 'http://127.0.0.1:8545';
 /** How long a transaction may take, in milliseconds. */
 const SENT_MS_MAX = 120_000;
 const MEANING: Readonly<Record<string, string>> = {
@@ -24,7 +26,7 @@ export interface ChainPlace {
 
 /** Does some work with the chain there. @throws JobError where there is none, or another one */
 export async function withChain<T>(
-  { rpc, chainId }: ChainPlace,
+  { rpc, chainId }: Pick<ChainPlace, 'rpc' | 'chainId'>,
   work: (provider: JsonRpcProvider) => Promise<T>,
 ): Promise<T> {
   const provider = new JsonRpcProvider(rpc, Network.from(chainId), {

@@ -4,11 +4,9 @@ import { CHAIN_ID } from '../../contracts/addresses.ts';
 import { isFullName } from '../../contracts/hypermap.ts';
 import { unknownFlag } from '../known-flags.ts';
 import { fail } from '../report.ts';
-import type { ChainPlace } from './chain.ts';
+import { type ChainPlace, DEVELOPMENT_RPC } from './chain.ts';
 import type { EarningsPlace } from './earnings.ts';
 import { JobError } from './job-error.ts';
-
-const RPC = 'http://127.0.0.1:8545';
 
 export const NODE_ARG = {
   node: {
@@ -20,7 +18,7 @@ export const NODE_ARG = {
 export const CHAIN_ARGS = {
   rpc: {
     type: 'string',
-    description: `the chain (default ${RPC}, where a development node keeps one)`,
+    description: `the chain (default ${DEVELOPMENT_RPC}, where a development node keeps one)`,
   },
   chain: { type: 'string', description: 'id of the chain (default: a development chain)' },
   registry: { type: 'string', description: 'the registry contract, on another chain' },
@@ -65,7 +63,7 @@ export async function asProvider(
 
 /** Where the registry is. @throws JobError */
 export function placeOf(args: Flags): ChainPlace {
-  const rpc = typeof args['rpc'] === 'string' ? args['rpc'] : RPC;
+  const rpc = typeof args['rpc'] === 'string' ? args['rpc'] : DEVELOPMENT_RPC;
   if (['chain', 'registry', 'token', 'escrow'].every((name) => args[name] === undefined))
     return { rpc, chainId: CHAIN_ID, registry: NODE_REGISTRY, token: HYPER };
   const [registry, token] = [addressIn(args, 'registry'), addressIn(args, 'token')];

@@ -98,8 +98,9 @@ test('CM4 CM8 kit job submit --wallet pays into the vault, ends with the result 
   expect([unasked.code, unasked.output]).toEqual([1, expect.stringContaining('--yes agrees')]);
   const out = join(folder, 'out');
   const intent = ['--intent', 'one-payment'];
+  const rpc = ['--rpc', `http://127.0.0.1:${chain.port}`];
   const job = RunningNode.spawn(
-    ['job', 'submit', ...what, ...market, ...intent, '--yes', '-o', out],
+    ['job', 'submit', ...what, ...market, ...intent, '--yes', '-o', out, ...rpc],
     KIT,
   );
   const [, price = ''] = await job.until(/paying 0\.(\d{1,6}) HYPER into the vault 0x/);
@@ -123,7 +124,6 @@ test('CM4 CM8 kit job submit --wallet pays into the vault, ends with the result 
   const again = await kit('job', 'submit', ...what, ...market, ...intent, '--yes', '-d');
   expect([again.code, again.output]).toEqual([0, expect.not.stringContaining('paying')]);
   expect(await creditOf(payTo.address)).toBe(splitOf(amount).provider);
-  const rpc = ['--rpc', `http://127.0.0.1:${chain.port}`];
   const status = await kit('provider', 'status', NAME, ...rpc);
   expect(status.output).toMatch(/^to withdraw +0\.\d+ HYPER of 0x\w+ in the escrow/m);
   const byOperator = ['--wallet', join(folder, `${operator.name}.key`)];
