@@ -8,7 +8,11 @@ import {
   saltOf,
   type ComputeTerms,
 } from '../../../contracts/compute.ts';
-import { facilitatorContract, type JobMoney } from '../shared/facilitator-contract.ts';
+import {
+  facilitatorContract,
+  type JobMoney,
+  type Provider,
+} from '../shared/facilitator-contract.ts';
 import { marketContract } from '../shared/market-contract.ts';
 import { type Evidence, type GivenVerdict, oracleContract } from '../shared/oracle-contract.ts';
 import { errorIn } from '../../lib/contract.ts';
@@ -37,6 +41,8 @@ let judged: Evidence[];
 let closed: Json[];
 let rerunsDone: Json[];
 let withdrawn: Json[];
+/** In the registry. */
+let registered: Provider[];
 /** What the escrow owes whoever asks. */
 let credit: bigint;
 let rev: number;
@@ -64,6 +70,7 @@ beforeEach(async () => {
   closed = [];
   rerunsDone = [];
   withdrawn = [];
+  registered = [providerOf(NODE)];
   credit = 7n;
   rev = 0;
   last = new Map();
@@ -75,6 +82,11 @@ afterEach(() => {
   expect(world.host.prints.filter(({ verbosity }) => verbosity === 0)).toEqual([]);
 });
 
+function providerOf(node: string, more: Partial<Provider> = {}): Provider {
+  const here = registeredHere(world.signer.key(`executor of ${node}`));
+  return { ...here, nodeId: namehash(node), name: node, ...more };
+}
+
 const facilitator: Peer = (sent) => {
   const call = facilitatorContract.requests.decode(sent.request.body);
   if (!call.ok) return undefined;
@@ -85,7 +97,7 @@ const facilitator: Peer = (sent) => {
     case 'Settings':
       return reply(SETTINGS);
     case 'Providers':
-      return reply([registeredHere(world.signer.key(`executor of ${NODE}`))]);
+      return reply(registered);
     case 'Terms': {
       const terms: ComputeTerms = {
         client: value.client,
@@ -528,4 +540,53 @@ it('a receipt of a paid job is bound to its escrow', async () => {
     kind: 'BadReceipt',
   });
   expect(digestOf(DOMAIN, 'Acceptance', gpu.acceptance(gpu.offers[0]!)!.value)).toMatch(/^0x/);
+});
+
+/** What the market knows of a node: `online`, `offline`, or nothing. */
+async function statusOf(node: string): Promise<string | undefined> {
+  const { json } = await world.ask('GET', '/api/nodes');
+  const found = json.nodes.find((one: { node: string }) => one.node === node);
+  return found?.status as string | undefined;
+}
+
+it('F47 a provider that registers is asked at once, and may be paid', async () => {
+  world.gpu('other.os');
+  expect(await statusOf('other.os')).toBeUndefined();
+  await told('facilitator', 'ProvidersChanged', [providerOf('other.os')]);
+  expect(await statusOf('other.os')).toBe('online');
+  const { json } = await world.ask('GET', `/api/nodes/${namehash('other.os')}`);
+  expect(json.registry).toMatchObject({ stake: '1000000000', on: true });
+  // One that is there already may have changed its mind.
+  await told('facilitator', 'ProvidersChanged', [providerOf('other.os', { on: false })]);
+  const after = await world.ask('GET', `/api/nodes/${namehash('other.os')}`);
+  expect(after.json.registry).toMatchObject({ on: false });
+  // Without a stake, or under a name that is not of that id, nobody is met.
+  const third = providerOf('third.os', { slots: 0 });
+  const false_ = providerOf('fourth.os', { nodeId: namehash('fifth.os') });
+  await told('facilitator', 'ProvidersChanged', [third, false_]);
+  expect(await statusOf('third.os')).toBeUndefined();
+  expect((await world.ask('GET', `/api/nodes/${namehash('fifth.os')}`)).status).toBe(404);
+});
+
+it('F47 a name that the namespace learns a moment later is looked for within seconds, for a minute', async () => {
+  world.gpu('other.os');
+  registered.push(providerOf('other.os', { name: undefined }));
+  await told('facilitator', 'ProvidersChanged', registered.slice(1));
+  expect(await statusOf('other.os')).toBeUndefined();
+  registered[1] = providerOf('other.os');
+  await world.advance(6);
+  expect(await statusOf('other.os')).toBe('online');
+});
+
+it('F47 a provider of another node that is known is asked when it says that it has changed', async () => {
+  const other = world.gpu('other.os');
+  other.paired = false;
+  // What says so and is nobody's provider is not asked.
+  await world.tell(other, 'ProviderChanged', undefined);
+  expect(await statusOf('other.os')).toBeUndefined();
+  await told('facilitator', 'ProvidersChanged', [providerOf('other.os')]);
+  expect(await statusOf('other.os')).toBe('offline');
+  other.paired = true;
+  await world.tell(other, 'ProviderChanged', undefined);
+  expect(await statusOf('other.os')).toBe('online');
 });
