@@ -145,7 +145,7 @@ it("CM46 another's job is in no list, and the owner of the node sees all", async
   expect((await world.ask('GET', `/api/jobs/${jobId}`)).status).toBe(200);
 });
 
-it('CM46 keys are where models are served; deployments say that there are none', async () => {
+it('CM46 keys are where models are served; deployments say which routes there are instead', async () => {
   const moved = await world.ask('POST', '/api/keys', {});
   expect([moved.status, moved.response.headers.get('location')]).toEqual([
     308,
@@ -154,7 +154,14 @@ it('CM46 keys are where models are served; deployments say that there are none',
   const gone = await world.ask('DELETE', '/api/keys/abc');
   expect(gone.response.headers.get('location')).toBe('/llm:compute:sys/api/keys/abc');
   const deployments = await world.ask('GET', '/api/deployments');
-  expect([deployments.status, deployments.json.error.code]).toEqual([501, 'NOT_IMPLEMENTED']);
+  expect([deployments.status, deployments.json.error]).toMatchObject([
+    501,
+    {
+      code: 'NOT_IMPLEMENTED',
+      message: expect.stringContaining('GET /llm:compute:sys/v1/models'),
+      details: { instead: ['/llm:compute:sys/v1/models', '/market:compute:sys/api/nodes'] },
+    },
+  ]);
 });
 
 /** As the executor of a node. */
