@@ -6,6 +6,7 @@ import { followLogs, jobOf, logsSoFar } from '../job/follow.ts';
 import { JobError } from '../job/job-error.ts';
 import type { JobView, LogLine } from '../job/job-record.ts';
 import { LOGIN_ARGS } from '../job/login.ts';
+import { CHAIN_ARGS, trustedOf } from '../job/receipt.ts';
 import { saveResults } from '../job/results.ts';
 import { clock, hyper, Progress, stateText } from '../job/show.ts';
 import { printable, size } from '../report.ts';
@@ -74,6 +75,7 @@ const RESULT = {
   ...JOB,
   out: { type: 'string', alias: 'o', description: 'folder for the files (default: the job id)' },
   force: { type: 'boolean', alias: 'f', description: 'replace files that are there already' },
+  ...CHAIN_ARGS,
   ...LOGIN_ARGS,
 } as const;
 export const result = defineCommand({
@@ -90,6 +92,8 @@ export const result = defineCommand({
       const files = await saveResults(api, job, {
         folder,
         force: args.force === true,
+        trusted: trustedOf(args),
+        tell: (text) => shown.say(text),
         received: (path, bytes, of) => shown.receiving(path, bytes, of),
       });
       if (files.length === 0) say('the job left no files', { files });
@@ -144,3 +148,22 @@ function rowText(job: JobView): string {
   const what = printable(spec.label ?? spec.entry.fn ?? spec.kind).slice(0, 24);
   return `${jobId}  ${when}  ${job.state.padEnd(10)} ${what.padEnd(24)} ${printable(node?.name ?? '-')}`;
 }
+
+const WITHDRAW = LOGIN_ARGS;
+export const withdraw = defineCommand({
+  meta: {
+    name: 'withdraw',
+    description: 'Have what came back of your payments sent to your wallet; the node pays the gas.',
+  },
+  args: WITHDRAW,
+  run: (context) =>
+    asCommand(WITHDRAW, context, async ({ api, words, say }) => {
+      if (words.length > 0) throw new JobError('bad-flags', 'withdraw takes no words');
+      const { account, amount } = await api.json<{ account: string; amount: string }>(
+        '/api/facilitator/claim-rewards',
+        { method: 'POST' },
+      );
+      if (amount === '0') throw new JobError('nothing', `${account} has nothing to withdraw`);
+      say(`${hyper(amount)} are on their way to ${account}`, { account, amount });
+    }),
+});

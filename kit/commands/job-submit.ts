@@ -8,6 +8,7 @@ import { JobError } from '../job/job-error.ts';
 import { upload } from '../job/local-files.ts';
 import { LOGIN_ARGS } from '../job/login.ts';
 import { type Quote, quoteOf, quoteText } from '../job/quote.ts';
+import { CHAIN_ARGS, trustedOf } from '../job/receipt.ts';
 import { saveResults } from '../job/results.ts';
 import { isOver } from '../job/job-record.ts';
 import { hyper, millionths, Progress, stateText } from '../job/show.ts';
@@ -41,11 +42,7 @@ const ARGS = {
     type: 'string',
     description: 'an id of your own: submitted again under it, it is the same job',
   },
-  chain: {
-    type: 'string',
-    description: 'id of the chain that is paid on (default: a development chain)',
-  },
-  escrow: { type: 'string', description: 'the escrow contract that you trust, on another chain' },
+  ...CHAIN_ARGS,
   token: { type: 'string', description: 'the token that is paid in, on another chain' },
   ...LOGIN_ARGS,
 } as const;
@@ -223,6 +220,8 @@ async function toTheEnd(
     const files = await saveResults(api, job, {
       folder: flags.out,
       force: flags.force === true,
+      trusted: trustedOf(flags),
+      tell: (text) => shown.say(text),
       received: (path, bytes, of) => shown.receiving(path, bytes, of),
     });
     for (const file of files) say(`${flags.out}/${file.path}`, { saved: file });

@@ -14,6 +14,7 @@ export const job = defineCommand({
     result: () => import('./job-look.ts').then((module) => module.result),
     cancel: () => import('./job-look.ts').then((module) => module.cancel),
     list: () => import('./job-look.ts').then((module) => module.list),
+    withdraw: () => import('./job-look.ts').then((module) => module.withdraw),
     cost: () => import('./job-cost.ts').then((module) => module.cost),
   },
 });

@@ -1,4 +1,4 @@
-/** Why a `kit job` command ended without what it was to do. `code` is stable; the message says what to do next. */
+/** Why a command of `kit job` or `kit provider` ended without what it was to do. `code` is stable; the message says what to do next. */
 export class JobError extends Error {
   override readonly name = 'JobError';
   readonly code:
@@ -12,6 +12,10 @@ export class JobError extends Error {
     | 'declined'
     | 'bad-terms'
     | 'bad-hash'
+    | 'bad-signature'
+    | 'nothing'
+    | 'not-operator'
+    | 'cooldown'
     | 'job-failed'
     | 'timeout';
   /** What the market calls it, such as `PRICE_ABOVE_CAP`. */

@@ -20,7 +20,7 @@ export interface JobView {
     readonly fundTx: string | null;
     readonly settleTx: string | null;
   };
-  readonly node: { readonly name: string } | null;
+  readonly node: { readonly name: string; readonly executor: string | null } | null;
   readonly progress: { readonly ppm: number; readonly note?: string } | null;
   readonly result: {
     readonly exitCode: number;

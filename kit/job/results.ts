@@ -2,15 +2,15 @@
 import { createHash } from 'node:crypto';
 import { access, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { outputsRoot } from '../../contracts/merkle.ts';
 import { clashingPath, pathProblem } from '../../wit/jobs/paths.ts';
 import type { OutputFile } from '../../wit/jobs/result.ts';
 import { printable } from '../report.ts';
 import { JobError } from './job-error.ts';
 import type { JobView } from './job-record.ts';
 import type { MarketApi } from './market-api.ts';
+import { checkReceipt, type Checking, rootOf } from './receipt.ts';
 
-export interface SaveOptions {
+export interface SaveOptions extends Checking {
   readonly folder: string;
   /** Files that are there already are replaced. */
   readonly force: boolean;
@@ -20,16 +20,19 @@ export interface SaveOptions {
 /**
  * Fetches all outputs of a job into a folder.
  * @returns what is there now
- * @throws JobError: `bad-hash` for what is not what the provider signed; that file is not kept
+ * @throws JobError: `bad-hash` for what is not what the provider signed; that file is not kept. `bad-signature` where it was not the provider
+ *   who signed; nothing is fetched then
  */
 export async function saveResults(
   api: MarketApi,
-  { jobId, result, state }: JobView,
-  { folder, force, received }: SaveOptions,
+  job: JobView,
+  { folder, force, received, ...checking }: SaveOptions,
 ): Promise<readonly OutputFile[]> {
+  const { jobId, result, state } = job;
   if (result === null) throw new JobError('not-found', `the job is ${state}: there is no result`);
   const { outputs } = result;
   checkOutputs(outputs, result.outputsRoot);
+  await checkReceipt(api, job, checking);
   if (!force) for (const { path } of outputs) await mustBeAbsent(join(folder, path));
   for (const output of outputs) {
     const to = join(folder, output.path);
@@ -59,12 +62,7 @@ function checkOutputs(outputs: readonly OutputFile[], root: string): void {
       'bad-hash',
       `the job left ${printable(clash)} twice: fetch single files with --path`,
     );
-  const files = outputs.map(({ path, size, sha256 }) => ({
-    path,
-    bytes: size,
-    sha256: Buffer.from(sha256, 'hex'),
-  }));
-  if (`0x${Buffer.from(outputsRoot(files)).toString('hex')}` !== root.toLowerCase())
+  if (rootOf(outputs) !== root.toLowerCase())
     throw new JobError('bad-hash', 'the list of files is not the one that the provider signed');
 }
 

@@ -38,7 +38,7 @@ const job = (more: Partial<JobView>): JobView => ({
   spec: {} as JobView['spec'],
   specHash: '',
   payment: { state: 'free', amount: '0', price: '0', payout: null, fundTx: null, settleTx: null },
-  node: { name: 'bob.os' },
+  node: { name: 'bob.os', executor: null },
   progress: null,
   result: null,
   error: null,

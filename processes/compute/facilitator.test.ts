@@ -1,18 +1,24 @@
 /** The facilitator on the embedded chain: paid jobs from terms to shared-out money, and what crashes and reorganisations leave of them. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { COMPUTE_ESCROW, HYPER, VAULT_INIT_HASH } from '../../contracts/abi/constants.ts';
+import {
+  COMPUTE_ESCROW,
+  HYPER,
+  NODE_REGISTRY,
+  VAULT_INIT_HASH,
+} from '../../contracts/abi/constants.ts';
 import { TREASURY } from '../../contracts/addresses.ts';
 import { encodeCall } from '../../contracts/calls.ts';
 import { type Chain, startChain } from '../../contracts/chain/chain.ts';
 import type { Persona } from '../../contracts/chain/personas.ts';
 import { openMarket } from '../../contracts/chain/market.ts';
-import { encodeFund } from '../../contracts/compute-calls.ts';
+import { encodeFund, encodeStake } from '../../contracts/compute-calls.ts';
 import { saltOf, vaultOf, type ComputeTerms } from '../../contracts/compute.ts';
 import {
   acceptanceOf,
   client,
   executor,
   NODE,
+  operator,
   payTo,
   platform,
   quorum,
@@ -436,6 +442,17 @@ test('F47 providers are found in the registry, with stake, tier and what they ha
     reservation: 1_000n * UNITS,
     slashes: 0,
   });
+  // The market hears of it, and of what is staked for it later, without asking.
+  const heard = (): string[] =>
+    node.heard.flatMap(({ kind, body }) => (kind === 'ProvidersChanged' ? [body] : []));
+  await expect.poll(heard, WAIT).toEqual([expect.stringContaining(NODE)]);
+  await chain.rpc.send({
+    from: operator.address,
+    to: NODE_REGISTRY,
+    data: encodeStake(NODE, 5n * UNITS),
+  });
+  await expect.poll(heard, WAIT).toHaveLength(2);
+  expect(JSON.parse(heard()[1]!)).toMatchObject([{ nodeId: NODE, stake: String(10_005n * UNITS) }]);
   expect(await node.facilitator.Provider({ nodeId: saltOf('nobody') })).toBeUndefined();
   expect(await node.facilitator.Providers({ after: NODE, limit: 10 })).toEqual([]);
 }, 120_000);

@@ -37,8 +37,12 @@ async function paired(): Promise<void> {
 
 /** Resolves when the market has heard that its program runs. */
 async function hasStarted(jobId: string): Promise<void> {
-  const states = (): string[] => eventsOf('JobState', jobId).map(({ value }) => value.state);
-  await expect.poll(states, PATIENCE).toContain('Started');
+  await expect.poll(() => statesOf(jobId), PATIENCE).toContain('Started');
+}
+
+/** What the market was told of how far it is, in order. */
+function statesOf(jobId: string): string[] {
+  return eventsOf('JobState', jobId).map(({ value }) => value.state);
 }
 
 /** Offers and starts a job. */
@@ -86,8 +90,9 @@ test('CM15 F40 the token is 0600, the extension is paired with it, and a free jo
   const offer = offerOf('echo', { text: 'hello' });
   const lease = await started(offer);
   const result = await resultOf(offer.jobId);
-  const states = eventsOf('JobState', offer.jobId).map(({ value }) => value.state);
-  // What has passed when its turn comes is left out.
+  // Which of them are told is a matter of time: what has passed when its turn comes is left out, and this job is over at once. That each is
+  // told where nothing passes it is the next test's.
+  const states = statesOf(offer.jobId);
   expect(['Preparing', 'Started', 'Collecting'].filter((each) => states.includes(each))).toEqual(
     states,
   );
@@ -126,6 +131,34 @@ test('CM15 F40 the token is 0600, the extension is paired with it, and a free jo
   const kept = join(compute.home, 'vfs', 'compute:sys', 'gpu', 'artifacts', lease);
   await expect.poll(() => stat(kept).catch(() => 'gone'), PATIENCE).toBe('gone');
 }, 90_000);
+
+test('CM15 F40 states are told one by one as long as none has passed another: before the inputs are there, and while the program runs', async () => {
+  compute.extension();
+  await paired();
+  const input = Buffer.from('input');
+  const described = { path: 'a', size: input.length, sha256: hashOf(input) };
+  const offer = offerOf(
+    'sleep',
+    { ms: 600_000 },
+    { inputs: [described], limits: { timeoutS: 600 } },
+  );
+  compute.market.answering = async ({ kind }) => {
+    if (kind !== 'Input') return undefined;
+    // It cannot start before it has what it reads, and gets that once its preparation was told.
+    await expect.poll(() => statesOf(offer.jobId), PATIENCE).toEqual(['Preparing']);
+    return { end: true, blob: input };
+  };
+  const lease = await started(offer);
+  // It runs until it is told not to.
+  await expect.poll(() => statesOf(offer.jobId), PATIENCE).toEqual(['Preparing', 'Started']);
+  await compute.market.ask('Cancel', { jobId: offer.jobId, lease, reason: 'test', graceMs: 0 });
+  expect((await resultOf(offer.jobId)).receipt).toMatchObject({ status: 5 });
+  // What it left is collected while its result is made: the one may pass the other.
+  expect(statesOf(offer.jobId).filter((each) => each !== 'Collecting')).toEqual([
+    'Preparing',
+    'Started',
+  ]);
+}, 120_000);
 
 test('F46 inputs come from the market and outputs go to vfs past the process, whole and verified', async () => {
   compute.extension();

@@ -83,7 +83,7 @@ test('CM33 kit provider register: only by who owns the name; again it adds what 
   const first = await register(operator.name, '100');
   expect([first.code, first.output]).toEqual([0, expect.stringContaining('100 HYPER at stake')]);
   const more = await register(operator.name, '1000');
-  expect(more.output).toContain('adding 900000000 to the stake');
+  expect(more.output).toContain('adding 900 HYPER to the stake');
   const same = await register(operator.name, '1000');
   expect([same.code, same.output]).toEqual([0, expect.not.stringContaining('adding')]);
 }, 240_000);
@@ -98,8 +98,9 @@ test('CM4 CM8 kit job submit --wallet pays into the vault, ends with the result 
   expect([unasked.code, unasked.output]).toEqual([1, expect.stringContaining('--yes agrees')]);
   const out = join(folder, 'out');
   const intent = ['--intent', 'one-payment'];
+  const rpc = ['--rpc', `http://127.0.0.1:${chain.port}`];
   const job = RunningNode.spawn(
-    ['job', 'submit', ...what, ...market, ...intent, '--yes', '-o', out],
+    ['job', 'submit', ...what, ...market, ...intent, '--yes', '-o', out, ...rpc],
     KIT,
   );
   const [, price = ''] = await job.until(/paying 0\.(\d{1,6}) HYPER into the vault 0x/);
@@ -123,4 +124,13 @@ test('CM4 CM8 kit job submit --wallet pays into the vault, ends with the result 
   const again = await kit('job', 'submit', ...what, ...market, ...intent, '--yes', '-d');
   expect([again.code, again.output]).toEqual([0, expect.not.stringContaining('paying')]);
   expect(await creditOf(payTo.address)).toBe(splitOf(amount).provider);
+  const status = await kit('provider', 'status', NAME, ...rpc);
+  expect(status.output).toMatch(/^to withdraw +0\.\d+ HYPER of 0x\w+ in the escrow/m);
+  const byOperator = ['--wallet', join(folder, `${operator.name}.key`)];
+  const withdrawn = await kit('provider', 'withdraw', NAME, ...rpc, ...byOperator);
+  expect([withdrawn.code, withdrawn.output]).toEqual([0, expect.stringMatching(/went to 0x/)]);
+  expect(await creditOf(payTo.address)).toBe(0n);
+  // The whole price was paid out: nothing of it is the client's again.
+  const back = await kit('job', 'withdraw', ...market);
+  expect([back.code, back.output]).toEqual([1, expect.stringContaining('nothing to withdraw')]);
 }, 400_000);

@@ -113,6 +113,13 @@ export class Desk {
       chain: this.#chain,
       book,
       reached: () => teller.ring(),
+      entered: (providers) => {
+        // Of more the market hears when it looks by itself.
+        Promise.all(providers.slice(0, PAGE_MAX).map((each) => this.#named(each))).then(
+          (named) => teller.providers(named),
+          (error: unknown) => process.print(`facilitator: naming providers: ${String(error)}`),
+        );
+      },
     });
   }
 
@@ -350,8 +357,9 @@ export class Desk {
       bad(`it is not signed by the executor of the node, ${node.executor}`);
   }
 
-  async #named(provider: Provider): Promise<Provider> {
-    if (provider.name !== undefined) return provider;
+  async #named(provider: Omit<Provider, 'name'> & Partial<Provider>): Promise<Provider> {
+    const { name: known } = provider;
+    if (known !== undefined) return { ...provider, name: known };
     const name = await nameOf(this.#process, provider.nodeId);
     if (name !== undefined) await this.#book.setName(provider.nodeId, name);
     return { ...provider, name };

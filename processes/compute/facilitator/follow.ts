@@ -27,6 +27,12 @@ import { NOBODY, same } from '../shared/words.ts';
 const RETRY_MS = 2_000;
 /** Blocks of one read. */
 const SPAN_BLOCKS_MAX = 10_000;
+/** Topics of what makes a node a provider, or another one than it was. */
+const ENTERED = new Set<string>(
+  (['NodeRegistered', 'NodeUpdated', 'OperatorChanged', 'Staked'] as const).map(
+    (name) => REGISTRY_EVENTS[name].topic,
+  ),
+);
 /** Topic of what is counted against a node. */
 const SLASHED = REGISTRY_EVENTS.SlashProposed.topic;
 
@@ -37,6 +43,8 @@ export interface FollowNeeds {
   readonly book: Book;
   /** The book has been brought up to a block. */
   readonly reached: (head: Head) => void;
+  /** These have registered, or changed what they are; they are in the book. */
+  readonly entered: (providers: readonly Omit<Provider, 'name'>[]) => void;
 }
 
 export class Follower {
@@ -161,20 +169,28 @@ export class Follower {
     );
     const events = await this.#events(jobIds, ours, after);
     const slashes = await this.#slashes(nodeIds, ours);
+    const providers = nodes.flatMap(
+      (node, index) => providerOf(nodeIds[index]!, node, slashes[index]!) ?? [],
+    );
     await book.apply(
       {
         logs: ours,
         money: jobs.map((job, index) =>
           moneyOf(jobIds[index]!, job, events.get(jobIds[index]!) ?? []),
         ),
-        nodes: nodes.flatMap(
-          (node, index) => providerOf(nodeIds[index]!, node, slashes[index]!) ?? [],
-        ),
+        nodes: providers,
         anchor: { block: to, hash },
         nowS: this.nowS(),
       },
       after,
     );
+    const ids = new Set(
+      ours.flatMap(({ nodeId, topics: [topic = ''] }) =>
+        ENTERED.has(topic) ? (nodeId ?? []) : [],
+      ),
+    );
+    const entered = providers.filter(({ nodeId }) => ids.has(nodeId));
+    if (entered.length > 0) this.#needs.entered(entered);
   }
 
   /** Of jobs: those in the book that still count, and those that were just read. */

@@ -3,7 +3,7 @@ import { client, type Client } from '../../lib/client.ts';
 import { contract } from '../../lib/contract.ts';
 import type { Process } from '../../lib/process.ts';
 import { sleep } from '../../lib/timers.ts';
-import { type JobMoney, moneyEventMethods } from '../shared/facilitator-contract.ts';
+import { type JobMoney, moneyEventMethods, type Provider } from '../shared/facilitator-contract.ts';
 import { Bell } from '../shared/bell.ts';
 import type { Book } from './book.ts';
 
@@ -36,6 +36,12 @@ export class Teller {
 
   ring(): void {
     this.#bell.ring();
+  }
+
+  /** Once, and to nobody if the market is not there. */
+  providers(changed: readonly Provider[]): void {
+    const body = told.requests.encode({ kind: 'ProvidersChanged', value: changed });
+    this.#process.send(MARKET, body);
   }
 
   async #work(): Promise<void> {

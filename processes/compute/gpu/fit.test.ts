@@ -78,6 +78,12 @@ test('CM35 GPUs are leased by what they are, whole or by their slots', () => {
   expect(fit(need({ minComputeCap: '10.0' }))).toBe('unsupported');
   expect(fit(need({ classes: ['h100'] }))).toEqual(['GPU-2']);
   expect(fit(need({ vendor: 'amd' }))).toBe('unsupported');
+  // Memory of a GPU is that of one, as the market prices it.
+  expect(fit({ limits: { vramMiB: 20_000 } })).toEqual(['GPU-1']);
+  expect(fit({ limits: { vramMiB: 30_000 } })).toEqual(['GPU-2']);
+  expect(fit({ limits: { vramMiB: 90_000 } })).toBe('unsupported');
+  expect(fit({ limits: { vramMiB: 30_000 }, require: { gpu: { count: 0 } } })).toEqual([]);
+  expect(fit({ limits: { vramMiB: 30_000 }, require: { gpu: { count: 2 } } })).toBe('unsupported');
   expect(fit({ require: { gpu: { count: 2 } } })).toEqual(['GPU-1', 'GPU-2']);
   expect(fit({ require: { gpu: { count: 3 } } })).toBe('unsupported');
 });

@@ -41,9 +41,11 @@ export function fitOf(spec: JobSpec, device: DeviceInfo, taken: readonly string[
     return no(`no isolation of the level ${minIsolation} for ${spec.kind} jobs`);
   if (spec.limits.memMiB > Number(device.host.memMiB))
     return no('too much memory for this machine');
-  const count = gpu?.count ?? (gpu === undefined ? 0 : 1);
-  if (gpu === undefined || count === 0) return { gpus: [] };
-  const able = device.gpus.filter((one) => isAble(one, gpu));
+  // Who asks for memory of a GPU asks for one, which is what the market has it pay for.
+  const { vramMiB } = spec.limits;
+  const count = gpu?.count ?? (gpu !== undefined || vramMiB > 0 ? 1 : 0);
+  if (count === 0) return { gpus: [] };
+  const able = device.gpus.filter((one) => isAble(one, gpu ?? {}, vramMiB));
   if (able.length < count) return no(`${able.length} GPUs of this kind, and ${count} are needed`);
   const free = able.filter(
     ({ uuid, slots }) => taken.filter((each) => each === uuid).length < Number(slots),
@@ -64,9 +66,10 @@ type Need = NonNullable<NonNullable<JobSpec['require']>['gpu']>;
 function isAble(
   gpu: GpuDevice,
   { vendor = 'any', minVramMiB = 0, minComputeCap, classes = [] }: Need,
+  vramMiB: number,
 ): boolean {
   if (vendor !== 'any' && vendor !== gpu.vendor) return false;
-  if (Number(gpu.memMiB) < minVramMiB) return false;
+  if (Number(gpu.memMiB) < Math.max(minVramMiB, vramMiB)) return false;
   if (classes.length > 0 && !classes.includes(gpu.class)) return false;
   return minComputeCap === undefined || versionOf(gpu.computeCap) >= versionOf(minComputeCap);
 }

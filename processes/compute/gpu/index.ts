@@ -26,6 +26,7 @@ import { type PayTo, payToOf } from './pay-to.ts';
 import { type Asker, PolicyFile } from './policy.ts';
 import { Session } from './session.ts';
 import { readSettings } from './settings.ts';
+import { Watchers } from './watchers.ts';
 
 const TICK_MS = 5_000;
 
@@ -44,6 +45,7 @@ interface Parts {
   readonly policy: PolicyFile;
   readonly payTo: PayTo;
   readonly nodeId: string;
+  readonly watchers: Watchers;
 }
 let parts: Parts;
 
@@ -75,9 +77,13 @@ async function open(process: Process<unknown>): Promise<void> {
   const { orphanMs } = await readSettings(drive, print);
   const nodeId = namehash(process.our.node);
   const machine = (): Machine | undefined => parts.desk.machine;
+  const watchers = new Watchers(nowMs);
   // One that is not there asks when it is.
-  const changed = (): void =>
-    process.send(MARKET, providerEvents.requests.encode({ kind: 'ProviderChanged' }));
+  const changed = (): void => {
+    const body = providerEvents.requests.encode({ kind: 'ProviderChanged' });
+    for (const node of [process.our.node, ...watchers.all()])
+      process.send(`${node}@${MARKET}`, body);
+  };
   const session = new Session(
     { nowMs, print },
     {
@@ -134,7 +140,19 @@ async function open(process: Process<unknown>): Promise<void> {
     print,
     paired: (paired) => void desk.paired(paired).then(changed),
   });
-  parts = { desk, offers, leases, files, models, pairing, session, policy, payTo, nodeId };
+  parts = {
+    desk,
+    offers,
+    leases,
+    files,
+    models,
+    pairing,
+    session,
+    policy,
+    payTo,
+    nodeId,
+    watchers,
+  };
   desk.open();
   void every(process, TICK_MS, () => tick().catch((error: unknown) => print(String(error))));
 }
@@ -182,7 +200,10 @@ export default defineProcess({
   http,
   setup: open,
   on: {
-    Provider: () => providerState(parts),
+    Provider: (_none, { source, isLocal }) => {
+      if (!isLocal && source.process === MARKET) parts.watchers.asked(source.node);
+      return providerState(parts);
+    },
     Offer: (offer, context, process) => parts.offers.offer(offer, askerOf(context, process)),
     Start: ({ jobId, lease }, { source }) =>
       parts.desk.start(parts.leases.of(jobId, lease, source)),

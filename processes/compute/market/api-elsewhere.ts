@@ -5,6 +5,7 @@ import { ApiError, guarded } from './http-guard.ts';
 import type { Market } from './parts.ts';
 
 const KEYS = '/llm:compute:sys/api/keys';
+const MODELS = '/llm:compute:sys/v1/models';
 
 export function routesElsewhere(http: MarketHttp, market: () => Market): void {
   const keys = guarded(market, 'operator', ({ request }) => {
@@ -15,11 +16,13 @@ export function routesElsewhere(http: MarketHttp, market: () => Market): void {
   http.get('/api/keys', keys);
   http.post('/api/keys', keys);
   http.delete('/api/keys/:id', keys);
+  // Of language models (§12.5), not of jobs: what runs for long as a job is a session.
   const deployments = guarded(market, 'operator', () => {
     throw new ApiError(
       501,
       'NOT_IMPLEMENTED',
-      'models are not placed on nodes from here: each node says with --backend which model servers it has, and llm:compute:sys balances among them',
+      `models are not placed on nodes from here: each node says with --backend which model servers it has. What is served here: GET ${MODELS}; which nodes serve a model: GET /market:compute:sys/api/nodes?model=NAME`,
+      { instead: [MODELS, '/market:compute:sys/api/nodes'] },
     );
   });
   http.get('/api/deployments', deployments);

@@ -47,27 +47,29 @@ async function ledger({ market, principal, request }: AskedBy): Promise<HttpRepl
       paid: String(paid),
       ...(isOperator ? { earned: String(earned), fees: String(fees) } : {}),
     })),
-    credits: isOperator ? await credits(market) : [],
+    credits: await credits(market, principal.address),
   });
 }
 
 interface Credit {
-  /** Of whoever runs jobs, or of whoever finds somebody to run them. */
-  readonly role: 'provider' | 'coordinator';
+  /** Of whoever runs jobs, of whoever finds somebody to run them, or of whoever pays and gets something back. */
+  readonly role: 'provider' | 'coordinator' | 'client';
   readonly account: string;
   readonly amount: string;
 }
 
-/** What this node's accounts can withdraw; nothing while the chain is not there. */
-async function credits({ providers, settlement }: Market): Promise<readonly Credit[]> {
-  const payTo = providers.get(providers.local)?.state?.payTo;
-  const accounts = [
-    ...(settlement.settings === undefined
-      ? []
-      : [{ role: 'coordinator' as const, account: settlement.settings.platform }]),
-    ...(payTo === undefined ? [] : [{ role: 'provider' as const, account: payTo }]),
-  ];
+/** What a wallet can withdraw, or without one this node's accounts; nothing while the chain is not there. */
+async function credits(market: Market, wallet: string | undefined): Promise<readonly Credit[]> {
+  const { providers, settlement } = market;
   if (settlement.settings === undefined) return [];
+  const payTo = providers.get(providers.local)?.state?.payTo;
+  const accounts =
+    wallet === undefined
+      ? [
+          { role: 'coordinator' as const, account: settlement.settings.platform },
+          ...(payTo === undefined ? [] : [{ role: 'provider' as const, account: payTo }]),
+        ]
+      : [{ role: 'client' as const, account: wallet }];
   try {
     return await Promise.all(
       accounts.map(async ({ role, account }) => ({

@@ -16,6 +16,8 @@ const dispute = t.record({
   evidenceHash: t.option(hashText),
 });
 const cancelling = t.record({ release: t.option(signatureText) });
+/** As what the owner of the node claims: `provider`, else as coordinator. */
+const claiming = t.record({ as: t.option(t.text) });
 const EVIDENCE_CHARS_MAX = 64 * 1024;
 
 export function moneyRoutes(http: MarketHttp, market: () => Market): void {
@@ -54,10 +56,16 @@ export function moneyRoutes(http: MarketHttp, market: () => Market): void {
   );
   http.post(
     '/api/facilitator/claim-rewards',
-    guarded(market, 'wallet', async ({ market: { settlement }, principal }) => {
-      const account = principal.address ?? settlement.settings?.platform;
-      if (account === undefined)
+    guarded(market, 'wallet', async ({ market: { settlement, providers }, principal, request }) => {
+      const { as } = request.query.as(claiming);
+      const { platform } = settlement.settings ?? {};
+      if (platform === undefined)
         throw new ApiError(403, 'NOT_CONFIGURED', 'this node has no chain');
+      // The escrow sends a credit to its account and nowhere else: the owner may as well have the node pay the gas of its provider's.
+      const ofNode = as === 'provider' ? providers.get(providers.local)?.state?.payTo : platform;
+      const account = principal.address ?? ofNode;
+      if (account === undefined)
+        throw new ApiError(409, 'NO_PROVIDER', 'the policy of this node has no payTo');
       const amount = await settlement.facilitator.Credit({ account });
       if (amount > 0n) await settlement.facilitator.Withdraw({ account });
       return reply.json({ account, amount: String(amount) }, { status: amount > 0n ? 202 : 200 });

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { namehash } from '../../../contracts/hypermap.ts';
-import { LOGIN_PAGE } from '../../lib/testing/fake-http-server.ts';
+import { type FakeResponse, LOGIN_PAGE } from '../../lib/testing/fake-http-server.ts';
 import { type FakeGpu, specOf } from './testing/fake-gpu.ts';
 import { type Json, NODE, SITE, World } from './testing/world.ts';
 
@@ -52,6 +52,7 @@ const ROUTES: readonly (readonly [method: string, path: string, who: For])[] = [
   ['DELETE', '/api/nodes/:nodeId', 'owner'],
   ['POST', '/api/nodes/heartbeat', 'executor'],
   ['GET', '/api/nodes/poll-job', 'executor'],
+  ['GET', '/api/nodes/leases/:lease/inputs/:sha256', 'executor'],
   ['GET', '/api/stats/network', 'anybody'],
   ['GET', '/api/stats/nodes', 'anybody'],
   ['GET', '/api/stats/jobs', 'anybody'],
@@ -144,7 +145,7 @@ it("CM46 another's job is in no list, and the owner of the node sees all", async
   expect((await world.ask('GET', `/api/jobs/${jobId}`)).status).toBe(200);
 });
 
-it('CM46 keys are where models are served; deployments say that there are none', async () => {
+it('CM46 keys are where models are served; deployments say which routes there are instead', async () => {
   const moved = await world.ask('POST', '/api/keys', {});
   expect([moved.status, moved.response.headers.get('location')]).toEqual([
     308,
@@ -153,21 +154,24 @@ it('CM46 keys are where models are served; deployments say that there are none',
   const gone = await world.ask('DELETE', '/api/keys/abc');
   expect(gone.response.headers.get('location')).toBe('/llm:compute:sys/api/keys/abc');
   const deployments = await world.ask('GET', '/api/deployments');
-  expect([deployments.status, deployments.json.error.code]).toEqual([501, 'NOT_IMPLEMENTED']);
+  expect([deployments.status, deployments.json.error]).toMatchObject([
+    501,
+    {
+      code: 'NOT_IMPLEMENTED',
+      message: expect.stringContaining('GET /llm:compute:sys/v1/models'),
+      details: { instead: ['/llm:compute:sys/v1/models', '/market:compute:sys/api/nodes'] },
+    },
+  ]);
 });
 
-/** As the executor of this node. */
-function asExecutor(
-  method: string,
-  path: string,
-  query = '',
-): Promise<{ status: number; text: string }> {
+/** As the executor of a node. */
+function asExecutor(method: string, path: string, query = '', node = NODE): Promise<FakeResponse> {
   const ts = String(Date.now() + (clockMs += 1));
   const hash = createHash('sha256').update('').digest('hex');
   const headers = {
-    'x-hn-node': namehash(NODE),
+    'x-hn-node': namehash(node),
     'x-hn-ts': ts,
-    'x-hn-sig': world.personalSign(`executor of ${NODE}`, `${method}\n${path}\n${hash}\n${ts}`),
+    'x-hn-sig': world.personalSign(`executor of ${node}`, `${method}\n${path}\n${hash}\n${ts}`),
   };
   return world.request(method, path + query, { headers, loggedIn: false });
 }
@@ -187,4 +191,42 @@ it('CM46 an executor that polls gets the job that its node was given, at once or
   expect((await second).status).toBe(409);
   const next = await world.submit(specOf({ label: 'another' }));
   expect(JSON.parse((await waiting).text)).toMatchObject({ jobId: next });
+});
+
+it('CM46 the inputs and the program of a job are for the executor that has its lease, as long as it has it', async () => {
+  const other = world.gpu('other.os');
+  await world.ask('POST', '/api/nodes', { node: other.node });
+  const file = async (
+    text: string,
+  ): Promise<{ readonly size: number; readonly sha256: string }> => {
+    const bytes = new TextEncoder().encode(text);
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    const sent = await world.ask('PUT', `/api/uploads/${sha256}?size=${bytes.length}`, bytes);
+    expect(sent.status).toBe(201);
+    return { size: bytes.length, sha256 };
+  };
+  const [input, module, unused] = [await file('input'), await file('module'), await file('unused')];
+  const inputs = [{ path: 'a.txt', ...input }];
+  other.refuse = () => ({ code: 'policy', message: 'not here' });
+  const jobId = await world.submit(specOf({ kind: 'wasm', entry: { cmd: ['x'] }, module, inputs }));
+  const { lease } = JSON.parse((await asExecutor('GET', '/api/nodes/poll-job')).text);
+  expect(lease).toBe(gpu.lease(jobId));
+  const ask = (sha256: string, of = lease, node = NODE): Promise<FakeResponse> =>
+    asExecutor('GET', `/api/nodes/leases/${of}/inputs/${sha256}`, '', node);
+  const got = await ask(input.sha256);
+  expect([got.status, got.text, got.headers.get('etag')]).toEqual([
+    200,
+    'input',
+    `"${input.sha256}"`,
+  ]);
+  expect((await ask(module.sha256)).text).toBe('module');
+  // What the job does not read, what is not here, and what is of another's lease.
+  expect((await ask(unused.sha256)).status).toBe(404);
+  expect((await ask('0'.repeat(64))).status).toBe(404);
+  expect((await ask(input.sha256, 'another')).text).toContain('NO_SUCH_LEASE');
+  expect((await ask(input.sha256, lease, other.node)).text).toContain('NO_SUCH_LEASE');
+  await world.started(gpu, jobId);
+  expect((await ask(input.sha256)).status).toBe(200);
+  await world.finished(gpu, jobId);
+  expect((await ask(input.sha256)).text).toContain('NO_SUCH_LEASE');
 });

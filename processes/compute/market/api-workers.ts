@@ -3,6 +3,7 @@ import { type HttpReply, reply, wholeNumber } from '../../lib/http-server.ts';
 import { t } from '../../lib/index.ts';
 import type { MarketHttp } from './api.ts';
 import { ApiError, guardedForExecutors } from './http-guard.ts';
+import { mustRead } from './job-access.ts';
 import type { Market } from './parts.ts';
 import type { JobRecord } from './record.ts';
 
@@ -30,6 +31,30 @@ export function workerRoutes(http: MarketHttp, market: () => Market): void {
       }
     }),
   );
+  // The lease stands in the path, which is what an executor signs.
+  http.get(
+    '/api/nodes/leases/:lease/inputs/:sha256',
+    guardedForExecutors<'/api/nodes/leases/:lease/inputs/:sha256'>(market, ({ request, nodeId }) =>
+      inputOf(market(), nodeId, request.params),
+    ),
+  );
+}
+
+/** A file that the job reads, or its program, for whoever has it now: the http-server reads it itself, also from somewhere on (`Range`). */
+async function inputOf(
+  { jobs, providers, uploads }: Market,
+  nodeId: string,
+  { lease, sha256 }: { readonly lease: string; readonly sha256: string },
+): Promise<HttpReply> {
+  const job = [...jobs.activeOn(providers.byId(nodeId)?.node ?? '')]
+    .map((jobId) => jobs.live(jobId))
+    .find((one) => one?.node?.lease === lease);
+  // A lease that is over is nobody's.
+  if (job === undefined) throw new ApiError(404, 'NO_SUCH_LEASE', 'your node has no such lease');
+  mustRead(job, sha256);
+  const path = await uploads.fileOf(sha256);
+  if (path === undefined) throw new ApiError(410, 'GONE', `${sha256} is not here any more`);
+  return reply.file(path, { type: 'application/octet-stream', etag: `"${sha256}"` });
 }
 
 /** The job that the node has and has not started, as soon as there is one; 204 after that time. */

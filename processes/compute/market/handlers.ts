@@ -124,7 +124,13 @@ export function handlers(market: () => Market): Handlers<Methods, MarketState> {
       }
       process.state = { ...process.state, free };
     },
-    ProviderChanged: () => void market().providers.ask(market().providers.local),
+    ProviderChanged: (_none, context) => {
+      const { providers } = market();
+      const from = node(context);
+      // Whose word is wanted: those that are asked anyway.
+      if (providers.get(from) !== undefined) void providers.ask(from);
+    },
+    ProvidersChanged: (changed) => market().heardOf(changed),
     JobState: async ({ jobId, lease, state }, context) => {
       await market().intake.state(node(context), { jobId, lease }, state.kind);
     },

@@ -61,16 +61,20 @@ export function wholeViewOf(market: Market, job: JobRecord): never {
   return { ...view, waiting: market.dispatch.whyWaiting(job) ?? null } as never;
 }
 
+/** @throws Refusal for what is none of the job's inputs, nor its program */
+export function mustRead(job: JobRecord, sha256: string): void {
+  const { inputs, module } = specOf(job);
+  if (module?.sha256 === sha256 || inputs.some((input) => input.sha256 === sha256)) return;
+  throw new Refusal('NotFound', `the job has no input ${sha256.slice(0, 70)}`);
+}
+
 /** @throws Refusal for what is none of the job's inputs */
 export async function inputPart(
   market: Market,
   job: JobRecord,
   part: { readonly sha256: string; readonly offset: number; readonly bytes: number },
 ): Promise<Uint8Array> {
-  const { inputs, module } = specOf(job);
-  const wanted =
-    inputs.some(({ sha256 }) => sha256 === part.sha256) || module?.sha256 === part.sha256;
-  if (!wanted) throw new Refusal('NotFound', `the job has no input ${part.sha256}`);
+  mustRead(job, part.sha256);
   const bytes = Math.min(INPUT_BYTES_MAX, part.bytes);
   const read = await market.uploads.read(part.sha256, part.offset, bytes);
   if (read === undefined) throw new Refusal('NotFound', `${part.sha256} is not here any more`);

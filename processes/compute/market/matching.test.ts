@@ -1,5 +1,6 @@
+import { readdir, readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
-import { completeSpec, type JobSpec } from '../../../wit/jobs/spec.ts';
+import { completeSpec, type JobSpec, parseJobSpec } from '../../../wit/jobs/spec.ts';
 import {
   type Candidate,
   drawIndex,
@@ -7,6 +8,7 @@ import {
   ranked,
   scoreBps,
   unregistered,
+  unsuited,
 } from './matching.ts';
 import { FakeGpu, specOf } from './testing/fake-gpu.ts';
 
@@ -176,4 +178,26 @@ it('CM35 one of the best three is drawn, the others follow by score, and nobody 
     expect(turned.map(({ node }) => node)).toEqual(order);
   }
   expect([...firsts].toSorted()).toEqual(['a.os', 'b.os', 'c.os']);
+});
+
+it('CM35 examples run on a small machine without a GPU, but for the one that is about GPUs', async () => {
+  const folder = new URL('../../../extensions/gpu/examples/', import.meta.url);
+  const base = candidate('small.os');
+  const device = base.state.device!;
+  const host = { ...device.host, cpuThreads: 2, memMiB: 2_048, diskFreeMiB: 4_096 };
+  const runners = { builtin: true, wasm: true, command: true };
+  const isolation = ['process', 'namespace', 'wasm'] as const;
+  const small = { ...base.state, device: { ...device, host, runners, isolation } };
+  const why: Record<string, string | undefined> = {};
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    if (!entry.isDirectory()) continue;
+    const text = await readFile(new URL(`${entry.name}/spec.json`, folder), 'utf8');
+    const parsed = parseJobSpec(text);
+    if (!parsed.ok) throw new Error(`${entry.name}: ${parsed.error.message}`);
+    why[entry.name] = unsuited(small, parsed.value);
+  }
+  const { 'torch-training': torch, ...others } = why;
+  expect(torch).toBeTypeOf('string');
+  expect(others).toMatchObject({ 'image-filter': undefined, 'train-network': undefined });
+  expect(Object.values(others).filter((one) => one !== undefined)).toEqual([]);
 });

@@ -1,8 +1,18 @@
 /** Paid jobs, with a facilitator and an oracle that say what a test says: what the market makes of it (compute-market.md §3.4, §3.5). */
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { namehash } from '../../../contracts/hypermap.ts';
-import { digestOf, escrowDomain, jobIdOf, saltOf, type ComputeTerms } from '../../../contracts/compute.ts';
-import { facilitatorContract, type JobMoney } from '../shared/facilitator-contract.ts';
+import {
+  digestOf,
+  escrowDomain,
+  jobIdOf,
+  saltOf,
+  type ComputeTerms,
+} from '../../../contracts/compute.ts';
+import {
+  facilitatorContract,
+  type JobMoney,
+  type Provider,
+} from '../shared/facilitator-contract.ts';
 import { marketContract } from '../shared/market-contract.ts';
 import { type Evidence, type GivenVerdict, oracleContract } from '../shared/oracle-contract.ts';
 import { errorIn } from '../../lib/contract.ts';
@@ -19,6 +29,7 @@ import {
 } from './testing/fake-money.ts';
 import { type Json, NODE, World } from './testing/world.ts';
 
+const PAY_TO = `0x${'3a'.repeat(20)}`;
 const OPERATOR = PLATFORM;
 const CLIENT = `0x${'c1'.repeat(20)}`;
 
@@ -29,6 +40,11 @@ let funded: Json[];
 let judged: Evidence[];
 let closed: Json[];
 let rerunsDone: Json[];
+let withdrawn: Json[];
+/** In the registry. */
+let registered: Provider[];
+/** What the escrow owes whoever asks. */
+let credit: bigint;
 let rev: number;
 /** What the chain said last. */
 let last: Map<string, JobMoney>;
@@ -53,6 +69,9 @@ beforeEach(async () => {
   judged = [];
   closed = [];
   rerunsDone = [];
+  withdrawn = [];
+  registered = [providerOf(NODE)];
+  credit = 7n;
   rev = 0;
   last = new Map();
   world.peers['facilitator:compute:sys'] = facilitator;
@@ -62,6 +81,11 @@ beforeEach(async () => {
 afterEach(() => {
   expect(world.host.prints.filter(({ verbosity }) => verbosity === 0)).toEqual([]);
 });
+
+function providerOf(node: string, more: Partial<Provider> = {}): Provider {
+  const here = registeredHere(world.signer.key(`executor of ${node}`));
+  return { ...here, nodeId: namehash(node), name: node, ...more };
+}
 
 const facilitator: Peer = (sent) => {
   const call = facilitatorContract.requests.decode(sent.request.body);
@@ -73,7 +97,7 @@ const facilitator: Peer = (sent) => {
     case 'Settings':
       return reply(SETTINGS);
     case 'Providers':
-      return reply([registeredHere(world.signer.key(`executor of ${NODE}`))]);
+      return reply(registered);
     case 'Terms': {
       const terms: ComputeTerms = {
         client: value.client,
@@ -92,7 +116,10 @@ const facilitator: Peer = (sent) => {
       return reply({ terms, jobId: jobIdOf(DOMAIN, terms), vault: TOKEN });
     }
     case 'Credit':
-      return reply(7n);
+      return reply(credit);
+    case 'Withdraw':
+      withdrawn.push(value.account);
+      return reply();
     case 'Fund':
       funded.push(value);
       return reply();
@@ -295,6 +322,36 @@ it('CM8 a paid job: assigned on the chain before it starts, judged, and closed b
   expect(json.credits).toMatchObject([{ role: 'coordinator', account: PLATFORM, amount: '7' }]);
 });
 
+it('CM46 what the escrow owes is shown to whose it is, and sent there when it is asked for', async () => {
+  const address = world.signer.key('client');
+  const headers = { authorization: `Bearer ${await world.walletToken('client')}` };
+  const claim = async (query = ''): Promise<[number, Json]> => {
+    const { status, text } = await world.request('POST', `/api/facilitator/claim-rewards${query}`, {
+      headers,
+    });
+    return [status, JSON.parse(text)];
+  };
+  const ledger = JSON.parse((await world.request('GET', '/api/ledger', { headers })).text);
+  expect(ledger.credits).toEqual([{ role: 'client', account: address, amount: '7' }]);
+  // A wallet's own is all that it can ask for.
+  expect(await claim('?as=provider')).toEqual([202, { account: address, amount: '7' }]);
+  const asOwner = (query: string): Promise<{ status: number; json: Json }> =>
+    world.ask('POST', `/api/facilitator/claim-rewards${query}`);
+  expect((await asOwner('')).json).toEqual({ account: PLATFORM, amount: '7' });
+  expect(await asOwner('?as=provider')).toMatchObject({
+    status: 409,
+    json: { error: { code: 'NO_PROVIDER' } },
+  });
+  const state = { ...gpu.state(), payTo: PAY_TO };
+  gpu.state = () => state;
+  await told('gpu', 'ProviderChanged', undefined);
+  expect((await asOwner('?as=provider')).json).toEqual({ account: PAY_TO, amount: '7' });
+  expect(withdrawn).toEqual([address, PLATFORM, PAY_TO]);
+  credit = 0n;
+  expect(await claim()).toEqual([200, { account: address, amount: '0' }]);
+  expect(withdrawn).toHaveLength(3);
+});
+
 it('what the chain said before is nothing new, in whatever order it comes', async () => {
   const jobId = await running();
   await world.finished(gpu, jobId, { receipt: { claimed: 600n } });
@@ -483,4 +540,53 @@ it('a receipt of a paid job is bound to its escrow', async () => {
     kind: 'BadReceipt',
   });
   expect(digestOf(DOMAIN, 'Acceptance', gpu.acceptance(gpu.offers[0]!)!.value)).toMatch(/^0x/);
+});
+
+/** What the market knows of a node: `online`, `offline`, or nothing. */
+async function statusOf(node: string): Promise<string | undefined> {
+  const { json } = await world.ask('GET', '/api/nodes');
+  const found = json.nodes.find((one: { node: string }) => one.node === node);
+  return found?.status as string | undefined;
+}
+
+it('F47 a provider that registers is asked at once, and may be paid', async () => {
+  world.gpu('other.os');
+  expect(await statusOf('other.os')).toBeUndefined();
+  await told('facilitator', 'ProvidersChanged', [providerOf('other.os')]);
+  expect(await statusOf('other.os')).toBe('online');
+  const { json } = await world.ask('GET', `/api/nodes/${namehash('other.os')}`);
+  expect(json.registry).toMatchObject({ stake: '1000000000', on: true });
+  // One that is there already may have changed its mind.
+  await told('facilitator', 'ProvidersChanged', [providerOf('other.os', { on: false })]);
+  const after = await world.ask('GET', `/api/nodes/${namehash('other.os')}`);
+  expect(after.json.registry).toMatchObject({ on: false });
+  // Without a stake, or under a name that is not of that id, nobody is met.
+  const third = providerOf('third.os', { slots: 0 });
+  const false_ = providerOf('fourth.os', { nodeId: namehash('fifth.os') });
+  await told('facilitator', 'ProvidersChanged', [third, false_]);
+  expect(await statusOf('third.os')).toBeUndefined();
+  expect((await world.ask('GET', `/api/nodes/${namehash('fifth.os')}`)).status).toBe(404);
+});
+
+it('F47 a name that the namespace learns a moment later is looked for within seconds, for a minute', async () => {
+  world.gpu('other.os');
+  registered.push(providerOf('other.os', { name: undefined }));
+  await told('facilitator', 'ProvidersChanged', registered.slice(1));
+  expect(await statusOf('other.os')).toBeUndefined();
+  registered[1] = providerOf('other.os');
+  await world.advance(6);
+  expect(await statusOf('other.os')).toBe('online');
+});
+
+it('F47 a provider of another node that is known is asked when it says that it has changed', async () => {
+  const other = world.gpu('other.os');
+  other.paired = false;
+  // What says so and is nobody's provider is not asked.
+  await world.tell(other, 'ProviderChanged', undefined);
+  expect(await statusOf('other.os')).toBeUndefined();
+  await told('facilitator', 'ProvidersChanged', [providerOf('other.os')]);
+  expect(await statusOf('other.os')).toBe('offline');
+  other.paired = true;
+  await world.tell(other, 'ProviderChanged', undefined);
+  expect(await statusOf('other.os')).toBe('online');
 });

@@ -3,6 +3,7 @@ import { every, NoResponse, type Process, Refusal, RemoteError, sleep } from '..
 import { signer } from '../../lib/signer.ts';
 import { drive } from '../../lib/vfs.ts';
 import type { FaultCode } from '../../../wit/jobs/result.ts';
+import type { Provider as Registered } from '../shared/facilitator-contract.ts';
 import { Artifacts, KEPT_MS } from './artifacts.ts';
 import { Auth, type Principal, secretBytes } from './auth.ts';
 import { Completion } from './completion.ts';
@@ -13,7 +14,7 @@ import { IllegalTransition, Jobs } from './jobs.ts';
 import { Intake } from './intake.ts';
 import { Logs } from './logs.ts';
 import { NodeStore } from './node-store.ts';
-import { ASKED_PER_ROUND_MAX, Providers, ROUND_MS } from './providers.ts';
+import { Providers, ROUND_MS } from './providers.ts';
 import type { JobRecord } from './record.ts';
 import { Reruns } from './reruns.ts';
 import { Settlement } from './settlement.ts';
@@ -51,6 +52,8 @@ export interface Market {
   readonly now: () => number;
   /** Resolves when the job, or one of the node with this id, has changed: true; or after so long: false. */
   readonly changed: (id: string, ms: number) => Promise<boolean>;
+  /** The registry has them from now on, or something else of them. */
+  readonly heardOf: (registered: readonly Registered[]) => void;
 }
 
 /** Opens what is on disk. Nothing is asked of anybody before `begin`. */
@@ -203,6 +206,7 @@ export async function openMarket(process: Process<MarketState>): Promise<Market>
     auth,
     now,
     changed: (id, ms) => waiters.wait(id, ms),
+    heardOf: (registered) => void providers.askSome(providers.meet(registered)),
   };
   await Promise.all([jobs.load(), nodes.load(providers)]);
   begin(market, sweep);
@@ -218,12 +222,8 @@ function begin(market: Market, sweep: Sweep): void {
   const registry = async (): Promise<void> => {
     await settlement.refresh();
     const fresh: string[] = [];
-    for await (const one of settlement.registered()) {
-      const node = providers.register(one);
-      if (node !== undefined && fresh.length < ASKED_PER_ROUND_MAX) fresh.push(node);
-    }
-    // Their turn in a round would come a minute later.
-    await Promise.all(fresh.map((node) => providers.ask(node)));
+    for await (const one of settlement.registered()) fresh.push(...providers.meet([one]));
+    await providers.askSome(fresh);
   };
   // Neither waits for the other: free jobs need no chain.
   const round = async (): Promise<void> => {
@@ -247,7 +247,8 @@ function begin(market: Market, sweep: Sweep): void {
   void every(process, IMPATIENT_MS, async () => {
     // The facilitator has just begun to read the chain, or there is nobody.
     const nobody = providers.all().every(({ registered }) => registered === undefined);
-    if (nobody && settlement.settings !== undefined) await registry().catch(failed('a look'));
+    const wanted = nobody || providers.awaitsName();
+    if (wanted && settlement.settings !== undefined) await registry().catch(failed('a look'));
   }).catch(failed('waiting'));
   void every(process, SWEEP_MS, () => sweep.run()).catch(failed('the clock'));
   void every(process, STATS_MS, () => {

@@ -25,6 +25,8 @@ const OUTCOMES_MAX = 2_000;
 /** Times between offer and acceptance kept of a provider. */
 const ACCEPTS_MAX = 100;
 const ASK_S = 15;
+/** For the namespace to know the name of who has just registered, in milliseconds. */
+const NAMED_MS = 60_000;
 const GPU = 'gpu:compute:sys';
 const REASON_CHARS_MAX = 200;
 /** For a program to end by itself, in milliseconds. */
@@ -50,6 +52,12 @@ export interface KnownProvider {
   stale: boolean;
 }
 
+/** Nobody is asked twice at a time, however often it says that it has changed. */
+interface Asking {
+  again: boolean;
+  done: Promise<void>;
+}
+
 export interface ProvidersNeeds {
   readonly process: Process<unknown>;
   readonly now: () => number;
@@ -64,6 +72,10 @@ export class Providers {
   readonly #known = new Map<string, KnownProvider>();
   readonly #byId = new Map<string, KnownProvider>();
   readonly #gpus = new Map<string, Gpu>();
+  readonly #asking = new Map<string, Asking>();
+  /** Ids of registered providers that no name was known of when they were met. */
+  readonly #unnamed = new Set<string>();
+  #namelessUntil = 0;
   #nextAsked = 0;
   /** Grows whenever what providers are has changed. */
   #revision = 0;
@@ -151,8 +163,29 @@ export class Providers {
     await Promise.all(turn.map(({ node }) => this.ask(node)));
   }
 
-  /** What it offers now. Nothing is changed by one that does not answer: it grows old. */
-  async ask(node: string): Promise<void> {
+  /** What it offers now. Nothing is changed by one that does not answer: it grows old. Asked while it is being asked it is asked once more. */
+  ask(node: string): Promise<void> {
+    const asking = this.#asking.get(node);
+    if (asking !== undefined) {
+      asking.again = true;
+      return asking.done;
+    }
+    const made: Asking = { again: false, done: Promise.resolve() };
+    this.#asking.set(node, made);
+    made.done = (async () => {
+      try {
+        do {
+          made.again = false;
+          await this.#ask(node);
+        } while (made.again);
+      } finally {
+        this.#asking.delete(node);
+      }
+    })();
+    return made.done;
+  }
+
+  async #ask(node: string): Promise<void> {
     const known = this.#known.get(node);
     if (known === undefined) return;
     const before = this.#needs.activeOn(node);
@@ -205,14 +238,39 @@ export class Providers {
     this.gpu(node).Drop(leased).catch(nothing);
   }
 
-  /** What the registry says of a provider. @returns its node when nothing was known of it before */
-  register(registered: Registered): string | undefined {
-    const { name, nodeId } = registered;
+  /** What the registry says of providers. @returns nodes of those that nothing was known of before */
+  meet(registered: readonly Registered[]): readonly string[] {
+    return registered.flatMap((one) => this.#register(one) ?? []);
+  }
+
+  /** Those that are new: their turn in a round would come a minute later. Of very many the rest waits for it. */
+  async askSome(nodes: readonly string[]): Promise<void> {
+    await Promise.all(nodes.slice(0, ASKED_PER_ROUND_MAX).map((node) => this.ask(node)));
+  }
+
+  #register(registered: Registered): string | undefined {
+    const { name, nodeId, on, slots } = registered;
     const before = this.byId(nodeId);
+    if (before === undefined) {
+      if (!on || slots === 0) return undefined;
+      if (name === undefined) return this.#nameless(nodeId);
+    }
     const known = before ?? (name === undefined ? undefined : this.add(name, 'registry'));
     // A name that does not belong to the id would let one provider speak for another.
     if (known?.nodeId === nodeId.toLowerCase()) known.registered = registered;
     return before === undefined ? known?.node : undefined;
+  }
+
+  /** The namespace may know its name in a moment; once it is waited for. */
+  #nameless(nodeId: string): undefined {
+    if (this.#unnamed.has(nodeId) || this.#unnamed.size >= PROVIDERS_MAX) return;
+    this.#unnamed.add(nodeId);
+    this.#namelessUntil = this.#needs.now() + NAMED_MS;
+  }
+
+  /** Whether a provider was heard of a moment ago whose name the namespace has perhaps by now. */
+  awaitsName(): boolean {
+    return this.#needs.now() < this.#namelessUntil;
   }
 
   /** Slots that nobody has, as far as is known. */

@@ -87,6 +87,12 @@ export class Uploads {
     return `${FOLDER}/${sha256}`;
   }
 
+  /** Of a complete file, in vfs; undefined when it is not there. */
+  async fileOf(sha256: string): Promise<string | undefined> {
+    const path = this.path(sha256);
+    return (await this.#drive.stat(path)) === undefined ? undefined : this.#drive.path(path);
+  }
+
   /** Which of these files an owner has not sent. */
   async missing(
     owner: string,

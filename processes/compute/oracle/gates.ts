@@ -221,7 +221,10 @@ function timingHolds({ evidence, spec }: Facts): boolean {
   return failedByClient(receipt.status) || median === undefined || usage.wallMs * 5 >= median;
 }
 
-/** What starts a program of its own takes a second; functions and modules run in place. */
+/**
+ * What starts a program of its own is taken to need a second (§8.2); functions and modules run in place. It is a check and no gate: an honest
+ * program that is quicker has 8500 and passes.
+ */
 function leastMsOf({ kind, type }: JobSpec): number {
   return kind === 'builtin' || kind === 'wasm' || type === 'embedding' ? 0 : 1_000;
 }

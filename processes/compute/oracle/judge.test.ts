@@ -244,6 +244,33 @@ describe('CM23', () => {
   });
 });
 
+it('CM23 a container that is over within a second misses valid_timing for that alone, and passes', () => {
+  const spec = specOf({ kind: 'container', image: `a@sha256:${'ab'.repeat(32)}`, entry: {} });
+  const of = (wallMs: number, finishedAt: bigint): Facts => {
+    const took = { ...usage, wallMs };
+    const ran = { ...runtime, image: spec.image! };
+    const receipt = { finishedAt, usageHash: documentHash(took), runtimeHash: documentHash(ran) };
+    const seen = { receivedAt: 1_000_500 + wallMs };
+    return facts({ spec, receipt, seen, result: { usage: took, runtime: ran } });
+  };
+  const timing = 1 << CHECKS.findIndex(({ name }) => name === 'valid_timing');
+  // Its milliseconds count: whole seconds of a receipt say neither more nor less.
+  for (const [wallMs, finishedAt] of [
+    [999, 1_000n],
+    [999, 1_001n],
+    [400, 1_000n],
+  ] as const) {
+    const quick = of(wallMs, finishedAt);
+    expect(judge(quick)).toMatchObject({
+      gates: [],
+      score: { scoreBps: 8_500, checks: 63 & ~timing },
+    });
+    expect(verdictOf(quick)).toBe(true);
+  }
+  expect(judge(of(1_000, 1_001n)).score.scoreBps).toBe(10_000);
+  expect(judge(of(1_000, 1_000n)).score.scoreBps).toBe(10_000);
+});
+
 it('CM24 8000 passes, 7999 does not', () => {
   expect(passes({ scoreBps: 8_000, checks: 0 }, 0)).toBe(true);
   expect(passes({ scoreBps: 7_999, checks: 0 }, 0)).toBe(false);

@@ -272,7 +272,9 @@ export const facilitatorContract = contract(
   },
 );
 
-/** Told to `market:compute:sys` until it answers. */
 export const moneyEventMethods = {
+  /** Told to `market:compute:sys` until it answers. */
   MoneyChanged: method(jobMoney, unit),
+  /** Providers that have registered, or changed their record or their stake. Told once: a market that misses it looks every minute. */
+  ProvidersChanged: method(list(provider), unit),
 } as const;

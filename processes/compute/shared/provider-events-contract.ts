@@ -1,4 +1,4 @@
-/** What `gpu:compute:sys` tells the market of its own node. */
+/** What `gpu:compute:sys` tells the market of its own node, and those of others that ask it. */
 import { unit } from '../../../wit/codec.ts';
 import { method } from '../../lib/contract.ts';
 

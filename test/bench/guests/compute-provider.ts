@@ -2,9 +2,11 @@
  * A provider's `gpu:compute:sys` without an extension, for the figures of the market alone: it accepts what it is offered, and each job is
  * over as it starts, with a receipt that the node's signer signs.
  */
+import { sha256 } from '@noble/hashes/sha2.js';
+import { concatBytes } from '@noble/hashes/utils.js';
 import { client, defineProcess, type Process, Refusal } from '../../../processes/lib/index.ts';
 import { signer } from '../../../processes/lib/signer.ts';
-import { toHex } from '../../../contracts/hex.ts';
+import { fromHex, toHex } from '../../../contracts/hex.ts';
 import { namehash } from '../../../contracts/hypermap.ts';
 import {
   digestOf,
@@ -12,8 +14,10 @@ import {
   type JobReceipt,
   typedDataOf,
 } from '../../../contracts/compute.ts';
+import { merkleRoot, outputLeaf } from '../../../contracts/merkle-tree.ts';
 import { taggedHash } from '../../../wit/jobs/digest.ts';
 import { documentHash } from '../../../wit/jobs/result.ts';
+import type { JobSpec } from '../../../wit/jobs/spec-shape.ts';
 import {
   gpuContract,
   type Offer,
@@ -24,7 +28,7 @@ import { marketContract } from '../../../processes/compute/shared/market-contrac
 const DOMAIN = escrowDomain(0, `0x${'0'.repeat(40)}`);
 const ZERO = `0x${'0'.repeat(64)}`;
 /** The root over no files. */
-const NO_OUTPUTS = toHex(taggedHash('hn/empty/v1'));
+const NO_FILES = toHex(taggedHash('hn/empty/v1'));
 const SLOTS = 8;
 const USAGE = {
   wallMs: 0,
@@ -67,8 +71,8 @@ async function run(process: Process<unknown>, jobId: string, lease: string): Pro
     nodeId,
     attempt: offer.attempt,
     specHash: offer.specHash,
-    inputsRoot: ZERO,
-    outputsRoot: NO_OUTPUTS,
+    inputsRoot: inputsRoot(offer.spec),
+    outputsRoot: NO_FILES,
     logsRoot: ZERO,
     stdoutHash: ZERO,
     runtimeHash,
@@ -94,6 +98,21 @@ async function run(process: Process<unknown>, jobId: string, lease: string): Pro
       runtime: RUNTIME,
     },
   });
+}
+
+/** Most jobs of the figures read nothing. */
+function inputsRoot(spec: string): string {
+  if (spec.includes('"inputs":[],')) return NO_FILES;
+  // Proof of the type: the market has checked it.
+  const { inputs } = JSON.parse(spec) as JobSpec;
+  const leaves = inputs.map(({ path, size, sha256: hash }) =>
+    outputLeaf(hashed, { path, bytes: size, sha256: fromHex(`0x${hash}`)! }),
+  );
+  return toHex(merkleRoot(hashed, leaves));
+}
+
+function hashed(...parts: readonly Uint8Array[]): Uint8Array {
+  return sha256(concatBytes(...parts));
 }
 
 function noModels(): never {

@@ -1,11 +1,11 @@
 /** Command jobs, in bubblewrap (skipped, with the reason, where it does not work) and as plain children. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import type { RunnerOrder } from '../../../../test/support/runner-job.ts';
 import { missing } from '../../../../test/support/tools.ts';
@@ -220,6 +220,44 @@ describe('threat 3: a command that takes what it can get', () => {
     expect(taken).toBeLessThan(16 << 20);
   });
 });
+
+it(
+  'threat 3: what holds more GPU memory than it may is ended, as nvidia-smi tells of its processes',
+  { timeout: LONG },
+  async (context) => {
+    const { sh } = await boxed(context);
+    const folder = await mkdtemp(join(tmpdir(), 'hl-smi-'));
+    const { PATH } = process.env;
+    // Every process that sleeps for 71 s holds 600 MiB; something else holds more.
+    const script = `case "$1" in
+  --id=GPU-a) echo 'NVIDIA L4, 550.1, 50, 2000';;
+  --query-compute*)
+    for pid in $(pgrep -f '^sleep 71'); do echo "$pid, 600, GPU-a"; done
+    echo '1, 9000, GPU-a';;
+esac`;
+    try {
+      await writeFile(join(folder, 'nvidia-smi'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+      process.env['PATH'] = `${folder}${delimiter}${PATH}`;
+      const run = (n: number): Promise<Trial> =>
+        sh(`for i in $(seq ${n}); do sleep 71 & p="$p $!"; done; sleep 9; kill $p; exit 0`, {
+          gpus: ['GPU-a'],
+          spec: { limits: { vramMiB: 1_000 } },
+        });
+      const two = await run(2);
+      expect(two.end).toMatchObject({
+        status: 3,
+        fault: { code: 'OOM', message: 'it held 1200 MiB of GPU memory, over its 1000' },
+        usage: { peakVramMiB: 1_200 },
+        runtime: { gpu: 'NVIDIA L4', driver: '550.1' },
+      });
+      const one = await run(1);
+      expect(one.end).toMatchObject({ fault: undefined, usage: { peakVramMiB: 600 } });
+    } finally {
+      process.env['PATH'] = PATH;
+      await rm(folder, { recursive: true });
+    }
+  },
+);
 
 describe('CM11 threat 4: a command that does not end', () => {
   it(

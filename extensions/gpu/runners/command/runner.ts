@@ -20,6 +20,7 @@ import { shareFolders } from '../share-folders.ts';
 import { FREE_BYTES_FLOOR, overgrown, watchOutputs } from '../watchdog.ts';
 import { launch, probe, type Confinement } from './confinement.ts';
 import { allProcesses, below, carrying, signal } from '../processes.ts';
+import { inScope, parseReport, probeScope, type ScopeMaker, type ScopeReport } from './scope.ts';
 
 /** Users of runs, where this is root: none of the system's, and not nobody, so that no two runs meet. */
 const FIRST_ID = 61_000;
@@ -31,6 +32,7 @@ const LOOK_MS = 500;
 const DRAIN_MS = 5_000;
 const OUTPUT_ENTRIES_MAX = 10_000;
 const OPEN_PIECE_BYTES_MAX = 64 * 1024;
+const REPORT_CHARS_MAX = 16 * 1024;
 /** In the environment of every command: whose run it is. By it the reaper finds those that went into another session. */
 const MARK = 'HN_RUN';
 
@@ -49,6 +51,8 @@ export interface CommandOptions {
   readonly network?: boolean;
   /** Default: the strongest that works. For tests of the others. */
   readonly confinement?: Confinement;
+  /** How a run gets a cgroup; default: as it works here. `none`: not at all. */
+  readonly scope?: ScopeMaker | 'none';
   readonly freeFloor?: number;
 }
 
@@ -59,24 +63,28 @@ export interface CommandRunner extends Runner {
 /** The runner, confined as well as this machine can. */
 export async function commandRunner(options: CommandOptions = {}): Promise<CommandRunner> {
   const confinement = options.confinement ?? (await probe(isRoot() ? FIRST_ID : undefined));
-  return new Command(confinement, options);
+  const scope = options.scope ?? (await probeScope());
+  return new Command(confinement, scope === 'none' ? undefined : scope, options);
 }
 
 class Command implements CommandRunner {
   readonly kind = 'command';
   readonly confinement: Confinement;
+  readonly #scope: ScopeMaker | undefined;
   readonly #options: CommandOptions;
   readonly #owner = instanceId();
   /** Users of runs that go on. */
   readonly #ids = new Set<number>();
 
-  constructor(confinement: Confinement, options: CommandOptions) {
+  constructor(confinement: Confinement, scope: ScopeMaker | undefined, options: CommandOptions) {
     this.confinement = confinement;
+    this.#scope = scope;
     this.#options = options;
   }
 
   describe(): unknown {
-    return { namespace: this.confinement === 'bubblewrap', limits: 'rlimit' };
+    const limits = this.#scope === undefined ? 'rlimit' : 'cgroup';
+    return { namespace: this.confinement === 'bubblewrap', limits };
   }
 
   refusal(spec: JobSpec): ReturnType<Runner['refusal']> {
@@ -110,18 +118,24 @@ class Command implements CommandRunner {
     if (id !== undefined && this.confinement !== 'bubblewrap') await checkReach(run.inputs);
     await shareFolders(run, id);
     const mark = `${this.#owner}/${randomBytes(8).toString('hex')}`;
-    const { file, args, env, cwd } = launch(this.confinement, run, { [MARK]: mark }, id);
+    const marked = { [MARK]: mark };
+    const confined = launch(this.confinement, run, marked, id);
+    const { file, args, env, cwd } =
+      this.#scope === undefined
+        ? confined
+        : inScope(this.#scope, run.spec.limits, confined, marked);
     const child = spawn(file, args, {
-      ...{ cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'] },
+      ...{ cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] },
       // bubblewrap sets the command's own; it is found itself by PATH.
-      env: { PATH: '/usr/local/bin:/usr/bin:/bin', ...env, [MARK]: mark },
+      env: { PATH: '/usr/local/bin:/usr/bin:/bin', ...env, ...marked },
     });
     try {
       await once(child, 'spawn');
     } catch (error) {
       throw new RunFault('INTERNAL', `the command does not start: ${String(error)}`);
     }
-    const everybody: Everybody = { child, mark, isBoxed: this.confinement === 'bubblewrap' };
+    const isBoxed = this.confinement === 'bubblewrap';
+    const everybody: Everybody = { child, mark, isBoxed, isScoped: this.#scope !== undefined };
     try {
       return await this.#watch(run, everybody);
     } finally {
@@ -174,6 +188,7 @@ class Command implements CommandRunner {
       readAll(child.stderr!, STREAM.stderr, run),
     ]);
     read.catch(() => {});
+    const report = reportOf(child.stdio[3] as Readable);
     run.started();
     timers.push(
       setTimeout(
@@ -181,8 +196,15 @@ class Command implements CommandRunner {
         run.timeoutS * 1000,
       ),
     );
-    const looking = setInterval(() => look(child, run, used, stop), LOOK_MS);
-    void followGpus(run.gpus, used, over.signal);
+    const { isScoped } = everybody;
+    const looking = setInterval(() => look(child, run, { used, isScoped, stop }), LOOK_MS);
+    void followGpus(
+      {
+        ...{ uuids: run.gpus, vramMiB: limits.vramMiB, exceeded: stop, signal: over.signal },
+        pids: () => Promise.resolve(new Set(everyPid(everybody))),
+      },
+      used,
+    );
     const unwatch = watchOutputs(run.outputs, outputs, stop);
     run.signal.addEventListener('abort', aborted, { once: true });
     if (run.signal.aborted) aborted();
@@ -190,14 +212,19 @@ class Command implements CommandRunner {
       const [code, signalName] = await ended;
       // Those that it left behind hold its output open.
       killAll(everybody, 'SIGKILL');
-      await Promise.race([
-        read,
-        new Promise((resolve) => timers.push(setTimeout(resolve, DRAIN_MS))),
-      ]);
+      const late = new Promise<undefined>((resolve) => {
+        timers.push(setTimeout(() => resolve(undefined), DRAIN_MS));
+      });
+      await Promise.race([read, late]);
+      const counted = await Promise.race([report, late]);
       const fault =
-        killed.fault ?? signalFault(signalName, code) ?? (await overgrown(run.outputs, outputs));
+        killed.fault ??
+        kernelFault(counted, code, run) ??
+        signalFault(signalName, code) ??
+        (await overgrown(run.outputs, outputs));
+      const { cpuMs = used.cpuMs, peakBytes = used.peakBytes } = counted ?? {};
       return runEnd(exitCodeOf(code, signalName), fault, {
-        usage: usageOf(used.cpuMs, used.peakBytes, used),
+        usage: usageOf(cpuMs, peakBytes, used),
         runtime: {
           ...{ arch: hostArch(), driver: used.driver, gpu: used.gpu, image: '', module: '' },
           ...{ runner: 'command', runnerVersion: `1 ${this.confinement}` },
@@ -209,8 +236,7 @@ class Command implements CommandRunner {
       unwatch();
       for (const timer of timers) clearTimeout(timer);
       run.signal.removeEventListener('abort', aborted);
-      child.stdout?.destroy();
-      child.stderr?.destroy();
+      for (const stream of child.stdio) stream?.destroy();
     }
   }
 
@@ -227,12 +253,14 @@ function isRoot(): boolean {
   return process.getuid?.() === 0;
 }
 
-function look(
-  child: ChildProcess,
-  { spec }: Run,
-  used: { cpuMs: number; peakBytes: number },
-  stop: (fault: Fault) => void,
-): void {
+interface Looking {
+  readonly used: { cpuMs: number; peakBytes: number };
+  /** Whether the kernel holds memory and processes to their limits. */
+  readonly isScoped: boolean;
+  readonly stop: (fault: Fault) => void;
+}
+
+function look(child: ChildProcess, { spec }: Run, { used, isScoped, stop }: Looking): void {
   const mine = below(child.pid!, allProcesses());
   const bytes = mine.reduce((sum, one) => sum + one.residentBytes, 0);
   used.peakBytes = Math.max(used.peakBytes, bytes);
@@ -240,6 +268,8 @@ function look(
     used.cpuMs,
     mine.reduce((sum, one) => sum + one.cpuMs, 0),
   );
+  // Memory that processes share was counted once for each.
+  if (isScoped) return;
   if (bytes > spec.limits.memMiB * 1024 * 1024)
     stop({ code: 'OOM', message: `over ${spec.limits.memMiB} MiB of memory` });
   // What confines it is a process or two of its own.
@@ -247,21 +277,61 @@ function look(
     stop({ code: 'PIDS_LIMIT', message: `over ${spec.limits.pids} processes` });
 }
 
+/** What a scope says at its end; undefined where there is none. */
+async function reportOf(stream: Readable): Promise<ScopeReport | undefined> {
+  let text = '';
+  try {
+    for await (const chunk of stream)
+      if (text.length < REPORT_CHARS_MAX) text += (chunk as Buffer).toString('latin1');
+  } catch {
+    // It was closed in the middle, which is as good as nothing.
+  }
+  return text === '' ? undefined : parseReport(text);
+}
+
+/** What the kernel did to hold a program to its limits. */
+function kernelFault(
+  report: ScopeReport | undefined,
+  code: number | null,
+  { spec: { limits } }: Run,
+): Fault | undefined {
+  if (report === undefined) return undefined;
+  if (report.oomKills > 0) return { code: 'OOM', message: `over ${limits.memMiB} MiB of memory` };
+  // A program may have coped with it.
+  if (report.forksRefused > 0 && code !== 0)
+    return { code: 'PIDS_LIMIT', message: `over ${limits.pids} processes` };
+  return undefined;
+}
+
 interface Everybody {
   readonly child: ChildProcess;
   readonly mark: string;
   /** Whether the child is bubblewrap, and the command below it. */
   readonly isBoxed: boolean;
+  /** Whether it is the shell that stays beside all that. */
+  readonly isScoped: boolean;
 }
 
 /** Descendants, wherever their sessions and groups are, and who carries the mark of the run. */
-function killAll({ child: { pid }, mark, isBoxed }: Everybody, name: NodeJS.Signals): void {
-  if (pid === undefined) return;
-  const all = new Set([pid, ...below(pid, allProcesses()).map((one) => one.pid)]);
+function everyPid({ child: { pid }, mark }: Everybody): Set<number> {
+  const all = new Set(below(pid!, allProcesses()).map((one) => one.pid));
+  all.add(pid!);
   for (const one of carrying(MARK)) if (one.value === mark) all.add(one.pid);
-  // Bubblewrap would take the command with it before that can say goodbye.
-  if (name === 'SIGTERM' && isBoxed) all.delete(pid);
+  return all;
+}
+
+function killAll(everybody: Everybody, name: NodeJS.Signals): void {
+  const { child, isBoxed, isScoped } = everybody;
+  if (child.pid === undefined) return;
+  const all = everyPid(everybody);
+  // Bubblewrap would take the command with it before that can say goodbye; in a scope it is the child of the one beside.
+  if (name === 'SIGTERM' && isBoxed)
+    for (const pid of isScoped ? childrenOf(child.pid) : [child.pid]) all.delete(pid);
   for (const one of all) signal(one, name);
+}
+
+function childrenOf(pid: number): number[] {
+  return allProcesses().flatMap((one) => (one.parent === pid ? [one.pid] : []));
 }
 
 async function readAll(stream: Readable, name: Stream, run: Run): Promise<void> {

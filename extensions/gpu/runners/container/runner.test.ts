@@ -1,9 +1,9 @@
 /** Container jobs on a real engine (skipped, with the reason, where there is none). */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it, type TestContext } from 'vitest';
 import {
   closeDockerEngine,
@@ -18,6 +18,7 @@ import { instanceId } from '../owner.ts';
 import { probeGpu } from './gpu-probe.ts';
 import { isLost } from './reaper.ts';
 import { containerRunner, type ContainerRunner } from './runner.ts';
+import { processesOf } from './usage.ts';
 
 const LONG = 90_000;
 const folders: string[] = [];
@@ -232,6 +233,70 @@ describe('threat 3: a job that takes what it can get', () => {
     const { end } = await sh('tail /dev/zero', { spec: { limits: { memMiB: 64 } } });
     expect(end).toMatchObject({ status: 3, exitCode: -9, fault: { code: 'OOM' } });
   });
+  it(
+    'all GPU memory: processes of the container are told apart, and what holds too much is ended',
+    { timeout: LONG },
+    async (context) => {
+      const { engine } = await ready(context);
+      const folder = await mkdtemp(join(tmpdir(), 'hl-smi-'));
+      folders.push(folder);
+      // Every process that sleeps for 73 s holds 900 MiB; something else holds more.
+      const script = `case "$1" in
+  --id=GPU-a) echo 'NVIDIA L4, 550.1, 50, 2000';;
+  --query-compute*)
+    for pid in $(pgrep -f '^sleep 73'); do echo "$pid, 900, GPU-a"; done
+    echo '1, 9000, GPU-a';;
+esac`;
+      await writeFile(join(folder, 'nvidia-smi'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+      const { PATH } = process.env;
+      process.env['PATH'] = `${folder}${delimiter}${PATH}`;
+      try {
+        const runner = await containerRunner({
+          ...(engine.host === undefined ? {} : { host: engine.host }),
+          ...{ images: { allow: [engine.repository] }, freeFloor: 0, gpu: { readonlyRoot: true } },
+        });
+        const trial = await tryRun(runner, {
+          gpus: ['GPU-a'],
+          spec: {
+            ...{ kind: 'container', image: engine.image, entry: { cmd: ['sleep', '73'] } },
+            limits: { vramMiB: 800, timeoutS: 80 },
+          },
+        }).catch((error: unknown) => String(error));
+        if (typeof trial === 'string' && /could not select device driver/.test(trial))
+          context.skip('the engine has no driver for GPUs');
+        expect(trial).toMatchObject({
+          end: {
+            ...{ status: 3, exitCode: -9 },
+            fault: { code: 'OOM', message: 'it held 900 MiB of GPU memory, over its 800' },
+            usage: { peakVramMiB: 900 },
+            runtime: { gpu: 'NVIDIA L4', driver: '550.1' },
+          },
+        });
+      } finally {
+        process.env['PATH'] = PATH;
+      }
+    },
+  );
+  it(
+    'processes are those of the host, for what is asked of the host',
+    { timeout: LONG },
+    async (context) => {
+      const { engine, sh } = await ready(context);
+      const found: string[] = [];
+      await sh('sleep 74', {
+        timeoutS: 3,
+        onStart: (run) => {
+          void (async () => {
+            const [id = ''] = await containersOf(engine, run.lease);
+            for (const pid of (await processesOf(engine.docker.getContainer(id))) ?? [])
+              found.push(await readFile(`/proc/${pid}/cmdline`, 'utf8'));
+          })();
+        },
+      });
+      if (found.length === 0) context.skip('the engine is on another machine');
+      expect(found).toContainEqual(expect.stringMatching(/sleep.74/));
+    },
+  );
   it(
     'all disk: outputs are watched, /tmp is as large as it is',
     { timeout: LONG },

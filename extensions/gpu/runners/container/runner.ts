@@ -18,7 +18,7 @@ import { bringImage, isAllowed, parseImage, type ImagePolicy } from './image.ts'
 import { readOutput } from './output.ts';
 import { instanceId } from '../owner.ts';
 import { reapContainers, remove } from './reaper.ts';
-import { followUsage, type Sampled } from './usage.ts';
+import { followUsage, processesOf, type Sampled } from './usage.ts';
 
 /** Runtimes that are a machine of their own, best first. */
 const VM_RUNTIMES = ['runsc', 'kata', 'kata-runtime'];
@@ -232,7 +232,14 @@ class Container implements ContainerRunner {
         { pids: run.spec.limits.pids, signal: over.signal, exceeded: stop },
         sampled,
       );
-      void followGpus(run.gpus, sampled, over.signal);
+      const { vramMiB } = run.spec.limits;
+      void followGpus(
+        {
+          ...{ uuids: run.gpus, vramMiB, exceeded: stop, signal: over.signal },
+          pids: () => processesOf(container),
+        },
+        sampled,
+      );
       unwatch = watchOutputs(run.outputs, limits, stop);
       timer = setTimeout(
         () => stop({ code: 'TIMEOUT', message: `it ran for ${run.timeoutS} s` }),

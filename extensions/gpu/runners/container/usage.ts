@@ -1,6 +1,7 @@
 /** What a container uses, from the engine's own figures once a second. A run of less than that has only its end. */
 import type Docker from 'dockerode';
 import type { Fault } from '../ending.ts';
+import { within } from './engine.ts';
 
 /** Looks in a row at which a program holds all the processes it may have, until it is a fork bomb. */
 const PIDS_LOOKS_MAX = 3;
@@ -52,6 +53,22 @@ export async function followUsage(
     }
   } catch {
     // A stream that is cut off has said what it had to say.
+  }
+}
+
+/** Processes of a running container as its host has them; undefined where the engine does not say. */
+export async function processesOf(
+  container: Docker.Container,
+): Promise<ReadonlySet<number> | undefined> {
+  try {
+    // The client's types know nothing of the answer.
+    const { Titles, Processes } = (await within('looking at the processes', () =>
+      container.top(),
+    )) as { readonly Titles: readonly string[]; readonly Processes: readonly string[][] };
+    const column = Titles.indexOf('PID');
+    return column < 0 ? undefined : new Set(Processes.map((row) => Number(row[column])));
+  } catch {
+    return undefined;
   }
 }
 

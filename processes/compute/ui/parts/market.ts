@@ -164,8 +164,8 @@ export class Market {
     await this.#nodes();
   }
 
-  async withdraw(): Promise<void> {
-    await this.api.ask('api/facilitator/claim-rewards', { method: 'POST' });
+  async withdraw(role: Ledger['credits'][number]['role']): Promise<void> {
+    await this.api.ask(`api/facilitator/claim-rewards?as=${role}`, { method: 'POST' });
     await this.#ledger();
   }
 

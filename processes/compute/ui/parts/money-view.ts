@@ -83,9 +83,9 @@ function Credits({
 }): VNode | null {
   const [told, setTold] = useState('');
   if (ledger.credits.length === 0) return null;
-  const withdraw = (): void => {
+  const withdraw = (role: Ledger['credits'][number]['role']): void => {
     setTold('Asking for it …');
-    market.withdraw().then(
+    market.withdraw(role).then(
       () => setTold('It is on its way.'),
       (error: Error) => setTold(error.message),
     );
@@ -98,23 +98,20 @@ function Credits({
           html`<li key=${role}>
             <span>as ${role} <small>${shortHash(account)}</small></span>
             <strong>${hyper(amount)} HYPER</strong>
-            ${
-              role === 'coordinator' &&
-              html`<button
-                class="button quiet"
-                type="button"
-                disabled=${amount === '0'}
-                onClick=${withdraw}
-              >
-                Withdraw
-              </button>`
-            }
+            <button
+              class="button quiet"
+              type="button"
+              disabled=${amount === '0'}
+              onClick=${() => withdraw(role)}
+            >
+              Withdraw
+            </button>
           </li>`,
       )}
     </ul>
     <p class="hint">
-      A provider's earnings are withdrawn with the wallet that it named in its policy; the escrow
-      holds them until then.
+      The escrow holds it until then, and sends it to that account alone. Stake, and earnings to
+      another address: <code>kit provider</code>, with the wallet.
     </p>
     <p class="hint" role="status">${told}</p>
   </section>`;
