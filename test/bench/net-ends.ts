@@ -31,10 +31,20 @@ export class Far implements Disposable {
     return new Far(child, port);
   }
 
+  get pid(): number {
+    return pidOf(this.#child);
+  }
+
   [Symbol.dispose](): void {
     this.#child.stdin?.end();
     this.#child.kill();
   }
+}
+
+/** @throws Error when it never started */
+export function pidOf({ pid }: ChildProcess): number {
+  if (pid === undefined) throw new Error('a process that never started');
+  return pid;
 }
 
 /** alice.os, who runs work in a guest and knows bob.os somewhere. */
