@@ -91,7 +91,7 @@ test('F25 every bit of a frame counts', () => {
 });
 
 function block(value: bigint): Buffer {
-  return Buffer.from(value.toString(16).padStart(32, '0'), 'hex').reverse();
+  return Buffer.from(Buffer.from(value.toString(16).padStart(32, '0'), 'hex').toReversed());
 }
 
 /** The tag of RFC 8439 §2.8 in whole numbers. */
@@ -129,7 +129,7 @@ test('F25 tags at the edges of their arithmetic, which no random key reaches', (
   // Proof: `short-cipher.wat` exports them.
   const { memory, probe } = exports as unknown as {
     readonly memory: WebAssembly.Memory;
-    probe(length: number): void;
+    readonly probe: (length: number) => void;
   };
   const at = Buffer.from(memory.buffer);
   const compare = (r: bigint, s: bigint, text: Uint8Array): void => {
