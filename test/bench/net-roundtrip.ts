@@ -2,7 +2,7 @@
  * `net.roundtrip.*`: 64 bytes to a process of another node and back, beside the same through less, both ends on one processor: what a message
  * costs. `net.roundtrip.apart.*`: each on its own, where what one does after sending costs nothing, and a processor has to wake twice.
  */
-import { alternate, percentile, timed } from './measure.ts';
+import { alternate, median, percentile, timed } from './measure.ts';
 import { Far, Near, SMALL } from './net-ends.ts';
 import { FloorClient } from './net-floor.ts';
 import { Libp2p } from './net-libp2p.ts';
@@ -63,7 +63,7 @@ export async function roundtrip(scale: Scale): Promise<readonly Row[]> {
   return rows;
 }
 
-type Taken = Pick<Row, 'value' | 'floor' | 'p50' | 'p99' | 'runs'> & { readonly half: number };
+type Taken = Pick<Row, 'value' | 'floor' | 'p50' | 'p99' | 'runs'> & { readonly floorP99: number };
 
 async function beside(
   scale: Scale,
@@ -72,39 +72,39 @@ async function beside(
   trips: number,
 ): Promise<Taken> {
   const all = { ours: [] as number[], floor: [] as number[] };
-  const mean = async (to: number[], took: Promise<readonly number[]>): Promise<number> => {
+  // Of each run the median: a trip that waited for other processes of the machine says nothing about either.
+  const half = async (to: number[], took: Promise<readonly number[]>): Promise<number> => {
     const us = (await took).map((ms) => ms * 1000);
     to.push(...us);
-    return us.reduce((sum, each) => sum + each, 0) / us.length;
+    return median(us);
   };
   const pair = await alternate(
     scale.runs,
-    () => mean(all.ours, ours()),
-    () => mean(all.floor, floor.each(trips)),
+    () => half(all.ours, ours()),
+    () => half(all.floor, floor.each(trips)),
   );
   return {
     value: pair.ours,
     floor: pair.floor,
     p50: percentile(all.ours, 0.5),
     p99: percentile(all.ours, 0.99),
-    half: percentile(all.floor, 0.5),
+    floorP99: percentile(all.floor, 0.99),
     runs: scale.runs,
   };
 }
 
 function rowOf(
-  { half, ...taken }: Taken,
+  { floorP99, ...taken }: Taken,
   name: keyof typeof FLOORS,
   apart: boolean,
   where: string,
 ): Row {
-  const ratio = ((taken.p50 ?? 0) / half).toFixed(2);
   return {
     ...taken,
     name: `net.roundtrip.${apart ? 'apart.' : ''}${name}`,
     unit: 'us',
     target: { of: 'ratio', max: RATIO_MAX[name] },
-    note: `64 B, ${where}; floor: ${FLOORS[name]}, p50 ${half.toFixed(1)}, ours ${ratio} of it`,
+    note: `64 B, ${where}; floor: ${FLOORS[name]}, p99 ${floorP99.toFixed(0)}`,
   };
 }
 
