@@ -164,6 +164,19 @@ test('F25 tags at the edges of their arithmetic, which no random key reaches', (
   }
 });
 
+test('what is opened stays as it is, and keeps little memory alive', () => {
+  const random = seededRandom(SEED);
+  const key = bytes(32, random);
+  const kept = Array.from({ length: 300 }, (_, count) => {
+    const plain = bytes(Math.floor(random() * (count % 5 === 0 ? SHORT_BYTES_MAX : 600)), random);
+    return { plain, opened: cipher.open(key, count, cipher.seal(key, count, [plain]))! };
+  });
+  for (const { plain, opened } of kept) {
+    expect(opened.equals(plain)).toBe(true);
+    expect(opened.buffer.byteLength).toBeLessThanOrEqual(2_048);
+  }
+});
+
 test('F25 a cipher counts on from short frames to long ones and back, in both directions', () => {
   const key = Buffer.alloc(32, 7);
   const [out, back] = [new CipherState(key), new CipherState(key)];

@@ -18,12 +18,20 @@ interface Exports {
   open(length: number, nonceLow: number, nonceHigh: number): number;
 }
 
+/**
+ * Opened frames share memory of so many bytes: some of its own for each costs half of what opening it does, and one in the host's pool would
+ * keep 64 KiB alive.
+ */
+const SLAB_BYTES_MAX = 2_048;
+
 /** A nonce of Noise: how often the key has been used, below 2^53. */
 export type Count = number;
 
 export class ShortCipher {
   readonly #module: Exports;
   readonly #memory: Buffer;
+  /** What is left of it. */
+  #slab = Buffer.alloc(0);
 
   constructor(module: Exports) {
     this.#module = module;
@@ -40,7 +48,8 @@ export class ShortCipher {
       length += piece.length;
     }
     this.#module.seal(length, low(count), high(count));
-    return this.#taken(length + TAG_BYTES);
+    // It is gone in a moment: of the pool.
+    return this.#to(Buffer.allocUnsafe(length + TAG_BYTES));
   }
 
   /** What was sealed so, or undefined. `sealed`: a tag, and at most SHORT_BYTES_MAX before it. */
@@ -49,14 +58,21 @@ export class ShortCipher {
     this.#memory.set(key, KEY);
     this.#memory.set(sealed, IN);
     if (this.#module.open(length, low(count), high(count)) === 0) return undefined;
-    return this.#taken(length);
+    return this.#to(this.#room(length));
   }
 
-  /** In memory of the pool: most frames are short, and memory of their own costs as much as sealing them. */
-  #taken(length: number): Buffer {
-    const out = Buffer.allocUnsafe(length);
-    this.#memory.copy(out, 0, OUT, OUT + length);
+  #to(out: Buffer): Buffer {
+    this.#memory.copy(out, 0, OUT, OUT + out.length);
     return out;
+  }
+
+  /** Room for what may wait in a mailbox, or be copied to another thread with all that its memory holds. */
+  #room(length: number): Buffer {
+    if (length > SLAB_BYTES_MAX / 4) return Buffer.allocUnsafeSlow(length);
+    if (this.#slab.length < length) this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES_MAX);
+    const room = this.#slab.subarray(0, length);
+    this.#slab = this.#slab.subarray(length);
+    return room;
   }
 }
 
