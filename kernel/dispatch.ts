@@ -102,7 +102,8 @@ export class Dispatcher {
     ) {
       return this.#say(2, `dropped a message that claims to come from ${formatAddress(source)}`);
     }
-    const arrived = this.#withoutSignatures({ ...message, target });
+    const ours = target === message.target ? message : { ...message, target };
+    const arrived = this.#withoutSignatures(ours);
     const route = decideRoute<Party>(this.#table, undefined, target);
     if (route.kind === 'refused') return this.#refuseRemote(route, arrived);
     const enter = (): MaybePromise<void> => {
@@ -263,6 +264,7 @@ export class Dispatcher {
   }
 
   #withoutSignatures(message: KernelMessage): KernelMessage {
+    if (isBare(message)) return message;
     const { signatures = [], message: content, ...rest } = message;
     if (content.kind === 'request') {
       const capabilities = this.#pruned(content.request.capabilities, signatures);
@@ -284,4 +286,11 @@ export class Dispatcher {
     if (capabilities.length === 0) return capabilities;
     return pruneIncoming(capabilities, signatures, this.#table.our, this.#signer);
   }
+}
+
+/** Whether there is nothing in it that a node does not take from another; most messages are so, and copying one costs more than routing it. */
+function isBare({ message, signatures }: KernelMessage): boolean {
+  if (signatures !== undefined) return false;
+  if (message.kind === 'request') return message.request.capabilities.length === 0;
+  return message.response.capabilities.length === 0 && message.context === undefined;
 }

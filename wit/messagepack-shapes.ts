@@ -50,19 +50,23 @@ export function mapOf<T>(read: Read<T>): Read<Map<string, T>> {
 
 /** A struct: a list of exactly its fields in order, or a map with all of them by name. What it returns after a failure means nothing. */
 export function struct<R extends Reads>(fields: R): Read<StructOf<R>> {
-  const entries = Object.entries(fields);
+  const names = Object.keys(fields);
+  const reads = Object.values(fields);
+  // With its fields in place an object costs half of what adding one after another does.
+  const empty: Record<string, unknown> = Object.fromEntries(names.map((name) => [name, undefined]));
   return (reader) => {
-    const out: Record<string, unknown> = {};
-    if (reader.peek() === 'list') {
-      if (reader.list() !== entries.length) reader.failed = true;
-      for (const [name, read] of entries) if (!reader.failed) out[name] = read(reader);
-    } else readNamed(reader, fields, out);
-    // Proof: every field was read by its own reader, unless `failed` says otherwise.
+    // Proof, of both: every field was read by its own reader, unless `failed` says otherwise.
+    if (reader.peek() !== 'list') return readNamed(reader, fields) as StructOf<R>;
+    const out = { ...empty };
+    if (reader.list() !== names.length) reader.failed = true;
+    for (let index = 0; index < names.length && !reader.failed; index++)
+      out[names[index]!] = reads[index]!(reader);
     return out as StructOf<R>;
   };
 }
 
-function readNamed(reader: MessagePackReader, fields: Reads, out: Record<string, unknown>): void {
+function readNamed(reader: MessagePackReader, fields: Reads): Record<string, unknown> {
+  const out: Record<string, unknown> = {};
   for (let left = reader.map(); left > 0 && !reader.failed; left--) {
     const name = reader.text();
     const read = Object.hasOwn(fields, name) ? fields[name] : undefined;
@@ -71,6 +75,7 @@ function readNamed(reader: MessagePackReader, fields: Reads, out: Record<string,
     else out[name] = read(reader);
   }
   for (const name of Object.keys(fields)) if (!Object.hasOwn(out, name)) reader.failed = true;
+  return out;
 }
 
 /** What marks a variant without a value in `variants`. */

@@ -4,6 +4,7 @@ import type { U64 } from './types.ts';
 
 /** Texts up to this are written here, while they are ASCII. */
 const NAME_CHARS = 64;
+const AT = 0x40;
 const toUtf8 = new TextEncoder();
 
 /** Writes one value after another into a buffer that grows. */
@@ -20,7 +21,12 @@ export class MessagePackWriter {
     this.#view = viewOf(this.#bytes);
   }
 
-  /** What was written, as a view; the writer must not be used again. */
+  /** Writes from the beginning again, over what it has written. */
+  restart(): void {
+    this.#at = 0;
+  }
+
+  /** What was written, as a view; the writer must not be used again, unless it is over with the view. */
   finish(): Uint8Array<ArrayBuffer> {
     return this.#bytes.subarray(0, this.#at);
   }
@@ -64,6 +70,22 @@ export class MessagePackWriter {
     this.raw(encoded);
   }
 
+  /** `head`, `@` and `tail` as one text, which is not put together first. */
+  address(head: string, tail: string): void {
+    const start = this.#at;
+    const length = head.length + 1 + tail.length;
+    if (length <= 2 * NAME_CHARS) {
+      this.#textHead(length);
+      this.#reserve(length);
+      if (this.#characters(head)) {
+        this.#bytes[this.#at++] = AT;
+        if (this.#characters(tail)) return;
+      }
+      this.#at = start;
+    }
+    this.text(`${head}@${tail}`);
+  }
+
   /** A list of integers, one per byte. */
   byteVector(bytes: Uint8Array): void {
     this.list(bytes.length);
@@ -103,14 +125,21 @@ export class MessagePackWriter {
     const start = this.#at;
     this.#textHead(text.length);
     this.#reserve(text.length);
+    if (this.#characters(text)) return true;
+    this.#at = start;
+    return false;
+  }
+
+  /** Into room that was made; false at one that is not ASCII. */
+  #characters(text: string): boolean {
+    const bytes = this.#bytes;
+    let at = this.#at;
     for (let index = 0; index < text.length; index++) {
       const code = text.charCodeAt(index);
-      if (code > 0x7f) {
-        this.#at = start;
-        return false;
-      }
-      this.#bytes[this.#at++] = code;
+      if (code > 0x7f) return false;
+      bytes[at++] = code;
     }
+    this.#at = at;
     return true;
   }
 

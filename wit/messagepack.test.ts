@@ -3,6 +3,7 @@ import { decode, encode } from '@msgpack/msgpack';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { MessagePackReader, MessagePackWriter } from './messagepack.ts';
+import { TextTable } from './text-table.ts';
 import type { U64 } from './types.ts';
 
 const hex = (text: string): Uint8Array => Uint8Array.fromHex(text.replaceAll(' ', ''));
@@ -199,4 +200,61 @@ test('what is written reads back, here and elsewhere', () => {
     }
   });
   expect(decode(mixed)).toEqual({ nil: null, yes: true, no: false });
+});
+
+test('a table of texts changes nothing that is read, whatever was read before', () => {
+  const table = new TextTable();
+  const texts = fc.oneof(
+    fc.constantFrom('', 'Request', 'alice.os@a:b:c', 'a'.repeat(128), 'a'.repeat(129), 'ä'),
+    fc.string({ unit: 'binary', maxLength: 40 }),
+  );
+  fc.assert(
+    fc.property(fc.array(texts, { maxLength: 30 }), (many) => {
+      // More than there are places, so that they are taken from each other.
+      for (const text of [...many, ...many]) {
+        const encoded = written((writer) => writer.text(text));
+        expect(new MessagePackReader(encoded, undefined, table).text()).toBe(
+          new MessagePackReader(encoded).text(),
+        );
+      }
+    }),
+  );
+  // What is no UTF-8 fails, the second time too.
+  for (const spoiled of ['a2c328', 'a2c328', 'a36162']) {
+    const from = new MessagePackReader(hex(spoiled), undefined, table);
+    from.text();
+    expect(from.failed).toBe(true);
+  }
+});
+
+test('a text comes out of the table, and one of the same place takes it', () => {
+  const table = new TextTable();
+  const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+  const find = (text: string) => table.find(bytes(text), 0, text.length);
+  expect(find('one')).toBeUndefined();
+  table.keep(bytes('one'), 0, 'one');
+  expect(find('one')).toBe('one');
+  for (let index = 0; index < 100_000; index++) table.keep(bytes(`${index}`), 0, `${index}`);
+  expect(find('one')).toBeUndefined();
+  expect(find('99999')).toBe('99999');
+});
+
+test('an address is written as its text is, whatever is in it', () => {
+  const part = fc.oneof(fc.string({ maxLength: 90 }), fc.string({ unit: 'binary', maxLength: 20 }));
+  fc.assert(
+    fc.property(part, part, (head, tail) => {
+      expect(written((writer) => writer.address(head, tail))).toEqual(
+        written((writer) => writer.text(`${head}@${tail}`)),
+      );
+    }),
+  );
+});
+
+test('a writer that starts again writes what a new one does', () => {
+  const writer = new MessagePackWriter(8);
+  writer.text('much longer than there was room for');
+  writer.finish();
+  writer.restart();
+  writer.u64(300);
+  expect(writer.finish()).toEqual(written((fresh) => fresh.u64(300)));
 });

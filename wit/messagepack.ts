@@ -3,6 +3,7 @@
  * integers, integers take their shortest form; reading also takes what its decoder takes. Runs in guests: imports nothing of the host.
  */
 import { plainVectors, type VectorCodec } from './byte-vectors.ts';
+import type { TextTable } from './text-table.ts';
 import type { U64 } from './types.ts';
 
 /** Texts up to this are assembled here: field names, which a decoder call would cost more than. */
@@ -30,16 +31,16 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  */
 export class MessagePackReader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
   readonly #vectors: VectorCodec;
+  readonly #texts: TextTable | undefined;
   #at = 0;
   failed = false;
 
-  /** `vectors`: what reads lists of integers that are byte vectors. */
-  constructor(bytes: Uint8Array, vectors: VectorCodec = plainVectors) {
+  /** `vectors`: what reads lists of integers that are byte vectors. `texts`: those that came before, for readers whose texts come again. */
+  constructor(bytes: Uint8Array, vectors: VectorCodec = plainVectors, texts?: TextTable) {
     this.#bytes = bytes;
     this.#vectors = vectors;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#texts = texts;
   }
 
   /** Bytes read so far. */
@@ -112,6 +113,7 @@ export class MessagePackReader {
 
   /** A text; also `bin` that is UTF-8. */
   text(): string {
+    if (this.#texts !== undefined) return this.#known(this.#texts);
     const raw = this.#raw(true);
     if (raw.length <= SHORT_TEXT_BYTES) {
       let text = '';
@@ -169,15 +171,16 @@ export class MessagePackReader {
   #unsigned(bytes: 1 | 2 | 4): number {
     const at = this.#take(bytes);
     if (this.failed) return 0;
-    if (bytes === 1) return this.#view.getUint8(at);
-    return bytes === 2 ? this.#view.getUint16(at) : this.#view.getUint32(at);
+    let value = 0;
+    for (let index = at; index < at + bytes; index++)
+      value = value * 0x100 + (this.#bytes[index] ?? 0);
+    return value;
   }
 
   #unsigned64(): U64 {
-    const at = this.#take(8);
+    const high = this.#unsigned(4);
+    const low = this.#unsigned(4);
     if (this.failed) return 0;
-    const high = this.#view.getUint32(at);
-    const low = this.#view.getUint32(at + 4);
     if (high < SAFE_HIGH_WORD) return high * 2 ** 32 + low;
     return (BigInt(high) << 32n) | BigInt(low);
   }
@@ -203,6 +206,12 @@ export class MessagePackReader {
 
   /** The contents of a `bin`, and with `text` of a `str`. */
   #raw(text: boolean): Uint8Array {
+    const length = this.#rawLength(text);
+    const at = this.#take(length);
+    return this.failed ? EMPTY : this.#bytes.subarray(at, at + length);
+  }
+
+  #rawLength(text: boolean): number {
     const byte = this.#byte();
     let length = 0;
     if (text && byte >= 0xa0 && byte < 0xc0) length = byte & 0x1f;
@@ -210,8 +219,18 @@ export class MessagePackReader {
     else if (byte === 0xc5 || (text && byte === 0xda)) length = this.#unsigned(2);
     else if (byte === 0xc6 || (text && byte === 0xdb)) length = this.#unsigned(4);
     else this.failed = true;
+    return length;
+  }
+
+  /** A text out of the table, or into it. */
+  #known(texts: TextTable): string {
+    const length = this.#rawLength(true);
     const at = this.#take(length);
-    return this.failed ? EMPTY : this.#bytes.subarray(at, at + length);
+    if (this.failed) return '';
+    return (
+      texts.find(this.#bytes, at, length) ??
+      texts.keep(this.#bytes, at, this.#decoded(this.#bytes.subarray(at, at + length)))
+    );
   }
 
   /** Where `length` bytes start that are passed over. */

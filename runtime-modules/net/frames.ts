@@ -23,6 +23,9 @@ export const PONG = 2;
 export const HOLD = 3;
 export type Signal = typeof PING | typeof PONG | typeof HOLD;
 
+/** A message that is one chunk, whatever stands before it there. */
+export const SINGLE_BYTES_MAX = CHUNK_BYTES_MAX - 8;
+
 export interface Chunk {
   /** At most CHUNK_BYTES_MAX bytes together, to be sealed as one. */
   readonly plain: readonly Uint8Array[];
@@ -56,7 +59,9 @@ export class Cutter {
     this.#pieces = pieces;
     this.#framing = framing;
     this.#number = number;
-    this.length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    let length = 0;
+    for (const piece of pieces) length += piece.length;
+    this.length = length;
   }
 
   get done(): boolean {
@@ -67,12 +72,9 @@ export class Cutter {
   next(): Chunk {
     const first = this.#sent === 0;
     const clear = this.#framing === 'clear';
-    const head = [
-      ...(this.#framing === 'mux' ? [this.#number] : []),
-      ...(first && !clear ? [this.length] : []),
-    ];
-    const plain = head.length === 0 ? [] : [words(head)];
-    let bytes = 4 * head.length;
+    const head = this.#head(first);
+    const plain: Uint8Array[] = head.length === 0 ? [] : [head];
+    let bytes = head.length;
     while (bytes < CHUNK_BYTES_MAX && !this.done) {
       const part = this.#part(CHUNK_BYTES_MAX - bytes);
       bytes += part.length;
@@ -82,8 +84,23 @@ export class Cutter {
     return { plain, bytes, clearLength: first && clear ? this.length : undefined };
   }
 
+  /** What a chunk begins with: the number of its message where chunks interleave, and the length of its message, unless that is outside. */
+  #head(first: boolean): Uint8Array {
+    const mux = this.#framing === 'mux';
+    const length = first && this.#framing !== 'clear';
+    if (!mux && !length) return NOTHING_LEFT;
+    const head = Buffer.allocUnsafe(mux && length ? 8 : 4);
+    if (mux) head.writeUInt32BE(this.#number, 0);
+    if (length) head.writeUInt32BE(this.length, head.length - 4);
+    return head;
+  }
+
   #part(bytesMax: number): Uint8Array {
     const piece = this.#pieces[this.#piece] ?? NOTHING_LEFT;
+    if (this.#at === 0 && piece.length <= bytesMax) {
+      this.#piece++;
+      return piece;
+    }
     const part = piece.subarray(this.#at, this.#at + bytesMax);
     this.#at += part.length;
     if (this.#at === piece.length) {
@@ -95,12 +112,6 @@ export class Cutter {
 }
 
 const NOTHING_LEFT = new Uint8Array();
-
-function words(values: readonly number[]): Uint8Array {
-  const bytes = Buffer.allocUnsafe(4 * values.length);
-  for (const [index, value] of values.entries()) bytes.writeUInt32BE(value, 4 * index);
-  return bytes;
-}
 
 export type FrameRefusal =
   | 'empty message'
@@ -163,7 +174,11 @@ export class Assembler {
     if (number !== this.#next) return refuse('message number out of turn');
     if (plain.length < 8) return refuse('chunk too short');
     this.#next++;
-    const begun = this.#begin(number, plain.readUInt32BE(4));
+    const length = plain.readUInt32BE(4);
+    // Most messages are one chunk.
+    if (length === plain.length - 8 && length > 0 && this.#open.size === 0)
+      return { ok: true, value: plain.subarray(8) };
+    const begun = this.#begin(number, length);
     return begun.ok ? this.#add(number, plain.subarray(8), plain) : begun;
   }
 

@@ -9,6 +9,7 @@ import type { KernelMessage, NodeId } from '../../wit/types.ts';
 import type { Clock } from '../shared/clock.ts';
 import {
   Assembler,
+  type Chunk,
   Cutter,
   type Framing,
   HOLD,
@@ -17,6 +18,7 @@ import {
   PONG,
   type Signal,
   signalChunk,
+  SINGLE_BYTES_MAX,
   SIGNAL_NUMBER,
 } from './frames.ts';
 import type { Session } from './handshake.ts';
@@ -31,9 +33,9 @@ import {
   SOCKET_BYTES_MAX,
 } from './limits.ts';
 import type { Entry, Outbox } from './outbox.ts';
-import { releaseAround } from './release.ts';
+import { isLong, releaseAround } from './release.ts';
 import type { Connection } from './transport.ts';
-import { decodeMessage, encodePieces, sharesMemory } from './wire.ts';
+import { decodeMessage, encodePieces, encodeShort, sharesMemory } from './wire.ts';
 
 /** Sealed in one turn of the event loop; then others have theirs. */
 const TURN_BYTES = 262_144;
@@ -144,6 +146,18 @@ export class Link {
     return busy ? undefined : this.#sentMs;
   }
 
+  /** Sends a short message before which nothing waits, when all of it can go at once. False: it is for the outbox. */
+  sendNow(message: KernelMessage): boolean {
+    if (this.#state !== 'open' || !this.#accepted || this.#turn || this.#active.length > 0)
+      return false;
+    if (this.connection.bufferedBytes >= SOCKET_BYTES_MAX) return false;
+    const encoded = encodeShort(message, this.session.features);
+    if (encoded === undefined || encoded.length > SINGLE_BYTES_MAX) return false;
+    this.#sendPart(new Cutter([encoded], this.#framing, this.#numbers++).next());
+    this.sent++;
+    return true;
+  }
+
   /** Sends what there is room for. */
   pump(): void {
     if (this.#state === 'dead' || this.#turn) return;
@@ -235,10 +249,8 @@ export class Link {
   }
 
   #sendChunk(active: Active): number {
-    const { plain, bytes, clearLength } = active.cutter.next();
-    this.connection.send(this.session.send.sealPieces(plain), clearLength);
-    this.#said = true;
-    this.#unanswered = true;
+    const chunk = active.cutter.next();
+    this.#sendPart(chunk);
     if (active.cutter.done) {
       this.#active.splice(this.#active.indexOf(active), 1);
       this.#busy.delete(active.entry.lane);
@@ -248,7 +260,13 @@ export class Link {
       this.#needs.outbox.done(active.entry);
       this.#needs.room();
     }
-    return bytes;
+    return chunk.bytes;
+  }
+
+  #sendPart({ plain, clearLength }: Chunk): void {
+    this.connection.send(this.session.send.sealPieces(plain), clearLength);
+    this.#said = true;
+    this.#unanswered = true;
   }
 
   #idle(): void {
@@ -288,7 +306,7 @@ export class Link {
     const message = decodeMessage(encoded);
     if (message === undefined) return this.#dead('undecodable message');
     // Integers have become bytes.
-    if (!sharesMemory(message, encoded)) releaseAround(encoded);
+    if (isLong(encoded) && !sharesMemory(message, encoded)) releaseAround(encoded);
     if (message.source.node !== this.session.peer) return this.#dead('speaks for another node');
     if (!isSafeProcessId(message.source.process)) return this.#dead('unsafe process name');
     const { node } = message.target;

@@ -44,6 +44,9 @@ export class Peer {
   readonly #needs: PeerNeeds;
   readonly #outbox: Outbox;
   readonly #inbox: Inbox;
+  /** The link that the smaller name dialled, and the other one. */
+  readonly #preferred: Role;
+  readonly #other: Role;
   readonly #links: { initiator?: Link; responder?: Link } = {};
   readonly #senders: WaitingSender[] = [];
   #sending: Link | undefined;
@@ -57,6 +60,8 @@ export class Peer {
   constructor(name: NodeId, needs: PeerNeeds) {
     this.name = name;
     this.#needs = needs;
+    this.#preferred = needs.our < name ? 'initiator' : 'responder';
+    this.#other = needs.our < name ? 'responder' : 'initiator';
     this.lastMessageMs = needs.clock.nowMs();
     this.#outbox = new Outbox(needs.budget);
     this.#inbox = new Inbox({
@@ -86,6 +91,8 @@ export class Peer {
   /** Takes a message. A promise while there is no room: it resolves when there is, or when the message has failed. */
   send(message: KernelMessage): void | Promise<void> {
     this.lastMessageMs = this.#needs.clock.nowMs();
+    if (this.#outbox.size === 0 && this.#senders.length === 0 && this.#choose()?.sendNow(message))
+      return undefined;
     const lane = laneOf(message);
     const behind = this.#senders.some((sender) => sender.lane === lane);
     if (!behind && this.#outbox.hasRoom(message)) {
@@ -155,9 +162,7 @@ export class Peer {
 
   /** The link to send on. It changes when the one in use has been quiet, so that nothing overtakes what is under way. */
   #choose(): Link | undefined {
-    const open = this.links.filter(({ state }) => state === 'open');
-    const smallerDialled = this.#needs.our < this.name ? 'initiator' : 'responder';
-    const preferred = open.find(({ role }) => role === smallerDialled) ?? open[0];
+    const preferred = openOf(this.#links[this.#preferred]) ?? openOf(this.#links[this.#other]);
     const current = this.#sending;
     if (current?.state === 'open' && preferred !== undefined && preferred !== current) {
       const quietSince = current.quietSinceMs;
@@ -247,4 +252,8 @@ export class Peer {
       sender.resolve();
     }
   }
+}
+
+function openOf(link: Link | undefined): Link | undefined {
+  return link?.state === 'open' ? link : undefined;
 }

@@ -11,7 +11,13 @@ export function release(bytes: Uint8Array): void {
   if (bytes.length === bytes.buffer.byteLength) releaseAround(bytes);
 }
 
+/** Whether memory of these bytes is worth giving back. */
+export function isLong({ length }: Uint8Array): boolean {
+  return length > SHARED_BYTES_MAX;
+}
+
 /** The same, for a long part of something that nobody has another part of. */
-export function releaseAround({ buffer, length }: Uint8Array): void {
-  if (length > SHARED_BYTES_MAX && buffer instanceof ArrayBuffer) buffer.transfer(0);
+export function releaseAround(bytes: Uint8Array): void {
+  const { buffer } = bytes;
+  if (isLong(bytes) && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }

@@ -17,7 +17,7 @@ import {
 import { CipherState, keyPairOf } from './noise.ts';
 import { publicKeyOf } from './pki.ts';
 import { decodeRoutingRequest, encodeRoutingRequest, isSigned } from './routing.ts';
-import { decodeMessage, encodeMessage } from './wire.ts';
+import { decodeMessage, encodeMessage, encodeShort } from './wire.ts';
 
 const vectors = JSON.parse(
   readFileSync(new URL('../../test/vectors/net/reference.json', import.meta.url), 'utf8'),
@@ -110,8 +110,35 @@ test.each([
     expect(encodeMessage(decoded, { bin: false }).toHex()).toBe(vectors[name]);
     const other = decodeMessage(encodeMessage(message, { bin: true }))!;
     expect(encodeMessage(other, { bin: false }).toHex()).toBe(vectors[name]);
+    for (const bin of [true, false])
+      expect(Buffer.from(encodeShort(message, { bin })!)).toEqual(
+        Buffer.from(encodeMessage(message, { bin })),
+      );
   },
 );
+
+test('a message is short by its body and blob, and one with long texts leaves nothing behind', () => {
+  const bytes = new Uint8Array(4_096);
+  const withBlob = (blob: Uint8Array) => ({ ...HI, blob: { mime: undefined, bytes: blob } });
+  expect(encodeShort(withBlob(bytes), { bin: true })).toBeUndefined();
+  expect(encodeShort(withBlob(bytes.subarray(64)), { bin: true })).toBeDefined();
+  const long = { ...FULL, blob: { mime: 'm'.repeat(100_000), bytes: Uint8Array.of(1) } };
+  for (const message of [long, HI, long, FULL])
+    expect(Buffer.from(encodeShort(message, { bin: false })!)).toEqual(
+      Buffer.from(encodeMessage(message, { bin: false })),
+    );
+});
+
+test('one address is one object, and more of them than are kept are read all the same', () => {
+  const from = (node: string) =>
+    decodeMessage(encodeMessage({ ...HI, source: address(`${node}@a:b:c`) }, { bin: true }))!
+      .source;
+  const first = from('first.os');
+  expect(from('first.os')).toBe(first);
+  for (let index = 0; index < 3_000; index++) expect(from(`${index}.os`).node).toBe(`${index}.os`);
+  expect(from('first.os')).not.toBe(first);
+  expect(from('first.os')).toEqual(first);
+});
 
 test('N5 N9 the handshake is the transcript in both roles, and both ciphers match', () => {
   const initiator = new InitiatorHandshake(

@@ -2,7 +2,7 @@
  * Kernel messages as nodes exchange them (networking.md §6): MessagePack, structs as lists, and the checks that a receiver owes itself. With
  * `bin`, which two hyperloom nodes agree on, byte vectors are `bin`; reading takes both always.
  */
-import { formatAddress } from '../../wit/address.ts';
+import { parseAddress } from '../../wit/address.ts';
 import { MessagePackReader, MessagePackWriter } from '../../wit/messagepack.ts';
 import {
   bool,
@@ -15,10 +15,10 @@ import {
   u64,
   variants,
 } from '../../wit/messagepack-shapes.ts';
-import { addressText } from '../../wit/net-api.ts';
+import { TextTable } from '../../wit/text-table.ts';
 import { CAPABILITIES_MAX } from './limits.ts';
 import { fastVectors } from './simd-vectors.ts';
-import type { Capability, KernelMessage } from '../../wit/types.ts';
+import type { Address, Capability, KernelMessage } from '../../wit/types.ts';
 
 export interface WireOptions {
   /** Byte vectors as `bin` instead of lists of integers. */
@@ -52,14 +52,43 @@ export function encodePieces(
   // Of the pool, as most messages are short: memory of its own costs more than all that is written into it.
   const room = Buffer.allocUnsafe(capacityOf(message, { bin, apart }));
   const writer = new MessagePackWriter(room, fastVectors);
-  const vector = (value: Uint8Array): void => (bin ? writer.bin(value) : writer.byteVector(value));
-  const optionalText = (value: string | undefined): void =>
-    value === undefined ? writer.nil() : writer.text(value);
+  write(writer, message, { bin, apart });
+  // A blob is the last thing in a message.
+  return apart ? [writer.finish(), blob.bytes] : [writer.finish()];
+}
+
+const SHORT_BYTES_MAX = 4_096;
+const makeShortWriter = (): MessagePackWriter =>
+  new MessagePackWriter(2 * SHORT_BYTES_MAX, fastVectors);
+let shortWriter = makeShortWriter();
+
+/**
+ * The encoded message, if its bodies and blobs are short; good until the next call. Most messages are, and are sealed at once: memory of
+ * their own would cost as much as writing them.
+ */
+export function encodeShort(message: KernelMessage, { bin }: WireOptions): Uint8Array | undefined {
+  if (contentBytes(message) > SHORT_BYTES_MAX) return undefined;
+  shortWriter.restart();
+  write(shortWriter, message, { bin, apart: false });
+  const encoded = shortWriter.finish();
+  // Long texts have made it grow, and that is not kept.
+  if (encoded.length > 2 * SHORT_BYTES_MAX) shortWriter = makeShortWriter();
+  return encoded;
+}
+
+/** `apart`: without the bytes of the blob, which follow. */
+function write(
+  writer: MessagePackWriter,
+  message: KernelMessage,
+  { bin, apart }: { readonly bin: boolean; readonly apart: boolean },
+): void {
+  const { blob } = message;
   writer.list(6);
   writer.u64(message.id);
-  writer.text(formatAddress(message.source));
-  writer.text(formatAddress(message.target));
-  optionalText(message.rsvp === undefined ? undefined : formatAddress(message.rsvp));
+  address(writer, message.source);
+  address(writer, message.target);
+  if (message.rsvp === undefined) writer.nil();
+  else address(writer, message.rsvp);
   writer.map(1);
   const { message: content, signatures = [] } = message;
   const part = content.kind === 'request' ? content.request : content.response;
@@ -75,26 +104,38 @@ export function encodePieces(
     writer.list(4);
     writer.bool(part.inherit);
   }
-  vector(part.body);
-  optionalText(part.metadata);
+  vector(writer, part.body, bin);
+  optionalText(writer, part.metadata);
   writer.list(part.capabilities.length);
   for (const [index, { issuer, params }] of part.capabilities.entries()) {
     writer.list(2);
     writer.list(2);
-    writer.text(formatAddress(issuer));
+    address(writer, issuer);
     writer.text(params);
-    vector(signatures[index] ?? NOTHING);
+    vector(writer, signatures[index] ?? NOTHING, bin);
   }
   if (content.kind === 'response') writer.nil();
   if (blob === undefined) writer.nil();
   else {
     writer.list(2);
-    optionalText(blob.mime);
+    optionalText(writer, blob.mime);
     if (apart) writer.binHead(blob.bytes.length);
-    else vector(blob.bytes);
+    else vector(writer, blob.bytes, bin);
   }
-  // A blob is the last thing in a message.
-  return apart ? [writer.finish(), blob.bytes] : [writer.finish()];
+}
+
+function address(writer: MessagePackWriter, { node, process }: Address): void {
+  writer.address(node, process);
+}
+
+function vector(writer: MessagePackWriter, value: Uint8Array, bin: boolean): void {
+  if (bin) writer.bin(value);
+  else writer.byteVector(value);
+}
+
+function optionalText(writer: MessagePackWriter, value: string | undefined): void {
+  if (value === undefined) writer.nil();
+  else writer.text(value);
 }
 
 /** Bytes of bodies and blobs and a little, which is what a waiting message holds on to. */
@@ -115,6 +156,29 @@ function capacityOf(
   // Of random bytes every other one takes two.
   return OVERHEAD_BYTES + (bin ? bytes : bytes + (bytes >>> 1));
 }
+
+/** Addresses of messages that came. */
+const texts = new TextTable();
+const addresses = new Map<string, Address>();
+const ADDRESSES_MAX = 1_024;
+const ADDRESS_CHARS_MAX = 256;
+
+/** An address as text; other text makes the message undecodable (N4). The same address is the same object for as long as it is known. */
+const addressText: Read<Address | undefined> = (reader) => {
+  const name = reader.text();
+  const known = addresses.get(name);
+  if (known !== undefined) return known;
+  const parsed = parseAddress(name);
+  if (!parsed.ok) {
+    reader.failed = true;
+    return undefined;
+  }
+  if (name.length <= ADDRESS_CHARS_MAX) {
+    if (addresses.size === ADDRESSES_MAX) addresses.clear();
+    addresses.set(name, parsed.value);
+  }
+  return parsed.value;
+};
 
 const capabilityShape = struct({
   capability: struct({ issuer: addressText, params: text }),
@@ -159,7 +223,7 @@ const messageShape = struct({
  * context is not passed on: one from elsewhere means nothing.
  */
 export function decodeMessage(encoded: Uint8Array): KernelMessage | undefined {
-  const read = decodeWith(new MessagePackReader(encoded, fastVectors), messageShape);
+  const read = decodeWith(new MessagePackReader(encoded, fastVectors, texts), messageShape);
   if (read?.source === undefined || read.target === undefined || read.message === undefined)
     return undefined;
   const { kind, value } = read.message;

@@ -47,7 +47,9 @@ async function node(name: string, spoken: 'reference' | 'hl/1'): Promise<number>
     'echo:bench:sys',
     async (guest) => {
       for (;;) {
-        const { request } = await guest.request();
+        const delivery = await guest.receive();
+        if (delivery.kind !== 'message' || delivery.message.kind !== 'request') continue;
+        const { request } = delivery.message;
         if (request.expectsResponse !== undefined) await guest.respond(request.body);
       }
     },

@@ -3,11 +3,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { GuestApi } from '../../kernel/testing.ts';
 import { NetNode, publicHex, testKey } from '../../runtime-modules/net/testing/nodes.ts';
+import { address } from '../../wit/address.ts';
 import { timed } from './measure.ts';
 
 export const BLOB_BYTES = 1_048_576;
 const WAIT_S = 600;
-const ECHO = 'echo:bench:sys';
+const ECHO = address('bob.os@echo:bench:sys');
 
 /** The far end of a bench, until disposed of. */
 export class Far implements Disposable {
@@ -31,10 +32,20 @@ export class Far implements Disposable {
     return new Far(child, port);
   }
 
+  get pid(): number {
+    return pidOf(this.#child);
+  }
+
   [Symbol.dispose](): void {
     this.#child.stdin?.end();
     this.#child.kill();
   }
+}
+
+/** @throws Error when it never started */
+export function pidOf({ pid }: ChildProcess): number {
+  if (pid === undefined) throw new Error('a process that never started');
+  return pid;
 }
 
 /** alice.os, who runs work in a guest and knows bob.os somewhere. */
@@ -99,7 +110,7 @@ export class Near implements AsyncDisposable {
 export const SMALL = Buffer.alloc(64, 1);
 
 async function trip(guest: GuestApi): Promise<void> {
-  const answer = await guest.sendAndAwait(`bob.os@${ECHO}`, {
+  const answer = await guest.sendAndAwait(ECHO, {
     body: SMALL,
     expectsResponse: WAIT_S,
   });
@@ -109,7 +120,7 @@ async function trip(guest: GuestApi): Promise<void> {
 export function blobs(near: Near, blob: Uint8Array, times: number): Promise<number> {
   return near.timed(async (guest) => {
     for (let time = 0; time < times; time++)
-      await guest.send(`bob.os@${ECHO}`, {}, { blob: { mime: undefined, bytes: blob } });
+      await guest.send(ECHO, {}, { blob: { mime: undefined, bytes: blob } });
     await trip(guest);
   });
 }

@@ -1,39 +1,16 @@
-/** What networking costs at least: a plain TCP echo, and the same with frames sealed as Noise seals them, by hand and with nothing else. */
-import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
+/** What networking costs at least: a plain TCP echo, and the same with frames sealed as Noise seals them and with nothing else. */
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
+import { CipherState } from '../../runtime-modules/net/noise.ts';
 
-const TAG_BYTES = 16;
 const CHUNK_BYTES = 65_519;
-const KEY = createSecretKey(Buffer.alloc(32, 7));
+/** Of one direction. */
+const cipher = (): CipherState => new CipherState(Buffer.alloc(32, 7));
 
-/** Seals and opens with one key and a counter for each direction. */
-class Cipher {
-  readonly #key: KeyObject = KEY;
-  readonly #nonce = Buffer.alloc(12);
-  #count = 0;
-
-  seal(plain: Uint8Array): [Buffer, Buffer] {
-    this.#nonce.writeUInt32LE(this.#count++, 4);
-    const cipher = createCipheriv('chacha20-poly1305', this.#key, this.#nonce, {
-      authTagLength: TAG_BYTES,
-    });
-    const sealed = cipher.update(plain);
-    cipher.final();
-    return [sealed, cipher.getAuthTag()];
-  }
-
-  open(sealed: Buffer): Buffer {
-    this.#nonce.writeUInt32LE(this.#count++, 4);
-    const cipher = createDecipheriv('chacha20-poly1305', this.#key, this.#nonce, {
-      authTagLength: TAG_BYTES,
-    });
-    const end = sealed.length - TAG_BYTES;
-    cipher.setAuthTag(sealed.subarray(end));
-    const plain = cipher.update(sealed.subarray(0, end));
-    cipher.final();
-    return plain;
-  }
+function opened(cipher: CipherState, sealed: Buffer): Buffer {
+  const plain = cipher.open(sealed);
+  if (plain === undefined) throw new Error('what was sealed does not open');
+  return plain;
 }
 
 /** Calls `frame` with each thing behind a 16-bit length. */
@@ -67,14 +44,14 @@ export type FloorKind = 'tcp' | 'noise';
 /** A peer that sends frames of up to 64 bytes back, and answers longer ones, which are parts of 1 MiB, with a byte after the last. */
 export function floorServer(kind: FloorKind): Server {
   return createServer({ noDelay: true }, (socket) => {
-    const [out, back] = [new Cipher(), new Cipher()];
+    const [out, back] = [cipher(), cipher()];
     socket.on('error', () => socket.destroy());
     frames(socket, (sealed) => {
-      const plain = kind === 'noise' ? back.open(sealed) : sealed;
+      const plain = kind === 'noise' ? opened(back, sealed) : sealed;
       // A part of a blob, unless it is the last.
       if (plain.length > 64 && plain[0] !== 1) return;
       const answer = plain.length > 64 ? Buffer.of(1) : plain;
-      write(socket, kind === 'noise' ? out.seal(answer) : [answer]);
+      write(socket, kind === 'noise' ? out.sealPieces([answer]) : [answer]);
     });
   });
 }
@@ -82,15 +59,15 @@ export function floorServer(kind: FloorKind): Server {
 export class FloorClient implements Disposable {
   readonly #socket: Socket;
   readonly #kind: FloorKind;
-  readonly #out = new Cipher();
-  readonly #back = new Cipher();
+  readonly #out = cipher();
+  readonly #back = cipher();
   #answered: () => void = () => undefined;
 
   private constructor(socket: Socket, kind: FloorKind) {
     this.#socket = socket;
     this.#kind = kind;
     frames(socket, (sealed) => {
-      if (kind === 'noise') this.#back.open(sealed);
+      if (kind === 'noise') opened(this.#back, sealed);
       this.#answered();
     });
   }
@@ -104,7 +81,7 @@ export class FloorClient implements Disposable {
   /** 64 bytes there and back. */
   async roundTrip(bytes: Uint8Array): Promise<void> {
     const answer = new Promise<void>((resolve) => (this.#answered = resolve));
-    write(this.#socket, this.#kind === 'noise' ? this.#out.seal(bytes) : [bytes]);
+    write(this.#socket, this.#kind === 'noise' ? this.#out.sealPieces([bytes]) : [bytes]);
     await answer;
   }
 
@@ -116,7 +93,10 @@ export class FloorClient implements Disposable {
         const last = time === times && at + CHUNK_BYTES >= blob.length;
         const part = blob.slice(at, at + CHUNK_BYTES);
         part[0] = last ? 1 : 0;
-        const open = write(this.#socket, this.#kind === 'noise' ? this.#out.seal(part) : [part]);
+        const open = write(
+          this.#socket,
+          this.#kind === 'noise' ? this.#out.sealPieces([part]) : [part],
+        );
         if (!open) await once(this.#socket, 'drain');
       }
     }

@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
+import { pidOf } from './net-ends.ts';
 import { SMOKE, type Scale } from './row.ts';
 
 const FOLDER = join(import.meta.dirname, 'libp2p');
@@ -24,6 +25,10 @@ class Talker implements Disposable {
     this.#child = spawn(process.execPath, [file, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
     if (this.#child.stdout === null) throw new Error('no pipe');
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
+  }
+
+  get pid(): number {
+    return pidOf(this.#child);
   }
 
   tell(line: string): void {
@@ -59,6 +64,14 @@ export class Libp2p implements Disposable {
     const near = new Talker('dial', await far.line());
     await near.line();
     return new Libp2p(near, far);
+  }
+
+  get nearPid(): number {
+    return this.#near.pid;
+  }
+
+  get farPid(): number {
+    return this.#far.pid;
   }
 
   /** Milliseconds of each of so many round trips of 64 B, or of so many blobs of a MiB one way together. */

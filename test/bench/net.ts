@@ -14,15 +14,11 @@ import { publicKeyOf } from '../../runtime-modules/net/pki.ts';
 import { publicHex, testKey } from '../../runtime-modules/net/testing/nodes.ts';
 import { inChild } from './child.ts';
 import { alternate, percentile, timed } from './measure.ts';
-import { BLOB_BYTES, blobs, Far, Near, SMALL } from './net-ends.ts';
-import { FloorClient } from './net-floor.ts';
-import { Libp2p } from './net-libp2p.ts';
+import { BLOB_BYTES, blobs, Far, Near } from './net-ends.ts';
+import { roundtrip } from './net-roundtrip.ts';
 import { throughput } from './net-throughput.ts';
 import { count, type Bench, type Row, type Scale } from './row.ts';
 
-const TCP_RATIO_MAX = 3.5;
-const NOISE_RATIO_MAX = 1.6;
-const LIBP2P_RATIO_MAX = 0.7;
 /** 0.85 of the throughput of the floor. */
 const ROUTER_RATIO_MAX = 1.18;
 /** 500 a second. */
@@ -30,62 +26,6 @@ const HANDSHAKE_MS_MAX = 2;
 const IDLE_MIB_MAX = 30;
 const IDLE_PEERS = 1_000;
 const IDLE_NAMES = 100_000;
-const FLOORS: Readonly<Record<string, string>> = {
-  tcp: 'plain TCP echo',
-  noise: 'bare Noise loop',
-  libp2p: 'js-libp2p, Noise and yamux, one persistent stream',
-};
-
-async function roundtrip(scale: Scale): Promise<readonly Row[]> {
-  const trips = count(10_000, scale, 10);
-  using far = await Far.start('node', 'bob.os');
-  await using near = await Near.start('hl/1', far.port);
-  const rows: Row[] = [];
-  /** `floor` returns how long each trip took, in ms. */
-  const beside = async (name: string, max: number, floor: () => Promise<readonly number[]>) => {
-    const all = { ours: [] as number[], floor: [] as number[] };
-    const mean = async (to: number[], trips: Promise<readonly number[]>): Promise<number> => {
-      const took = (await trips).map((ms) => ms * 1000);
-      to.push(...took);
-      return took.reduce((sum, us) => sum + us, 0) / took.length;
-    };
-    const pair = await alternate(
-      scale.runs,
-      () => mean(all.ours, near.each(trips)),
-      () => mean(all.floor, floor()),
-    );
-    const p50 = percentile(all.ours, 0.5);
-    const half = percentile(all.floor, 0.5);
-    rows.push({
-      name: `net.roundtrip.${name}`,
-      value: pair.ours,
-      unit: 'us',
-      floor: pair.floor,
-      target: { of: 'ratio', max },
-      p50,
-      p99: percentile(all.ours, 0.99),
-      runs: scale.runs,
-      note: `64 B; floor: ${FLOORS[name]}, p50 ${half.toFixed(1)}, ours ${(p50 / half).toFixed(2)} of it`,
-    });
-  };
-  for (const [kind, max] of [
-    ['tcp', TCP_RATIO_MAX],
-    ['noise', NOISE_RATIO_MAX],
-  ] as const) {
-    using floorFar = await Far.start(kind);
-    using client = await FloorClient.open(kind, floorFar.port);
-    await beside(kind, max, async () => {
-      const took: number[] = [];
-      for (let index = 0; index < trips; index++)
-        took.push(await timed(() => client.roundTrip(SMALL)));
-      return took;
-    });
-  }
-  using libp2p = await Libp2p.start(scale);
-  if (libp2p !== undefined)
-    await beside('libp2p', LIBP2P_RATIO_MAX, () => libp2p.take('trips', trips));
-  return rows;
-}
 
 async function handshake(scale: Scale): Promise<readonly Row[]> {
   const times = count(1_000, scale, 2);
