@@ -82,7 +82,7 @@ const DIRECTION: readonly { from: RegExp; may: RegExp }[] = [
   { from: /^kernel\//, may: /^(wit|kernel)\/|^node:/ },
   {
     from: /^runtime-modules\/([^/]+)\//,
-    may: /^(wit|contracts(?!\/(build|test))|runtime-modules\/(shared|identity|OWN))\/|^kernel\/(module|print|store|limits|clock|process-host|process-map-codec)\.ts$|^node:|^@noble\/curves\/|^(level|yauzl|yazl|ws|mrmime|prom-client)$/,
+    may: /^(wit|contracts(?!\/(build|test))|runtime-modules\/(shared|identity|OWN))\/|^kernel\/(module|print|store|limits|clock|process-host|process-map-codec)\.ts$|^node:|^@(noble\/curves|stablelib\/chacha20poly1305)(\/|$)|^(level|yauzl|yazl|ws|mrmime|prom-client)$/,
   },
   {
     from: /^processes\/lib\//,

@@ -14,7 +14,7 @@ import {
   generateKeyPairSync,
   type KeyObject,
 } from 'node:crypto';
-import { SHORT_BYTES_MAX, shortCipher } from './short-cipher.ts';
+import { SHORT_BYTES_MAX, ShortCipher } from './short-cipher.ts';
 
 export const DH_BYTES = 32;
 export const TAG_BYTES = 16;
@@ -45,8 +45,9 @@ export function keyPairOf(privateKey: KeyObject): KeyPair {
 export class CipherState {
   readonly #bytes: Uint8Array;
   readonly #nonce = Buffer.alloc(12);
-  /** For Node's cipher; made when a frame needs it. */
+  /** For Node's cipher, and the one of short frames; made when a frame needs them. */
   #key: KeyObject | undefined;
+  #short: ShortCipher | undefined;
   #count = 0;
 
   /** `key`: 32 bytes, copied. */
@@ -66,13 +67,15 @@ export class CipherState {
   sealPieces(pieces: readonly Uint8Array[], data: Uint8Array = NONE): Buffer[] {
     let plaintextLength = 0;
     for (const piece of pieces) plaintextLength += piece.length;
-    const short = data.length === 0 && plaintextLength <= SHORT_BYTES_MAX ? shortCipher : undefined;
-    if (short !== undefined) return [short.seal(this.#bytes, this.#take(), pieces)];
+    const whole = together(pieces);
+    const [first] = whole;
+    if (data.length === 0 && plaintextLength <= SHORT_BYTES_MAX && first !== undefined)
+      return [this.#shortCipher().seal(this.#next(), first)];
     const cipher = createCipheriv('chacha20-poly1305', this.#secret(), this.#next(), {
       authTagLength: TAG_BYTES,
     });
     if (data.length > 0) cipher.setAAD(data, { plaintextLength });
-    const sealed = together(pieces).map((piece) => cipher.update(piece));
+    const sealed = whole.map((piece) => cipher.update(piece));
     cipher.final();
     sealed.push(cipher.getAuthTag());
     return sealed;
@@ -86,8 +89,8 @@ export class CipherState {
   open(sealed: Uint8Array, data: Uint8Array = NONE): Buffer | undefined {
     if (sealed.length < TAG_BYTES) return undefined;
     const end = sealed.length - TAG_BYTES;
-    const short = data.length === 0 && end <= SHORT_BYTES_MAX ? shortCipher : undefined;
-    if (short !== undefined) return short.open(this.#bytes, this.#take(), sealed);
+    if (data.length === 0 && end <= SHORT_BYTES_MAX)
+      return this.#shortCipher().open(this.#next(), sealed);
     const decipher = createDecipheriv('chacha20-poly1305', this.#secret(), this.#next(), {
       authTagLength: TAG_BYTES,
     });
@@ -106,17 +109,17 @@ export class CipherState {
     return (this.#key ??= createSecretKey(this.#bytes));
   }
 
-  #next(): Buffer {
-    const count = this.#take();
-    // 4 zero bytes, then the counter, little-endian.
-    this.#nonce.writeUInt32LE(count % 0x1_0000_0000, 4);
-    this.#nonce.writeUInt32LE(Math.floor(count / 0x1_0000_0000), 8);
-    return this.#nonce;
+  #shortCipher(): ShortCipher {
+    return (this.#short ??= new ShortCipher(this.#bytes));
   }
 
-  #take(): number {
+  #next(): Buffer {
     if (this.#count >= NONCE_MAX) throw new Error('a cipher ran out of nonces');
-    return this.#count++;
+    // 4 zero bytes, then the counter, little-endian.
+    this.#nonce.writeUInt32LE(this.#count % 0x1_0000_0000, 4);
+    this.#nonce.writeUInt32LE(Math.floor(this.#count / 0x1_0000_0000), 8);
+    this.#count++;
+    return this.#nonce;
   }
 }
 

@@ -1,4 +1,4 @@
-/** `simd-vectors.wat` in base64; written by `test/net-wasm.ts`. */
+/** `simd-vectors.wat` in base64; written by `test/simd-vectors-wasm.ts`. */
 export const SIMD_VECTORS =
   'AGFzbQEAAAABHAVgAABgAX8Bf2ABfwF+YAR7e3t7AX5gAn9/AX8DCAcAAQECAwIEBQMBAAQGBgF/AUEACwcuBQZtZW1v' +
   'cnkCAAhjb25zdW1lZAMABGhpZ2gAAQZlbmNvZGUAAgZkZWNvZGUABggBAAqbBQd3AQR/A0AgAEEEdCECQYAgIABBA3Rq' +

@@ -1,7 +1,7 @@
 /** The SIMD codec against the plain one: what one writes or reads, the other does. `VECTORS_SEED` repeats a failure, `VECTORS_RUNS` goes on for longer. */
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { bytesFile } from '../../test/net-wasm.ts';
+import { BYTES_FILE, bytesFile } from '../../test/simd-vectors-wasm.ts';
 import { plainVectors, type VectorCodec } from '../../wit/byte-vectors.ts';
 import { MessagePackReader, MessagePackWriter } from '../../wit/messagepack.ts';
 import { seededRandom } from './memory.ts';
@@ -44,9 +44,8 @@ function read(encoded: Uint8Array, codec: VectorCodec) {
   return reader.failed ? 'failed' : { at: reader.at, value: Buffer.from(value).toString('hex') };
 }
 
-test('the bytes of the module are those of its text (else: node test/net-wasm.ts)', async () => {
-  const { path, content } = await bytesFile('simd-vectors');
-  expect(await readFile(path, 'utf8')).toBe(content);
+test('the bytes of the module are those of its text (else: node test/simd-vectors-wasm.ts)', async () => {
+  expect(await readFile(BYTES_FILE, 'utf8')).toBe(await bytesFile());
 });
 
 test('F23 this host runs the module, and one without SIMD has the plain codec', () => {

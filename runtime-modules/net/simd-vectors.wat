@@ -1,5 +1,5 @@
 ;; Byte vectors as lists of MessagePack integers, and back: `xx` below 0x80, `cc xx` from there (networking.md §5). `simd-vectors.ts` copies
-;; a block to INPUT, calls, and copies OUTPUT. Loads and stores go past what counts, into padding. `test/net-wasm.ts` makes bytes of
+;; a block to INPUT, calls, and copies OUTPUT. Loads and stores go past what counts, into padding. `test/simd-vectors-wasm.ts` makes bytes of
 ;; this file.
 ;;
 ;;      0  WIDEN   256 x 16: for the high bits of eight bytes, which bytes of `cc b0 cc b1 …` stay
