@@ -30,6 +30,8 @@ export interface CompletionNeeds {
   readonly settlement: Settlement;
   readonly artifacts: Artifacts;
   readonly logs: Logs;
+  /** The folder of inputs in vfs. */
+  readonly inputs: string;
   readonly now: () => number;
   readonly outcome: (job: JobRecord, success: boolean) => void;
   readonly freed: () => void;
@@ -308,6 +310,7 @@ export class Completion {
       medianMs: undefined,
       cancelled: job.state === 'cancelled',
       artifacts: this.#needs.artifacts.folder,
+      inputs: this.#needs.inputs,
       logs: this.#needs.logs.wholePath(job.jobId, job.attempt),
     };
   }

@@ -128,6 +128,7 @@ export async function openMarket(process: Process<MarketState>): Promise<Market>
     settlement,
     artifacts,
     logs,
+    inputs: uploads.folder,
     now,
     outcome,
     freed,

@@ -10,12 +10,12 @@ import { openDrive } from '../../lib/vfs.ts';
 import type { AuditHour, Evidence } from '../shared/oracle-contract.ts';
 import { auditRateBps, commitmentOf, doubled, HOUR_MS, isPicked } from './audit.ts';
 import { compareRuns, type Comparison, type ReadOutput } from './compare.ts';
-import type { Docket, Rerun } from './docket.ts';
+import type { Docket, Opinion, Rerun } from './docket.ts';
 import { specOf } from './facts.ts';
 import { failedByClient } from './gates.ts';
 
 /** Bytes of an output that is compared. */
-const COMPARED_BYTES_MAX = 8 * 1_024 * 1_024;
+export const COMPARED_BYTES_MAX = 8 * 1_024 * 1_024;
 /** Of one answer. */
 const HOURS_MAX = 48;
 
@@ -84,7 +84,7 @@ export function rerunMs(spec: JobSpec): number {
   return (timeoutOf(spec) + PULL_S_MAX) * 1_000;
 }
 
-export type AuditOutcome = 'agreed' | 'differed' | 'inconclusive' | 'go-on';
+export type AuditOutcome = Opinion | 'go-on';
 
 /**
  * What reruns say together. One that agrees clears the run. Against it there have to be `auditors` of different operators that differ, and

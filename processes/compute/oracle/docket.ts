@@ -5,6 +5,7 @@
  *   queued --judged--> signed --facilitator has it--> handed --market answered--> told
  *      \--picked--> auditing --reruns in--> signed
  *   told --disputed--> disputed --reruns in--> resolved
+ *   asked (by another verifier, about its run) --reruns in--> resolved
  */
 import { structCodec } from '../../../contracts/compute-json.ts';
 import type { Codec } from '../../../wit/codec.ts';
@@ -39,6 +40,17 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     `create table cosigned (
       job_id text not null, attempt integer not null, digest text not null, signature text not null, primary key (job_id, attempt))`,
   ],
+  [
+    // The node whose oracle asks about its run, and what we came to.
+    'alter table runs add column peer text',
+    'alter table runs add column opinion text',
+    // What the quorum for disputes is to sign, and who has.
+    `create table resolutions (
+      job_id text not null, attempt integer not null, doc text not null, reruns text not null, primary key (job_id, attempt))`,
+    `create table resolution_signatures (
+      job_id text not null, attempt integer not null, signer text not null, signature text not null,
+      primary key (job_id, attempt, signer))`,
+  ],
 ];
 
 export type RunState =
@@ -48,7 +60,10 @@ export type RunState =
   | 'handed'
   | 'told'
   | 'disputed'
+  | 'asked'
   | 'resolved';
+/** What reruns say of a result. */
+export type Opinion = 'agreed' | 'differed' | 'inconclusive';
 
 export interface Run {
   readonly jobId: string;
@@ -61,6 +76,10 @@ export interface Run {
   readonly given: GivenVerdict | undefined;
   /** What goes to the facilitator, as `hand-over.ts` has it. */
   readonly signed: string | undefined;
+  /** The node whose oracle asked us about its run; undefined: the run is of our own market. */
+  readonly peer: string | undefined;
+  /** What we answer that node. */
+  readonly opinion: Opinion | undefined;
 }
 
 export interface Rerun {
@@ -73,6 +92,8 @@ export interface Rerun {
 }
 export type RerunOutcome = 'same' | 'different' | 'undecided';
 
+/** Reruns of disputes are counted from here. */
+export const DISPUTE_RERUN = 100;
 /** Days that a run is kept, for disputes and for who asks. */
 const DAYS_MAX = 40;
 /** Hours of audits that are kept. */
@@ -92,8 +113,10 @@ export class Docket {
   async addRun(run: Evidence, receiptHash: string): Promise<boolean> {
     const { jobId, attempt } = run;
     const { receipt, signature } = run.result;
-    const before = await this.run(jobId, attempt);
+    const known = await this.run(jobId, attempt);
+    const before = known?.peer === undefined ? known : undefined;
     await this.db.tx(async (tx) => {
+      await tx.run`delete from runs where job_id = ${jobId} and attempt = ${attempt} and peer is not null`;
       await tx.run`insert or ignore into receipts values (${jobId}, ${attempt}, ${receiptHash},
         ${structCodec('JobReceipt').stringify(receipt)}, ${signature})`;
       await tx.run`insert or ignore into runs (job_id, attempt, lost, receipt_hash, doc, created_ms)
@@ -103,6 +126,9 @@ export class Docket {
   }
 
   async addLost(lost: LostAttempt): Promise<void> {
+    const { jobId, attempt } = lost;
+    await this.db
+      .run`delete from runs where job_id = ${jobId} and attempt = ${attempt} and peer is not null`;
     await this.db.run`insert or ignore into runs (job_id, attempt, lost, doc, created_ms)
       values (${lost.jobId}, ${lost.attempt}, 1, ${lostAttempt.stringify(lost)}, ${Date.now()})`;
   }
@@ -116,14 +142,14 @@ export class Docket {
   /** The newest attempt that has evidence. */
   async newest(jobId: string): Promise<Run | undefined> {
     const row = await this.db
-      .get`select * from runs where job_id = ${jobId} and lost = 0 order by attempt desc limit 1`;
+      .get`select * from runs where job_id = ${jobId} and lost = 0 and peer is null order by attempt desc limit 1`;
     return row && runOf(row);
   }
 
   /** What is to be done now, oldest first. */
   async due(limit: number): Promise<Run[]> {
     const rows = await this.db.all`select * from runs
-      where state in ('queued', 'auditing', 'signed', 'handed', 'disputed') and not_before_ms <= ${Date.now()}
+      where state in ('queued', 'auditing', 'signed', 'handed', 'disputed', 'asked') and not_before_ms <= ${Date.now()}
       order by created_ms limit ${limit}`;
     return rows.map(runOf);
   }
@@ -131,7 +157,7 @@ export class Docket {
   /** When something is due next, in milliseconds since 1970; undefined: nothing waits. */
   async nextMs(): Promise<number | undefined> {
     const row = await this.db.get`select min(not_before_ms) as ms from runs
-      where state in ('queued', 'auditing', 'signed', 'handed', 'disputed')`;
+      where state in ('queued', 'auditing', 'signed', 'handed', 'disputed', 'asked')`;
     return row?.['ms'] == null ? undefined : Number(row['ms']);
   }
 
@@ -266,23 +292,6 @@ export class Docket {
     });
   }
 
-  // ---- with other verifiers
-
-  /** What was signed for an attempt; one verdict for each. */
-  async cosigned(
-    jobId: string,
-    attempt: number,
-  ): Promise<{ digest: string; signature: string } | undefined> {
-    const row = await this.db
-      .get`select digest, signature from cosigned where job_id = ${jobId} and attempt = ${attempt}`;
-    return row && { digest: String(row['digest']), signature: String(row['signature']) };
-  }
-
-  async cosign(jobId: string, attempt: number, digest: string, signature: string): Promise<void> {
-    await this.db
-      .run`insert or ignore into cosigned values (${jobId}, ${attempt}, ${digest}, ${signature})`;
-  }
-
   /** Forgets what is old. */
   async prune(): Promise<void> {
     const before = Date.now() - DAYS_MAX * 86_400_000;
@@ -290,6 +299,8 @@ export class Docket {
     await this.db.tx(async (tx) => {
       await tx.run`delete from receipts where job_id in (select job_id from runs where created_ms < ${before})`;
       await tx.run`delete from reruns where job_id in (select job_id from runs where created_ms < ${before})`;
+      await tx.run`delete from resolutions where job_id in (select job_id from runs where created_ms < ${before})`;
+      await tx.run`delete from resolution_signatures where job_id in (select job_id from runs where created_ms < ${before})`;
       await tx.run`delete from runs where created_ms < ${before} and state in ('told', 'resolved')`;
       await tx.run`delete from picks where hour < ${hour}`;
       await tx.run`delete from hours where hour < ${hour}`;
@@ -310,10 +321,14 @@ function runOf(row: Row): Run {
     lost: lost ? read(lostAttempt, row['doc']) : undefined,
     given: row['given'] == null ? undefined : read(givenVerdict, row['given']),
     signed: row['signed'] == null ? undefined : String(row['signed']),
+    peer: row['peer'] == null ? undefined : String(row['peer']),
+    // Proof of the type: `setOpinion` wrote it.
+    opinion: row['opinion'] == null ? undefined : (String(row['opinion']) as Opinion),
   };
 }
 
-function read<T>(codec: Codec<T>, text: unknown): T {
+/** What was stored as JSON. @throws Error for what it cannot be */
+export function read<T>(codec: Codec<T>, text: unknown): T {
   const decoded = codec.decode(String(text));
   if (!decoded.ok) throw new Error(`the docket is damaged at ${decoded.error.path}`);
   return decoded.value;
