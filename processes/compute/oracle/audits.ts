@@ -68,7 +68,11 @@ export class Audits {
   }
 
   /** Of what ran again against what is judged. `artifacts`: where each has its outputs. */
-  compare(run: Evidence, result: Evidence['result'], artifacts: string): Promise<Comparison> {
+  compare(
+    run: Pick<Evidence, 'spec' | 'result' | 'artifacts'>,
+    result: Evidence['result'],
+    artifacts: string,
+  ): Promise<Comparison> {
     const folders = { first: run.artifacts, second: artifacts };
     const read: ReadOutput = async (which, { sha256, size }) => {
       if (size > COMPARED_BYTES_MAX) return undefined;

@@ -16,7 +16,7 @@ import { verdictEventMethods } from '../shared/oracle-contract.ts';
 import type { Settings } from '../shared/settings.ts';
 import { type Audits, outcomeOfReruns, rerunMs } from './audits.ts';
 import type { Colleagues } from './colleagues.ts';
-import { DISPUTE_RERUN, type Docket, type Run } from './docket.ts';
+import { DISPUTE_RERUN, type Docket, REPLICA_RERUN, type Run } from './docket.ts';
 import { type FactNeeds, gather, specOf } from './facts.ts';
 import { judge } from './gates.ts';
 import { type HandOver, handOver } from './hand-over.ts';
@@ -236,6 +236,9 @@ export class Court {
     }
     if (disputed) return this.#rulings.resolve(run, outcome);
     if (outcome === 'differed') return this.#rulings.convict(run);
+    // Others came to something else, and not to one and the same: nothing is paid for it, and nothing taken.
+    if (outcome === 'inconclusive' && reruns.some(({ rerun }) => rerun >= REPLICA_RERUN))
+      return this.#rulings.reject(run, { code: 'VERDICT_FAIL', final: true });
     const judgement = judge(await gather(run.evidence!, this.#needs.facts));
     if (!passes(judgement.score, judgement.gates.length))
       return this.#rulings.reject(run, { code: 'VERDICT_FAIL', judgement });

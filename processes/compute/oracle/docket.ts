@@ -90,8 +90,15 @@ export interface Rerun {
   readonly outcome: RerunOutcome | undefined;
   readonly outputsRoot: string | undefined;
 }
+export interface RerunEnd {
+  readonly operator: string | undefined;
+  readonly outcome: RerunOutcome;
+  readonly outputsRoot: string | undefined;
+}
 export type RerunOutcome = 'same' | 'different' | 'undecided';
 
+/** What other nodes that the client paid for the same came to is counted from here. */
+export const REPLICA_RERUN = 50;
 /** Reruns of disputes are counted from here. */
 export const DISPUTE_RERUN = 100;
 /** Days that a run is kept, for disputes and for who asks. */
@@ -109,8 +116,12 @@ export class Docket {
     return new Docket(await openSqlite(process, 'oracle', { migrations: MIGRATIONS }));
   }
 
-  /** Puts a run into the queue, with its receipt. @returns false if there is one of this attempt already */
-  async addRun(run: Evidence, receiptHash: string): Promise<boolean> {
+  /** Puts a run into the queue, with its receipt; with what is known of it already, among those that are audited. @returns false if there is one of this attempt already */
+  async addRun(
+    run: Evidence,
+    receiptHash: string,
+    reruns: readonly (RerunEnd & { readonly rerun: number })[] = [],
+  ): Promise<boolean> {
     const { jobId, attempt } = run;
     const { receipt, signature } = run.result;
     const known = await this.run(jobId, attempt);
@@ -121,6 +132,11 @@ export class Docket {
         ${structCodec('JobReceipt').stringify(receipt)}, ${signature})`;
       await tx.run`insert or ignore into runs (job_id, attempt, lost, receipt_hash, doc, created_ms)
         values (${jobId}, ${attempt}, 0, ${receiptHash}, ${evidence.stringify(run)}, ${Date.now()})`;
+      if (before !== undefined || reruns.length === 0) return;
+      await tx.run`update runs set state = 'auditing' where job_id = ${jobId} and attempt = ${attempt}`;
+      for (const { rerun, operator, outcome, outputsRoot } of reruns)
+        await tx.run`insert or ignore into reruns values
+          (${jobId}, ${attempt}, ${rerun}, 0, 1, ${operator ?? null}, ${outcome}, ${outputsRoot ?? null})`;
     });
     return before === undefined;
   }
@@ -283,7 +299,7 @@ export class Docket {
   /** The first end of a rerun counts. The run is due at once. */
   async endRerun(
     { jobId, attempt, rerun }: { jobId: string; attempt: number; rerun: number },
-    end: { operator: string | undefined; outcome: RerunOutcome; outputsRoot: string | undefined },
+    end: RerunEnd,
   ): Promise<void> {
     await this.db.tx(async (tx) => {
       await tx.run`update reruns set outcome = ${end.outcome}, operator = ${end.operator}, outputs_root = ${end.outputsRoot}

@@ -11,7 +11,7 @@ import { signer } from '../../lib/signer.ts';
 import { every } from '../../lib/timers.ts';
 import { ChainView } from '../shared/chain-view.ts';
 import { facilitatorContract } from '../shared/facilitator-contract.ts';
-import { type Evidence, oracleContract } from '../shared/oracle-contract.ts';
+import { type Evidence, type Others, oracleContract } from '../shared/oracle-contract.ts';
 import { takeOther } from '../shared/other-messages.ts';
 import { readSettings } from '../shared/settings.ts';
 import { same } from '../shared/words.ts';
@@ -20,7 +20,7 @@ import { Audits, rerunMs } from './audits.ts';
 import { Colleagues } from './colleagues.ts';
 import { cosign, type CosignerNeeds } from './cosigner.ts';
 import { Court } from './court.ts';
-import { DISPUTE_RERUN, Docket } from './docket.ts';
+import { DISPUTE_RERUN, Docket, REPLICA_RERUN } from './docket.ts';
 import { checkExecutor, type FactNeeds, receiptHashOf, specOf } from './facts.ts';
 import { Opinions } from './opinions.ts';
 import { Shown } from './shown.ts';
@@ -115,8 +115,12 @@ function moneyOf(
 }
 
 /** Puts a run on the docket. Two receipts for one attempt, both of its executor, cost the node its reservation (CM20). */
-async function verify(run: Evidence, process: Process<unknown>): Promise<void> {
-  const { docket, court, facts } = await partsOf(process);
+async function verify(
+  run: Evidence,
+  process: Process<unknown>,
+  others: Others = [],
+): Promise<void> {
+  const { docket, audits, court, facts } = await partsOf(process);
   const { jobId, attempt } = run;
   specOf(run);
   const receiptHash = await receiptHashOf(run, facts);
@@ -124,7 +128,16 @@ async function verify(run: Evidence, process: Process<unknown>): Promise<void> {
   const ours = known?.peer === undefined ? known?.evidence : undefined;
   if (ours !== undefined && same(ours.result.receiptHash, receiptHash)) return court.ring();
   await checkExecutor(run, receiptHash, facts);
-  if (!(await docket.addRun(run, receiptHash))) await equivocation(run, receiptHash, process);
+  const reruns = await Promise.all(
+    others.map(async ({ node, result, artifacts }, index) => ({
+      rerun: REPLICA_RERUN + index,
+      operator: node.operator,
+      outcome: await audits.compare(run, result, artifacts),
+      outputsRoot: result.receipt.outputsRoot,
+    })),
+  );
+  if (!(await docket.addRun(run, receiptHash, reruns)))
+    await equivocation(run, receiptHash, process);
   court.ring();
 }
 
@@ -143,6 +156,8 @@ async function equivocation(
   await facilitator.Equivocation({ one, other: two });
 }
 
+const COMPARED = { same: 'Same', different: 'Different', undecided: 'Undecided' } as const;
+
 /** What is for a verifier of another node. @throws Refusal */
 async function forPeer(
   process: Process<unknown>,
@@ -159,6 +174,12 @@ export default defineProcess<(typeof oracleContract)['methods'], unknown>({
   contract: oracleContract,
   on: {
     Verify: (run, _context, process) => verify(run, process),
+    Outvoted: ({ run, others }, _context, process) => verify(run, process, others),
+    Compare: async ({ spec, first, second, artifacts }, _context, process) => {
+      const { audits } = await partsOf(process);
+      const found = await audits.compare({ spec, result: first, artifacts }, second, artifacts);
+      return { kind: COMPARED[found] };
+    },
     Close: async (lost, _context, process) => {
       const { docket, court } = await partsOf(process);
       specOf(lost);

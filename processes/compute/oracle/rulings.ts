@@ -77,10 +77,12 @@ export class Rulings {
       readonly code: FaultCode;
       readonly judgement?: Judgement;
       readonly gates?: GivenVerdict['gates'];
+      /** Another attempt would change nothing. */
+      readonly final?: boolean;
     },
   ): Promise<void> {
     const { terms, spec } = run.evidence ?? run.lost!;
-    const retry = await this.#mayRetry(run, specOf({ spec }), why.code);
+    const retry = why.final !== true && (await this.#mayRetry(run, specOf({ spec }), why.code));
     const given: GivenVerdict = {
       ...this.#verdictOf(run, why.judgement),
       outcome: { kind: retry ? 'Retry' : 'Refund' },

@@ -133,6 +133,16 @@ export const resolutionRequest = record({
 });
 export type ResolutionRequest = Decoded<typeof resolutionRequest>;
 
+/** What other nodes came to. */
+const others = list(
+  record({
+    node: record({ name: text, nodeId: hashText, operator: addressText }),
+    result: runResult,
+    artifacts: text,
+  }),
+);
+export type Others = Decoded<typeof others>;
+
 const signedBy = record({ signer: addressText, signature: signatureText });
 
 export const oracleContract = contract(
@@ -141,6 +151,19 @@ export const oracleContract = contract(
     Verify: method(evidence, unit),
     /** Ends an attempt that left no receipt: another one, or the refund. */
     Close: method(lostAttempt, unit),
+    /** Judges a run of a job that several nodes ran, and that others, who agree with each other, differ from: as after an audit. */
+    Outvoted: method(
+      record({
+        run: evidence,
+        others,
+      }),
+      unit,
+    ),
+    /** Whether two results of a spec are the same, by its `verify.mode`. */
+    Compare: method(
+      record({ spec: text, first: runResult, second: runResult, artifacts: text }),
+      union({ Same: unit, Different: unit, Undecided: unit }),
+    ),
     Verdict: method(record(attempt), option(givenVerdict)),
     /** How a run that an audit asked for ended; nothing: it could not be made. `artifacts` and `logs` as in evidence. */
     RerunDone: method(
@@ -170,6 +193,8 @@ export const oracleContract = contract(
   {
     access: {
       Verify: 'package',
+      Outvoted: 'package',
+      Compare: 'package',
       Close: 'package',
       Verdict: 'package',
       RerunDone: 'package',
