@@ -46,6 +46,7 @@ import {
   type GivenVerdict,
   givenVerdict,
   oracleContract,
+  type Others,
 } from './shared/oracle-contract.ts';
 import { builtinSpec, makeRun, type MadeRun } from './testing.ts';
 
@@ -367,6 +368,83 @@ test('CM26 where no other node could run it, an audit proves nothing and the run
     outcome: { kind: 'Pay' },
     audit: { kind: 'Inconclusive' },
   });
+}, 120_000);
+
+/** What two nodes of other operators came to, which were paid for the same. */
+async function others(
+  node: MoneyNode,
+  offered: OfferedTerms,
+  path: string,
+  outputs: readonly string[],
+): Promise<Others> {
+  return Promise.all(
+    outputs.map(async (output, index) => {
+      const made = { by: verifiers[2], outputs: { [path]: output } };
+      const { result, artifacts } = await runOf(node, offered, made);
+      const who = { name: `other-${index}.os`, nodeId: saltOf(`other ${index}`) };
+      return { node: { ...who, operator: auditor(index) }, result, artifacts };
+    }),
+  );
+}
+
+test('CM26 a run that most others differ from is convicted once somebody differs from it whom the client did not pay', async () => {
+  await using node = await start({ auditors: 2 });
+  node.alone = false;
+  const offered = await assigned(node, builtinSpec(), DEAR);
+  const { jobId } = offered;
+  const before = await nodeOnChain();
+  const run = await runOf(node, offered, { outputs: { 'out.txt': 'random' } });
+  const outvoted = { run, others: await others(node, offered, 'out.txt', ['honest', 'honest']) };
+  await oracleOf(node).Outvoted(outvoted);
+  const wanted = await rerunOf(node, jobId, 2);
+  expect(wanted.notOperators).toEqual([operator.address.toLowerCase(), auditor(0), auditor(1)]);
+  await oracleOf(node).Outvoted(outvoted);
+  expect(await oracleOf(node).Verdict({ jobId, attempt: 0 })).toBeUndefined();
+  await rerunDone(node, offered, wanted.rerun, 'honest');
+  expect(await verdictOn(node, jobId)).toMatchObject({
+    outcome: { kind: 'Convicted' },
+    audit: { kind: 'Differed' },
+  });
+  await stateOf(node, jobId, 'refunded');
+  expect(await node.facilitator.Credit({ account: client.address })).toBe(DEAR);
+  expect((await nodeOnChain()).stake).toBe(before.stake - 1_000n * UNITS);
+}, 120_000);
+
+test('CM26 one that is right is not convicted by a majority of friends: who runs it again for us clears it', async () => {
+  await using node = await start({ auditors: 2 });
+  node.alone = false;
+  const offered = await assigned(node, builtinSpec(), DEAR);
+  const run = await runOf(node, offered, { outputs: { 'out.txt': 'honest' } });
+  await oracleOf(node).Outvoted({
+    run,
+    others: await others(node, offered, 'out.txt', ['lie', 'lie']),
+  });
+  await rerunDone(node, offered, (await rerunOf(node, offered.jobId, 2)).rerun, 'honest');
+  expect(await verdictOn(node, offered.jobId)).toMatchObject({
+    outcome: { kind: 'Pay' },
+    audit: { kind: 'Agreed' },
+  });
+}, 120_000);
+
+test('CM26 where nobody else could run it, one that most differ from is not paid, and its node keeps its stake', async () => {
+  await using node = await start({ auditors: 2 });
+  const spec = builtinSpec({ verify: { mode: 'tolerance', replicas: 3, absPpb: 500_000_000 } });
+  const offered = await assigned(node, spec, DEAR);
+  const before = await nodeOnChain();
+  const run = await runOf(node, offered, { spec, outputs: { 'out.json': '9.0' } });
+  const [first, second] = await others(node, offered, 'out.json', ['1.0', '1.2']);
+  const compare = { spec: run.spec, artifacts: run.artifacts };
+  const close = { ...compare, first: first!.result, second: second!.result };
+  expect((await oracleOf(node).Compare(close)).kind).toBe('Same');
+  const far = { ...compare, first: first!.result, second: run.result };
+  expect((await oracleOf(node).Compare(far)).kind).toBe('Different');
+  await oracleOf(node).Outvoted({ run, others: [first!, second!] });
+  expect(await verdictOn(node, offered.jobId)).toMatchObject({
+    outcome: { kind: 'Refund' },
+    code: 'VERDICT_FAIL',
+  });
+  await stateOf(node, offered.jobId, 'refunded');
+  expect((await nodeOnChain()).stake).toBe(before.stake);
 }, 120_000);
 
 test('CM25 hours are committed to before, secrets are shown after', async () => {
