@@ -106,10 +106,7 @@ export class Completion {
           patch: { substate: 'comparing' },
         });
       else if (job.payment.state !== 'free') await this.judge(job.jobId);
-      else {
-        await jobs.change(job.jobId, this.#accepted());
-        this.#closed(job, true);
-      }
+      else await this.accept(job);
     } catch (error) {
       await this.#unfetched(job, error);
     } finally {
@@ -141,52 +138,14 @@ export class Completion {
     }
   }
 
-  /** One run of several came to what most came to: it is judged, and paid, as any other. */
-  async agreed(job: JobRecord): Promise<void> {
-    const { jobs, endings } = this.#needs;
-    const result = resultOf(job);
-    if (result === undefined) return;
-    const { status, exitCode } = result.receipt;
-    const code = codeOfStatus(status);
-    const patch: JobPatch = { replica: { agrees: true } };
-    if (code !== undefined) {
-      const message = `the program ended with status ${status} and exit code ${exitCode}`;
-      await endings.failed(job, { code, message, exitCode, patch, verdict: 'refund' });
-    } else if (job.payment.state === 'free') {
-      const accepted = this.#accepted();
-      await jobs.change(job.jobId, { ...accepted, patch: { ...accepted.patch, ...patch } });
-      this.#closed(job, true);
-      return;
-    } else {
-      const cause = 'most of the runs came to the same';
-      await jobs.change(job.jobId, { cause, patch: { ...patch, substate: 'checking' } });
-    }
-    await this.judge(job.jobId);
-  }
-
-  /** One run of several came to something else: of a paid one the oracle says what that costs. */
-  async outvoted(job: JobRecord, message: string): Promise<void> {
-    const patch: JobPatch = { replica: { agrees: false } };
-    if (job.payment.state === 'free') {
-      await this.#needs.endings.failed(job, {
-        code: 'VERDICT_FAIL',
-        message,
-        patch,
-        verdict: 'refund',
-      });
-      return;
-    }
-    const change = { cause: message, patch: { ...patch, substate: 'checking' } };
-    await this.#needs.jobs.change(job.jobId, change);
-    await this.judge(job.jobId);
-  }
-
-  /** Too few runs came to the same: nothing is proven, and the client has its money back. */
-  async undecided(job: JobRecord, message: string): Promise<void> {
-    const patch: JobPatch = { replica: { agrees: false } };
-    const code = 'NO_MAJORITY';
-    await this.#needs.endings.failed(job, { code, message, patch, verdict: 'refund' });
-    await this.judge(job.jobId);
+  /** A free run counts. @param patch  what else is noted */
+  async accept(job: JobRecord, patch: JobPatch = {}): Promise<void> {
+    const accepted = this.#accepted();
+    await this.#needs.jobs.change(job.jobId, {
+      ...accepted,
+      patch: { ...accepted.patch, ...patch },
+    });
+    this.#closed(job, true);
   }
 
   /** A receipt of a job that its client has cancelled: what was used is paid (§3.9). */

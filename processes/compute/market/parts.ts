@@ -149,6 +149,7 @@ export async function openMarket(process: Process<MarketState>): Promise<Market>
     endings,
     settlement,
     artifacts: artifacts.folder,
+    now,
   });
   const dispatch = new Dispatch({
     process,

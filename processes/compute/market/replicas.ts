@@ -9,7 +9,8 @@ import type { Endings } from './endings.ts';
 import type { Jobs } from './jobs.ts';
 import { compareAnswers, decide, majorityOf, mayAnswer, waits } from './majority.ts';
 import type { Providers } from './providers.ts';
-import type { JobRecord } from './record.ts';
+import type { JobPatch, JobRecord } from './record.ts';
+import { codeOfStatus } from './retry.ts';
 import type { Settlement } from './settlement.ts';
 import { specOf } from './specs.ts';
 import { isOver } from './states.ts';
@@ -25,6 +26,7 @@ export interface ReplicasNeeds {
   readonly settlement: Settlement;
   /** The folder of outputs in vfs. */
   readonly artifacts: string;
+  readonly now: () => number;
 }
 
 interface Group {
@@ -135,17 +137,22 @@ export class Replicas {
   }
 
   async #decide(group: Group): Promise<void> {
-    const { completion, endings } = this.#needs;
+    const { endings, now } = this.#needs;
     const runs = [...group.runs.values()];
     const waiting = runs.filter(waits);
     const [one] = waiting;
     if (one?.replica === undefined) return;
     const { of } = one.replica;
+    const late = waiting.filter(({ times }) => now() > (times.deadline ?? Infinity));
+    if (late.length > 0) {
+      for (const run of late) await this.#undecided(run, 'the other runs gave no answer in time');
+      return;
+    }
     const agreeing = runs.find(({ replica }) => replica?.agrees === true);
     if (agreeing !== undefined) {
       for (const run of waiting) {
-        if (await this.#same(group, agreeing, run)) await completion.agreed(run);
-        else await completion.outvoted(run, 'most of the runs came to something else');
+        if (await this.#same(group, agreeing, run)) await this.#agreed(run);
+        else await this.#outvoted(run, 'most of the runs came to something else');
       }
       return;
     }
@@ -161,7 +168,7 @@ export class Replicas {
     if (decision.kind === 'open') return;
     if (decision.kind === 'none') {
       for (const run of waiting)
-        await completion.undecided(run, `no ${majorityOf(of)} of ${of} runs came to the same`);
+        await this.#undecided(run, `no ${majorityOf(of)} of ${of} runs came to the same`);
       // What nobody has begun, or paid, is not begun any more.
       for (const run of runs)
         if (run.state === 'pending' || (run.state === 'escrowed' && run.payment.state === 'free'))
@@ -170,9 +177,65 @@ export class Replicas {
     }
     const winners = waiting.filter(({ replica }) => decision.winners.has(replica!.index));
     const others = waiting.filter(({ replica }) => !decision.winners.has(replica!.index));
-    for (const run of winners) await completion.agreed(run);
+    for (const run of winners) await this.#agreed(run);
     for (const run of others)
-      await completion.outvoted(run, `${winners.length} of ${of} runs came to something else`);
+      await this.#outvoted(run, `${winners.length} of ${of} runs came to something else`);
+  }
+
+  /** One run of several came to what most came to: it is judged, and paid, as any other. */
+  async #agreed(job: JobRecord): Promise<void> {
+    const { jobs, endings, completion } = this.#needs;
+    const result = resultOf(job);
+    if (result === undefined || !this.#isStill(job)) return;
+    const { status, exitCode } = result.receipt;
+    const code = codeOfStatus(status);
+    const patch: JobPatch = { replica: { agrees: true } };
+    if (code !== undefined) {
+      const message = `the program ended with status ${status} and exit code ${exitCode}`;
+      await endings.failed(job, { code, message, exitCode, patch, verdict: 'refund' });
+    } else if (job.payment.state === 'free') {
+      await completion.accept(job, patch);
+      return;
+    } else {
+      const cause = 'most of the runs came to the same';
+      await jobs.change(job.jobId, { cause, patch: { ...patch, substate: 'checking' } });
+    }
+    await completion.judge(job.jobId);
+  }
+
+  /** One run of several came to something else: of a paid one the oracle says what that costs. */
+  async #outvoted(job: JobRecord, message: string): Promise<void> {
+    const { jobs, endings, completion } = this.#needs;
+    if (!this.#isStill(job)) return;
+    const patch: JobPatch = { replica: { agrees: false } };
+    if (job.payment.state === 'free') {
+      await endings.failed(job, {
+        code: 'VERDICT_FAIL',
+        message,
+        patch,
+        verdict: 'refund',
+      });
+      return;
+    }
+    const change = { cause: message, patch: { ...patch, substate: 'checking' } };
+    await jobs.change(job.jobId, change);
+    await completion.judge(job.jobId);
+  }
+
+  /** Too few runs came to the same: nothing is proven, and the client has its money back. */
+  async #undecided(job: JobRecord, message: string): Promise<void> {
+    const { endings, completion } = this.#needs;
+    if (!this.#isStill(job)) return;
+    const patch: JobPatch = { replica: { agrees: false } };
+    const code = 'NO_MAJORITY';
+    await endings.failed(job, { code, message, patch, verdict: 'refund' });
+    await completion.judge(job.jobId);
+  }
+
+  /** The chain may have ended it meanwhile. */
+  #isStill(job: JobRecord): boolean {
+    const now = this.#needs.jobs.live(job.jobId);
+    return now !== undefined && waits(now) && now.attempt === job.attempt;
   }
 
   async #same(group: Group, one: JobRecord, other: JobRecord): Promise<boolean> {
