@@ -95,6 +95,7 @@ export function groupView(
       outputsRoot: outputsRootOf(run) ?? null,
       agrees: run.replica!.agrees ?? null,
       error: run.error?.code ?? null,
+      verdict: run.verdict ?? null,
     })),
   };
 }
