@@ -48,7 +48,7 @@ function statusText(job: JobView): string {
 function runText({ state, node, payout, agrees, error }: RunView): string {
   const said = agrees === null ? '' : agrees ? ', agrees with most' : ', differs from most';
   const why = error === null ? '' : ` (${printable(error)})`;
-  const paid = payout === null ? '' : `, paid out ${hyper(payout)}`;
+  const paid = payout === null ? '' : `, for ${hyper(payout)}`;
   return `${printable(node ?? '-').padEnd(20)} ${printable(state)}${why}${said}${paid}`;
 }
 

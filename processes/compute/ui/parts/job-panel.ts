@@ -128,7 +128,7 @@ function Runs({ job: { replicas = [], majority = 1 } }: { readonly job: JobView 
 
 function runText({ state, agrees, payout, error }: RunView): string {
   const said = agrees === null ? '' : agrees ? ', agrees' : ', differs';
-  const paid = payout === null ? '' : `, ${hyper(payout)} HYPER paid out`;
+  const paid = payout === null ? '' : `, for ${hyper(payout)} HYPER`;
   return `${error === 'NO_MAJORITY' ? 'does not count' : `${state}${said}`}${paid}`;
 }
 
