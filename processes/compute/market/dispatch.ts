@@ -204,9 +204,11 @@ export class Dispatch {
     const { excluded = [], failures = [] } = job;
     const wanted = { spec, amount, excluded, now: this.#needs.now() };
     const others = this.#needs.takenFor(job);
-    const mine = candidates.filter(
-      ({ node }) => !others.has(this.#needs.providers.operatorOf(node)),
-    );
+    const { providers } = this.#needs;
+    const mine =
+      others.size === 0
+        ? candidates
+        : candidates.filter(({ node }) => !others.has(providers.operatorOf(node)));
     const [best] = ranked(mine, wanted, job);
     if (best !== undefined || failures.length === 0) return best;
     // Where nobody else could run it, however busy they are, one that failed may try again: the only node of a household, say.
