@@ -37,6 +37,8 @@ export interface JobView {
   /** Of a job that several nodes run: each run, and how many have to come to the same. */
   readonly replicas?: readonly RunView[];
   readonly majority?: number;
+  /** Whose node and result are the job's. */
+  readonly run?: string;
 }
 
 export interface RunView {

@@ -93,7 +93,11 @@ test('CM8 CM26 three nodes run a paid job: the two that agree are paid, the one 
     expect.stringMatching(/there are 3;.*TOO_FEW/),
   ]);
   const out = join(folder, 'out');
-  const job = RunningNode.spawn(['job', 'submit', ...what, '--yes', '-q', '-o', out], KIT);
+  const rpc = network.chain.url;
+  const job = RunningNode.spawn(
+    ['job', 'submit', ...what, '--yes', '-q', '-o', out, '--rpc', rpc],
+    KIT,
+  );
   await job.until(/for 3 runs, each by another operator/);
   const [, price = ''] = await job.until(/(?:paying (\d+) HYPER into the vault 0x[^]*){3}/);
   const amount = BigInt(price) * UNITS;

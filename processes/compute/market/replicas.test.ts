@@ -80,7 +80,7 @@ it('CM26 three nodes run the same job, and what two came to is the result', asyn
   expect(await world.job('mine')).toEqual(job);
   expect(await world.job(job.replicas[2].jobId)).toEqual(job);
   const { json } = await world.ask('GET', `/api/receipts/${jobId}`);
-  expect(json.receipt.outputsRoot).toBe(RIGHT);
+  expect(json.receipt).toMatchObject({ outputsRoot: RIGHT, jobId: job.run });
 });
 
 it('CM26 once most agree the rest is measured by it, whenever it comes', async () => {

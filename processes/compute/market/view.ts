@@ -81,6 +81,8 @@ export function groupView(
       price: sum(({ payment }) => payment.price),
       payout: isPaidOut ? sum(({ payment }) => payment.payout) : null,
     },
+    // Whose node, result and log are shown.
+    run: shown.jobId,
     majority: majorityOf(of),
     replicas: runs.map((run) => ({
       index: run.replica!.index,
