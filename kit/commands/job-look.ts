@@ -4,7 +4,7 @@ import { defineCommand } from 'citty';
 import { asCommand, jobIdIn } from '../job/command.ts';
 import { followLogs, jobOf, logsSoFar } from '../job/follow.ts';
 import { JobError } from '../job/job-error.ts';
-import type { JobView, LogLine } from '../job/job-record.ts';
+import type { JobView, LogLine, RunView } from '../job/job-record.ts';
 import { LOGIN_ARGS } from '../job/login.ts';
 import { CHAIN_ARGS, trustedOf } from '../job/receipt.ts';
 import { saveResults } from '../job/results.ts';
@@ -39,9 +39,17 @@ function statusText(job: JobView): string {
     lines.push(['done', `${Math.floor(progress.ppm / 10_000)} %`]);
   if (started > 0) lines.push(['took', clock((finished || Date.now()) - started)]);
   lines.push(['money', moneyText(payment)]);
+  for (const run of job.replicas ?? []) lines.push([`run ${run.index + 1}`, runText(run)]);
   for (const output of result?.outputs ?? [])
     lines.push(['output', `${printable(output.path)}  ${size(output.size)}`]);
   return lines.map(([name, text]) => `${name.padEnd(9)} ${text}`).join('\n');
+}
+
+function runText({ state, node, payout, agrees, error }: RunView): string {
+  const said = agrees === null ? '' : agrees ? ', agrees with most' : ', differs from most';
+  const why = error === null ? '' : ` (${printable(error)})`;
+  const paid = payout === null ? '' : `, for ${hyper(payout)}`;
+  return `${printable(node ?? '-').padEnd(20)} ${printable(state)}${why}${said}${paid}`;
 }
 
 function moneyText({ state, amount, payout }: JobView['payment']): string {

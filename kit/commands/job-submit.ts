@@ -13,7 +13,7 @@ import { saveResults } from '../job/results.ts';
 import { isOver } from '../job/job-record.ts';
 import { hyper, millionths, Progress, stateText } from '../job/show.ts';
 import { SPEC_ARGS, wantedJob, type WantedJob } from '../job/spec.ts';
-import { checkTerms, DEVELOPMENT_CHAIN, type KnownChain } from '../job/terms.ts';
+import { type CheckedTerms, checkTerms, DEVELOPMENT_CHAIN, type KnownChain } from '../job/terms.ts';
 import type { Wallet } from '../job/wallet.ts';
 
 const ARGS = {
@@ -136,24 +136,32 @@ async function submitJob(given: JobCommand, submission: Submission): Promise<Sub
       headers: { 'idempotency-key': intentId, ...headers },
       statuses: [402],
     });
-  const answer = await post({});
-  if (answer.status !== 402) return submitted(answer);
-  await answer.arrayBuffer();
-  const payment = await paymentFor(
-    wallet,
-    submission,
-    answer.headers.get('payment-required') ?? '',
-  );
-  const paid = await post({ 'payment-signature': payment });
-  if (paid.status === 402) {
-    const { error } = (await paid.json().catch(() => ({}))) as { error?: unknown };
-    const why = typeof error === 'string' ? error : JSON.stringify(error ?? 'no reason given');
-    throw new JobError(
-      'refused',
-      `the payment was not taken: ${why}; submit again with --intent ${intentId}`,
-    );
+  let answer = await post({});
+  // Each run has terms of its own, with a salt of its own; none is paid twice.
+  const paid = new Set<string>();
+  while (answer.status === 402) {
+    const header = answer.headers.get('payment-required') ?? '';
+    const { error } = (await answer.json().catch(() => ({}))) as { error?: unknown };
+    if (wallet === undefined)
+      throw new JobError('refused', 'this job is to be paid: --wallet FILE says from which wallet');
+    // Without terms it is a refusal of what was paid last.
+    const terms = header === '' && paid.size > 0 ? undefined : termsOf(wallet, submission, header);
+    if (terms === undefined || paid.has(terms.terms.salt)) {
+      const why = typeof error === 'string' ? error : JSON.stringify(error ?? 'no reason given');
+      throw new JobError(
+        'refused',
+        `the payment was not taken: ${why}; submit again with --intent ${intentId}`,
+      );
+    }
+    paid.add(terms.terms.salt);
+    process.stderr.write(`paying ${hyper(terms.terms.amount)} into the vault ${terms.vault}\n`);
+    answer = await post({ 'payment-signature': await wallet.payment(terms) });
   }
-  return submitted(paid);
+  return submitted(answer);
+}
+
+function replicasOf({ spec }: WantedJob): number {
+  return spec.verify?.replicas ?? 1;
 }
 
 async function submitted(answer: Response): Promise<Submitted> {
@@ -163,24 +171,21 @@ async function submitted(answer: Response): Promise<Submitted> {
   return { jobId, state: String(state) };
 }
 
-/** Looks at what is asked, and signs it. @throws JobError for terms that are not what was agreed */
-async function paymentFor(
-  wallet: Wallet | undefined,
+/** What is asked, if it is what was agreed. @throws JobError */
+function termsOf(
+  wallet: Wallet,
   { wanted, intentId, most, flags }: Submission,
   header: string,
-): Promise<string> {
-  if (wallet === undefined)
-    throw new JobError('refused', 'this job is to be paid: --wallet FILE says from which wallet');
-  const terms = checkTerms(header, {
+): CheckedTerms {
+  return checkTerms(header, {
     client: wallet.address,
     intentId,
+    replicas: replicasOf(wanted),
     specHash: specHash(wanted.spec),
     amount: most,
     chain: chainOf(flags),
     nowS: Math.floor(Date.now() / 1_000),
   });
-  process.stderr.write(`paying ${hyper(terms.terms.amount)} into the vault ${terms.vault}\n`);
-  return wallet.payment(terms);
 }
 
 function chainOf({ chain, escrow, token }: Flags): KnownChain {

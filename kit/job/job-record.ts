@@ -34,6 +34,22 @@ export interface JobView {
   /** Why no provider can have it; null: it does not wait for one. */
   readonly waiting?: readonly { readonly node: string; readonly why: string }[] | null;
   readonly times: Readonly<Record<string, number>>;
+  /** Of a job that several nodes run: each run, and how many have to come to the same. */
+  readonly replicas?: readonly RunView[];
+  readonly majority?: number;
+  /** Whose node and result are the job's. */
+  readonly run?: string;
+}
+
+export interface RunView {
+  readonly index: number;
+  readonly jobId: string;
+  readonly state: string;
+  readonly node: string | null;
+  readonly price: string;
+  readonly payout: string | null;
+  readonly agrees: boolean | null;
+  readonly error: string | null;
 }
 
 export interface LogLine {

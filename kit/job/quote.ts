@@ -8,7 +8,10 @@ import { hyper } from './show.ts';
 export interface Quote {
   readonly node: string | null;
   readonly class: string;
+  /** Of all runs together. */
   readonly price: string;
+  /** How many nodes run it, each of another operator. */
+  readonly replicas: number;
   readonly suited: number;
   readonly free: number;
   readonly unsuited: readonly { readonly node: string; readonly why: string }[];
@@ -30,7 +33,8 @@ export function quoteText(quote: Quote, isFree: boolean): string {
     return `nobody can run this now${why === '' ? ': no provider is connected' : `:${why}`}`;
   }
   const others = `${suited} provider${suited === 1 ? '' : 's'} can run it, ${free} at once`;
+  const runs = quote.replicas > 1 ? ` for ${quote.replicas} runs, each by another operator` : '';
   return isFree
-    ? `estimated cost ${hyper(price)} (${printable(kind)}); nothing to pay: the node is yours. ${others}`
-    : `estimated cost ${hyper(price)} at most (${printable(kind)}, ${printable(node)}). ${others}`;
+    ? `estimated cost ${hyper(price)}${runs} (${printable(kind)}); nothing to pay: the node is yours. ${others}`
+    : `estimated cost ${hyper(price)} at most${runs} (${printable(kind)}, ${printable(node)}). ${others}`;
 }

@@ -77,7 +77,7 @@ export async function checkReceipt(
   job: JobView,
   { trusted, tell }: Checking,
 ): Promise<void> {
-  const run = await receiptOf(api, job.jobId);
+  const run = await receiptOf(api, runIdOf(job));
   const problem = problemOf(job, run);
   if (problem !== undefined)
     throw new JobError('bad-hash', `the receipt of the job is not what it should be: ${problem}`);
@@ -116,7 +116,7 @@ async function receiptOf(api: MarketApi, jobId: string): Promise<RunEndDocument>
 function problemOf(job: JobView, { receipt, usage, runtime }: RunEndDocument): string | undefined {
   const spec = parseJobSpec(JSON.stringify(job.spec));
   if (!spec.ok || !same(specHash(spec.value), receipt.specHash)) return 'it is for another spec';
-  if (!same(receipt.jobId, job.jobId)) return 'it is for another job';
+  if (!same(receipt.jobId, runIdOf(job))) return 'it is for another job';
   if (receipt.attempt !== job.attempt) return 'it is for another attempt';
   if (!same(receipt.nodeId, namehash(job.node?.name ?? ''))) return 'it is of another node';
   if (!same(receipt.inputsRoot, rootOf(spec.value.inputs))) return 'it read other inputs';
@@ -125,6 +125,11 @@ function problemOf(job: JobView, { receipt, usage, runtime }: RunEndDocument): s
   if (!same(receipt.usageHash, documentHash(usage))) return 'it used something else';
   if (!same(receipt.runtimeHash, documentHash(runtime))) return 'something else ran it';
   return undefined;
+}
+
+/** Of a job that several nodes run the run that speaks for it. */
+function runIdOf({ jobId, run, replicas = [] }: JobView): string {
+  return replicas.find((each) => each.jobId === run)?.jobId ?? jobId;
 }
 
 function signerOf(digest: string, signature: string): string {

@@ -37,6 +37,17 @@ test('a function, its files and limits, from flags', async () => {
   expect(files.map(({ from }) => from)).toEqual([at('run.py')]);
 });
 
+test('how many nodes run it is a flag as well, and says nothing of how results are compared', async () => {
+  const verifyOf = async (flags: Parameters<typeof wantedJob>[0]): Promise<unknown> =>
+    (await wantedJob({ fn: 'echo', ...flags }, [], [])).spec.verify;
+  expect(await verifyOf({ replicas: '3' })).toEqual({ mode: 'exact', replicas: 3 });
+  expect(await verifyOf({ replicas: '3', verify: 'image' })).toEqual({
+    mode: 'image',
+    replicas: 3,
+  });
+  await expect(verifyOf({ replicas: '8' })).rejects.toThrow(/verify\.replicas/);
+});
+
 test('a component with its arguments, and a container with its command', async () => {
   const wasm = await wantedJob({ wasm: at('job.wasm') }, [], ['-v', 'in/run.py']);
   expect(wasm.spec).toMatchObject({

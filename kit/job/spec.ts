@@ -29,6 +29,10 @@ export const SPEC_ARGS = {
     type: 'string',
     description: 'how results are compared: exact, tolerance, image or none',
   },
+  replicas: {
+    type: 'string',
+    description: 'how many nodes of different operators run it; what most come to counts',
+  },
   label: { type: 'string', description: 'what it is called in lists' },
 } as const;
 
@@ -157,7 +161,10 @@ function withFlags(document: Document, flags: SpecFlags): Document {
   if (Object.keys(tries).length > 0) made['retry'] = { ...given(retry), ...tries };
   if (Object.keys(gpu).length > 0)
     made['require'] = { ...given(require), gpu: { ...given(given(require)['gpu']), ...gpu } };
-  if (flags.verify !== undefined) made['verify'] = { ...given(verify), mode: flags.verify };
+  const runs = numbers(flags, { replicas: 'replicas' });
+  const mode = flags.verify ?? given(verify)['mode'] ?? 'exact';
+  if (flags.verify !== undefined || flags.replicas !== undefined)
+    made['verify'] = { ...given(verify), mode, ...runs };
   for (const name of ['type', 'priority', 'label'] as const) {
     const value = flags[name];
     if (value !== undefined) made[name] = value;

@@ -28,6 +28,7 @@ const agreed: Agreed = {
   specHash: `0x${'12'.repeat(32)}`,
   amount: 1_000n,
   chain: DEVELOPMENT_CHAIN,
+  replicas: 1,
   nowS: NOW,
 };
 const good: ComputeTerms = {
@@ -141,6 +142,17 @@ test.each(['', '%%%', Buffer.from('{"accepts":[]}').toString('base64')])(
     expect(() => checkTerms(text, agreed)).toThrow(/which job is paid/);
   },
 );
+
+test('F37 of a job with several runs each has terms with a salt of its own, and its share of what was agreed', () => {
+  const several = { ...agreed, replicas: 2 };
+  const taken = (part: Partial<ComputeTerms>): bigint =>
+    checkTerms(header({ terms: { amount: 500n, ...part } }), several).terms.amount;
+  expect(taken({ salt: saltOf('mine#0') })).toBe(500n);
+  expect(taken({ salt: saltOf('mine#1') })).toBe(500n);
+  expect(() => taken({ salt: saltOf('mine#2') })).toThrow(/another intent/);
+  expect(() => taken({ salt: saltOf('mine') })).toThrow(/another intent/);
+  expect(() => taken({ salt: saltOf('mine#0'), amount: 501n })).toThrow(/500 was agreed/);
+});
 
 test('the payment is a transfer of that amount into that vault, once, and for no longer than the terms', async () => {
   const path = join(folder, 'key');

@@ -41,8 +41,10 @@ export const DEVELOPMENT_CHAIN: KnownChain = {
 export interface Agreed {
   readonly client: string;
   readonly intentId: string;
+  /** How many runs there are, each with terms of its own. */
+  readonly replicas: number;
   readonly specHash: string;
-  /** The most that may be asked. */
+  /** The most that may be asked, for all runs together. */
   readonly amount: bigint;
   readonly chain: KnownChain;
   /** Seconds since 1970. */
@@ -115,8 +117,9 @@ function problemOf(terms: ComputeTerms, agreed: Agreed): string | undefined {
   const now = BigInt(agreed.nowS - SKEW_S);
   if (!same(terms.client, agreed.client)) return `they are of the client ${terms.client}`;
   if (!same(terms.specHash, agreed.specHash)) return 'they are of another spec';
-  if (!same(terms.salt, saltOf(agreed.intentId))) return 'they are of another intent';
-  if (terms.amount > agreed.amount) return `${terms.amount} is asked, ${agreed.amount} was agreed`;
+  if (!saltsOf(agreed).some((salt) => same(terms.salt, salt))) return 'they are of another intent';
+  const most = agreed.amount / BigInt(agreed.replicas);
+  if (terms.amount > most) return `${terms.amount} is asked, ${most} was agreed`;
   if (terms.mode !== MODE.exact && terms.mode !== MODE.metered) return 'they pay by vouchers';
   if (!same(terms.voucherSigner, ZERO)) return 'somebody else could sign vouchers';
   if (terms.fundBy < now) return 'the time to pay is over; submit again';
@@ -125,6 +128,11 @@ function problemOf(terms: ComputeTerms, agreed: Agreed): string | undefined {
   if (terms.deadline <= terms.fundBy) return 'the deadline is before the time to pay ends';
   if (terms.challengeWindow < WINDOW_S_MIN) return 'there is no time to dispute a result';
   return undefined;
+}
+
+function saltsOf({ intentId, replicas }: Agreed): readonly string[] {
+  if (replicas === 1) return [saltOf(intentId)];
+  return Array.from({ length: replicas }, (_, index) => saltOf(`${intentId}#${index}`));
 }
 
 function same(one: string, other: string): boolean {

@@ -1,12 +1,14 @@
 /** The oracle with the facilitator on the embedded chain: verdicts, audits, convictions and disputes, and what crashes leave of them. */
-import { writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { keccak256 } from 'ethers';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { COMPUTE_ESCROW, NODE_REGISTRY, VERIFIER_SET } from '../../contracts/abi/constants.ts';
 import { OWNER, TREASURY } from '../../contracts/addresses.ts';
 import { encodeCall } from '../../contracts/calls.ts';
 import { type Chain, startChain } from '../../contracts/chain/chain.ts';
-import { personas } from '../../contracts/chain/personas.ts';
+import { type Persona, personas } from '../../contracts/chain/personas.ts';
 import { openMarket } from '../../contracts/chain/market.ts';
 import {
   type ChainNode,
@@ -44,6 +46,7 @@ import {
   type GivenVerdict,
   givenVerdict,
   oracleContract,
+  type Others,
 } from './shared/oracle-contract.ts';
 import { builtinSpec, makeRun, type MadeRun } from './testing.ts';
 
@@ -367,6 +370,83 @@ test('CM26 where no other node could run it, an audit proves nothing and the run
   });
 }, 120_000);
 
+/** What two nodes of other operators came to, which were paid for the same. */
+async function others(
+  node: MoneyNode,
+  offered: OfferedTerms,
+  path: string,
+  outputs: readonly string[],
+): Promise<Others> {
+  return Promise.all(
+    outputs.map(async (output, index) => {
+      const made = { by: verifiers[2], outputs: { [path]: output } };
+      const { result, artifacts } = await runOf(node, offered, made);
+      const who = { name: `other-${index}.os`, nodeId: saltOf(`other ${index}`) };
+      return { node: { ...who, operator: auditor(index) }, result, artifacts };
+    }),
+  );
+}
+
+test('CM26 a run that most others differ from is convicted once somebody differs from it whom the client did not pay', async () => {
+  await using node = await start({ auditors: 2 });
+  node.alone = false;
+  const offered = await assigned(node, builtinSpec(), DEAR);
+  const { jobId } = offered;
+  const before = await nodeOnChain();
+  const run = await runOf(node, offered, { outputs: { 'out.txt': 'random' } });
+  const outvoted = { run, others: await others(node, offered, 'out.txt', ['honest', 'honest']) };
+  await oracleOf(node).Outvoted(outvoted);
+  const wanted = await rerunOf(node, jobId, 2);
+  expect(wanted.notOperators).toEqual([operator.address.toLowerCase(), auditor(0), auditor(1)]);
+  await oracleOf(node).Outvoted(outvoted);
+  expect(await oracleOf(node).Verdict({ jobId, attempt: 0 })).toBeUndefined();
+  await rerunDone(node, offered, wanted.rerun, 'honest');
+  expect(await verdictOn(node, jobId)).toMatchObject({
+    outcome: { kind: 'Convicted' },
+    audit: { kind: 'Differed' },
+  });
+  await stateOf(node, jobId, 'refunded');
+  expect(await node.facilitator.Credit({ account: client.address })).toBe(DEAR);
+  expect((await nodeOnChain()).stake).toBe(before.stake - 1_000n * UNITS);
+}, 120_000);
+
+test('CM26 one that is right is not convicted by a majority of friends: who runs it again for us clears it', async () => {
+  await using node = await start({ auditors: 2 });
+  node.alone = false;
+  const offered = await assigned(node, builtinSpec(), DEAR);
+  const run = await runOf(node, offered, { outputs: { 'out.txt': 'honest' } });
+  await oracleOf(node).Outvoted({
+    run,
+    others: await others(node, offered, 'out.txt', ['lie', 'lie']),
+  });
+  await rerunDone(node, offered, (await rerunOf(node, offered.jobId, 2)).rerun, 'honest');
+  expect(await verdictOn(node, offered.jobId)).toMatchObject({
+    outcome: { kind: 'Pay' },
+    audit: { kind: 'Agreed' },
+  });
+}, 120_000);
+
+test('CM26 where nobody else could run it, one that most differ from is not paid, and its node keeps its stake', async () => {
+  await using node = await start({ auditors: 2 });
+  const spec = builtinSpec({ verify: { mode: 'tolerance', replicas: 3, absPpb: 500_000_000 } });
+  const offered = await assigned(node, spec, DEAR);
+  const before = await nodeOnChain();
+  const run = await runOf(node, offered, { spec, outputs: { 'out.json': '9.0' } });
+  const [first, second] = await others(node, offered, 'out.json', ['1.0', '1.2']);
+  const compare = { spec: run.spec, artifacts: run.artifacts };
+  const close = { ...compare, first: first!.result, second: second!.result };
+  expect((await oracleOf(node).Compare(close)).kind).toBe('Same');
+  const far = { ...compare, first: first!.result, second: run.result };
+  expect((await oracleOf(node).Compare(far)).kind).toBe('Different');
+  await oracleOf(node).Outvoted({ run, others: [first!, second!] });
+  expect(await verdictOn(node, offered.jobId)).toMatchObject({
+    outcome: { kind: 'Refund' },
+    code: 'VERDICT_FAIL',
+  });
+  await stateOf(node, offered.jobId, 'refunded');
+  expect((await nodeOnChain()).stake).toBe(before.stake);
+}, 120_000);
+
 test('CM25 hours are committed to before, secrets are shown after', async () => {
   await using node = await start();
   const hour = Math.floor(Date.now() / 3_600_000);
@@ -379,10 +459,14 @@ test('CM25 hours are committed to before, secrets are shown after', async () => 
 }, 120_000);
 
 /** Proposed and disputed by the client. */
-async function disputed(node: MoneyNode, output: string): Promise<OfferedTerms> {
-  const offered = await assigned(node, builtinSpec(), 100n * UNITS);
+async function disputed(
+  node: MoneyNode,
+  output: string,
+  spec = builtinSpec(),
+): Promise<OfferedTerms> {
+  const offered = await assigned(node, spec, 100n * UNITS);
   const { jobId } = offered;
-  await oracleOf(node).Verify(await runOf(node, offered, { outputs: { 'out.txt': output } }));
+  await oracleOf(node).Verify(await runOf(node, offered, { spec, outputs: { 'out.txt': output } }));
   await verdictOn(node, jobId);
   await stateOf(node, jobId, 'proposed');
   const { call, bond } = await node.facilitator.DisputeCall({ jobId, evidenceHash: saltOf('why') });
@@ -471,6 +555,141 @@ test('T15 where two of three verifiers must sign, another node signs what it com
   await oracleOf(node).Verify(await runOf(node, second));
   await new Promise((resolve) => setTimeout(resolve, 2_000));
   expect(await oracleOf(node).Verdict({ jobId: second.jobId, attempt: 0 })).toBeUndefined();
+}, 120_000);
+
+/** Disputes by two of three; `b.os` and `c.os` have the other two keys, or `c.os` one that counts for nothing. */
+async function quorum(third: Persona = verifiers[2]): Promise<{
+  readonly network: InMemoryNetwork;
+  readonly nodes: [MoneyNode, MoneyNode, MoneyNode];
+}> {
+  await chain.rpc.send({ from: OWNER, to: VERIFIER_SET, data: encodeCall('a1cbdf12', [1n, 2n]) });
+  const network = new InMemoryNetwork();
+  const names = ['a.os', 'b.os', 'c.os'];
+  const peersOf = (name: string): { peers: string[] } => ({
+    peers: names.filter((each) => each !== name),
+  });
+  const other = (name: string, verifier: Persona): Promise<MoneyNode> =>
+    start(peersOf(name), { network, name, platform: personas.ivan, verifier });
+  const first = await start(peersOf('a.os'), { network, name: 'a.os' });
+  const rest = [await other('b.os', verifiers[1]), await other('c.os', third)] as const;
+  for (const node of rest) node.alone = false;
+  return { network, nodes: [first, ...rest] };
+}
+
+const disposed = (nodes: readonly MoneyNode[]): Promise<unknown> =>
+  Promise.all(nodes.map((node) => node[Symbol.asyncDispose]()));
+
+test('T15 CM27 CM50 a dispute is resolved by as many verifiers as the chain wants: each has the job run again, one is away, and all are killed meanwhile', async () => {
+  const { network, nodes } = await quorum();
+  network.setDown('c.os', true);
+  const before = await nodeOnChain();
+  let [node, other] = nodes;
+  const input = 'what it works on';
+  const sha256 = createHash('sha256').update(input).digest('hex');
+  const spec = builtinSpec({ inputs: [{ path: 'in.txt', size: input.length, sha256 }] });
+  await mkdir(join(node.home, 'vfs', 'compute:sys', 'runs'), { recursive: true });
+  await writeFile(join(node.home, 'vfs', 'compute:sys', 'runs', sha256), input);
+  const offered = await disputed(node, 'wrong', spec);
+  const { jobId } = offered;
+  await rerunDone(node, offered, (await rerunOf(node, jobId, 100)).rerun, 'right');
+  // The other one has it run again by itself, with the inputs, and signs nothing before.
+  const wanted = await rerunOf(other, jobId, 100);
+  expect(wanted.notOperators).toEqual([operator.address.toLowerCase()]);
+  expect(Buffer.from(other.uploads.get(sha256) ?? []).toString()).toBe(input);
+  expect((await node.facilitator.Money({ jobId })).state).toBe('disputed');
+  [node, other] = [await node.again(), await other.again()];
+  await rerunDone(other, offered, wanted.rerun, 'right');
+  await comesTo(node, jobId, 'settled');
+  expect((await node.facilitator.Money({ jobId })).settled).toMatchObject({
+    provider: 0n,
+    clientRefund: 100n * UNITS,
+  });
+  expect((await nodeOnChain()).stake).toBe(before.stake - 1_000n * UNITS);
+  await disposed([node, other, nodes[2]]);
+}, 120_000);
+
+test('T15 CM27 a resolution that is false is signed by nobody else, a key that is no verifier’s counts for nothing, and after 72 hours the proposal stands', async () => {
+  const { nodes } = await quorum(personas.heidi);
+  const [node, honest, stranger] = nodes;
+  const offered = await disputed(node, 'right');
+  const { jobId } = offered;
+  // Ours lies, and so does the third one.
+  for (const each of [node, honest, stranger])
+    await rerunDone(
+      each,
+      offered,
+      (await rerunOf(each, jobId, 100)).rerun,
+      each === honest ? 'right' : 'wrong',
+    );
+  await expect
+    .poll(() => node.node.sink.at(1).join('\n'), WAIT)
+    .toMatch(/b\.os did not sign: .*to the same/);
+  await expect.poll(() => node.node.sink.at(1).join('\n'), WAIT).toMatch(/1 of 2 verifiers signed/);
+  expect((await node.facilitator.Money({ jobId })).state).toBe('disputed');
+  await until(72n * 3_600n + 10n);
+  await comesTo(node, jobId, 'settled');
+  expect(await node.facilitator.Credit({ account: payTo.address })).toBe(85n * UNITS + 2_500_000n);
+  await disposed(nodes);
+}, 120_000);
+
+test('T15 CM26 a conviction by several verifiers takes what the provider has reserved', async () => {
+  const { network, nodes } = await quorum();
+  network.setDown('b.os', true);
+  const [node, , other] = nodes;
+  node.alone = false;
+  const offered = await assigned(node, builtinSpec(), DEAR);
+  const { jobId } = offered;
+  await oracleOf(node).Verify(await runOf(node, offered, { outputs: { 'out.txt': 'random' } }));
+  await rerunDone(node, offered, (await rerunOf(node, jobId)).rerun, 'honest');
+  await rerunDone(other, offered, (await rerunOf(other, jobId, 100)).rerun, 'honest');
+  expect((await verdictOn(node, jobId)).outcome.kind).toBe('Convicted');
+  await comesTo(node, jobId, 'refunded');
+  expect(await node.facilitator.Credit({ account: client.address })).toBe(DEAR);
+  await disposed(nodes);
+}, 120_000);
+
+test('T15 CM19 what another verifier is to sign has to be of the receipt, of a job that can be resolved, and of a peer', async () => {
+  const { nodes } = await quorum();
+  const [node, other] = nodes;
+  const offered = await assigned(node);
+  const asked = node.client(oracleContract, 'b.os@oracle:compute:sys');
+  const run = await runOf(node, offered);
+  const reruns = '[]';
+  const resolution = {
+    jobId: offered.jobId,
+    receiptHash: run.result.receiptHash,
+    upheld: true,
+    payout: 0n,
+    slash: 1n,
+    evidenceHash: keccak256(Buffer.from(reruns)),
+    issuedAt: 1n,
+  };
+  const request = { evidence: run, resolution, reruns };
+  const refused = async (part: Partial<typeof request>, kind: string): Promise<void> => {
+    await expect(asked.CosignResolution({ ...request, ...part })).rejects.toMatchObject({ kind });
+  };
+  await refused({ resolution: { ...resolution, receiptHash: saltOf('other') } }, 'BadEvidence');
+  await refused({ reruns: '[{}]' }, 'BadEvidence');
+  const forged = await runOf(node, offered, { by: client });
+  const { receiptHash } = forged.result;
+  await refused({ evidence: forged, resolution: { ...resolution, receiptHash } }, 'BadReceipt');
+  const result = { ...run.result, outputs: [] };
+  await refused({ evidence: { ...run, result } }, 'BadEvidence');
+  const waiting = await funded(node);
+  const early = await runOf(node, waiting);
+  const of = { jobId: waiting.jobId, receiptHash: early.result.receiptHash };
+  await refused({ evidence: early, resolution: { ...resolution, ...of } }, 'BadReceipt');
+  await expect(oracleOf(other).CosignResolution(request)).rejects.toMatchObject({
+    kind: 'Forbidden',
+  });
+  const part = { jobId: offered.jobId, attempt: 0, sha256: '00'.repeat(32), offset: 0, bytes: 1 };
+  await expect(oracleOf(other).Shown(part)).rejects.toMatchObject({ kind: 'Forbidden' });
+  await expect(asked.Shown(part)).rejects.toMatchObject({ kind: 'NotFound' });
+  expect(other.heard.filter(({ kind }) => kind === 'RerunWanted')).toEqual([]);
+  // The right one is weighed, and no verdict here is hindered by it.
+  expect(await asked.CosignResolution(request)).toBeUndefined();
+  expect((await rerunOf(other, offered.jobId, 100)).rerun).toBe(100);
+  await disposed(nodes);
 }, 120_000);
 
 test('CM50 a power cut at any moment of a verdict gives one verdict, one payment, and the market hears of it', async () => {

@@ -113,17 +113,8 @@ export async function makeRun(made: MadeRun): Promise<Evidence> {
     nodeId,
     attempt,
     specHash: specHash(spec),
-    inputsRoot: toHex(merkleRoot(sha256, [])),
-    outputsRoot: toHex(
-      merkleRoot(
-        sha256,
-        files
-          .toSorted((a, b) => (a.path < b.path ? -1 : 1))
-          .map(({ path, size, sha256: hash }) =>
-            outputLeaf(sha256, { path, bytes: size, sha256: Buffer.from(hash, 'hex') }),
-          ),
-      ),
-    ),
+    inputsRoot: filesRoot(spec.inputs),
+    outputsRoot: filesRoot(files),
     logsRoot: toHex(tree.root()),
     stdoutHash: `0x${createHash('sha256').update(printed).digest('hex')}`,
     runtimeHash: documentHash(RUNTIME),
@@ -163,9 +154,19 @@ export async function makeRun(made: MadeRun): Promise<Evidence> {
     medianMs: undefined,
     cancelled: false,
     artifacts: '/compute:sys/runs',
+    inputs: '/compute:sys/runs',
     logs: `/compute:sys/runs/${logs}`,
     ...made.evidence,
   };
+}
+
+function filesRoot(files: readonly Evidence['result']['outputs'][number][]): string {
+  const leaves = files
+    .toSorted((a, b) => (a.path < b.path ? -1 : 1))
+    .map(({ path, size, sha256: hash }) =>
+      outputLeaf(sha256, { path, bytes: size, sha256: Buffer.from(hash, 'hex') }),
+    );
+  return toHex(merkleRoot(sha256, leaves));
 }
 
 function logOf(printed: string, exitCode: number): LogRecord[] {

@@ -49,7 +49,10 @@ export const quote = record({
   /** Nothing: nobody who could run it is known. */
   node: option(text),
   class: text,
+  /** Of all runs together. */
   price: wideNumber,
+  /** How many nodes run it, each of another operator. */
+  replicas: u32,
   /** Nodes that could run it, and those that could at once. */
   suited: u32,
   free: u32,

@@ -88,6 +88,8 @@ export class MoneyNode implements AsyncDisposable {
   readonly told: JobMoney[] = [];
   /** Everything that the market was told, as it came, but money. */
   readonly heard: { readonly kind: string; readonly body: string }[] = [];
+  /** Files that it was sent, by hash. */
+  readonly uploads = new Map<string, Uint8Array>();
   /** Answers no news. */
   deaf = false;
   /** Finds nobody to run a job again: one of twenty is picked for that, whatever the test is about. */
@@ -275,6 +277,19 @@ export class MoneyNode implements AsyncDisposable {
             capabilities,
             ...(metadata === undefined ? {} : { metadata }),
           });
+          return;
+        }
+        if (kind === 'Upload') {
+          const { sha256, offset, size } = body[kind] as Readonly<Record<string, number | string>>;
+          const before = this.uploads.get(String(sha256)) ?? new Uint8Array();
+          if (before.length === size || before.length !== offset) {
+            if (before.length !== size) throw new Refusal('Conflict', `${before.length} are here`);
+          } else {
+            const bytes = context.blob()?.bytes ?? new Uint8Array();
+            this.uploads.set(String(sha256), Buffer.concat([before, bytes]));
+          }
+          const bytes = this.uploads.get(String(sha256))?.length ?? 0;
+          context.reply(JSON.stringify({ Upload: { bytes, complete: bytes === size } }));
           return;
         }
         if (this.deaf) throw new Error('the market is deaf');

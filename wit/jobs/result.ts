@@ -73,6 +73,7 @@ export const FAULTS = {
   OOM: { fault: 'client', retry: false },
   OUTPUT_LIMIT: { fault: 'client', retry: false },
   PIDS_LIMIT: { fault: 'client', retry: false },
+  NO_MAJORITY: { fault: 'none', retry: false },
   VERDICT_FAIL: { fault: 'provider', retry: true },
   CANCELLED: { fault: 'client', retry: false },
 } as const satisfies Readonly<

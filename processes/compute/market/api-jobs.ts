@@ -8,7 +8,7 @@ import { runResult } from '../shared/job-events-contract.ts';
 import { resultOf } from './completion.ts';
 import { base64Of } from './base64.ts';
 import { ApiError, type AskedBy, guarded, guardedForExecutors } from './http-guard.ts';
-import { cancelJob, ownJob, viewOf, wholeViewOf } from './job-access.ts';
+import { cancelJob, ownJob, runsOf, speaking, viewOf, wholeViewOf } from './job-access.ts';
 import type { Market } from './parts.ts';
 import { paymentRequired, payWith } from './payments.ts';
 import type { JobRecord } from './record.ts';
@@ -70,7 +70,7 @@ export function jobRoutes(http: MarketHttp, market: () => Market): void {
       const jobs = await store.list({ owner, state: wanted, cursor, limit: most });
       const last = jobs.length < most ? undefined : jobs.at(-1);
       return reply.json({
-        jobs: jobs.map((job) => viewOf(market(), job)),
+        jobs: await Promise.all(jobs.map((job) => viewOf(market(), job))),
         cursor: last === undefined ? null : `${last.times.created}.${last.jobId}`,
       });
     }),
@@ -78,7 +78,7 @@ export function jobRoutes(http: MarketHttp, market: () => Market): void {
   http.get(
     '/api/jobs/:jobId',
     guarded(market, 'wallet', async (asked) =>
-      reply.json(wholeViewOf(asked.market, await own(asked))),
+      reply.json(await wholeViewOf(asked.market, await own(asked))),
     ),
   );
   http.delete('/api/jobs/:jobId', guarded(market, 'wallet', cancel));
@@ -94,13 +94,13 @@ export function jobRoutes(http: MarketHttp, market: () => Market): void {
   http.get(
     '/api/jobs/:jobId/result',
     guarded(market, 'wallet', async (asked) =>
-      outputReply(asked.market, await own(asked), asked.request),
+      outputReply(asked.market, await speaking(asked.market, await own(asked)), asked.request),
     ),
   );
   http.get(
     '/api/receipts/:jobId',
     guarded(market, 'wallet', async (asked) => {
-      const result = resultOf(await own(asked));
+      const result = resultOf(await speaking(asked.market, await own(asked)));
       if (result === undefined) throw new ApiError(404, 'NOT_FOUND', 'there is no receipt yet');
       return reply.coded(runResult, result);
     }),
@@ -118,22 +118,25 @@ async function submit({ request, principal, market }: AskedBy): Promise<HttpRepl
     client: principal.kind === 'wallet' ? undefined : textOf(client, 'client'),
     maxPrice: amountOf(maxPrice),
   });
-  const paid = job.state === 'pending' ? await payWith(market, job, request) : job;
-  if (paid.state === 'pending' && paid.payment.state === 'none')
-    return paymentRequired(market, paid, request);
+  await payWith(market, await runsOf(market, job), request);
+  const runs = await runsOf(market, job);
+  const unpaid = runs.find(({ state, payment }) => state === 'pending' && payment.state === 'none');
+  // Each run is paid by itself, one after another.
+  if (unpaid !== undefined) return paymentRequired(market, unpaid, request);
+  const { jobId, state } = runs[0]!;
   return reply.json(
-    { jobId: paid.jobId, state: paid.state, intentId: paid.intentId },
-    { status: 202, headers: { location: `/market:compute:sys/api/jobs/${paid.jobId}` } },
+    { jobId, state, intentId: job.replica?.group ?? job.intentId },
+    { status: 202, headers: { location: `/market:compute:sys/api/jobs/${jobId}` } },
   );
 }
 
 async function cancel(asked: AskedBy): Promise<HttpReply> {
   const job = await own(asked);
-  const live = asked.market.jobs.live(job.jobId);
-  if (live === undefined || !CANCELLABLE.has(live.state)) {
+  const runs = await runsOf(asked.market, job);
+  if (!runs.some(({ state }) => CANCELLABLE.has(state))) {
     throw new ApiError(409, 'CONFLICT', `the job is ${job.state}`, { state: job.state });
   }
-  return reply.json(viewOf(asked.market, await cancelJob(asked.market, live)));
+  return reply.json(await viewOf(asked.market, await cancelJob(asked.market, job)));
 }
 
 const CANCELLABLE = new Set(['pending', 'escrowed', 'assigned', 'running']);
@@ -144,7 +147,7 @@ const CANCELLABLE = new Set(['pending', 'escrowed', 'assigned', 'running']);
  */
 async function logs(asked: AskedBy): Promise<HttpReply> {
   const { market, request } = asked;
-  const job = await own(asked);
+  const job = await speaking(market, await own(asked));
   const { from = 0, attempt = job.attempt, follow, proof } = request.query.as(logQuery);
   const events = (request.headers.get('accept') ?? '').includes('text/event-stream');
   const type = events ? 'text/event-stream' : 'application/x-ndjson';

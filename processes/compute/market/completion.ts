@@ -15,12 +15,12 @@ import type { Change, Jobs } from './jobs.ts';
 import type { Logs } from './logs.ts';
 import type { Providers } from './providers.ts';
 import type { JobPatch, JobRecord } from './record.ts';
-import { isFaultCode } from './retry.ts';
+import { codeOfStatus, isFaultCode } from './retry.ts';
 import type { Settlement } from './settlement.ts';
 import { specOf } from './specs.ts';
 import type { PaymentState } from './states.ts';
 
-type RunResult = Decoded<typeof runResult>;
+export type RunResult = Decoded<typeof runResult>;
 
 export interface CompletionNeeds {
   readonly process: Process<unknown>;
@@ -30,11 +30,17 @@ export interface CompletionNeeds {
   readonly settlement: Settlement;
   readonly artifacts: Artifacts;
   readonly logs: Logs;
+  /** The folder of inputs in vfs. */
+  readonly inputs: string;
   readonly now: () => number;
   readonly outcome: (job: JobRecord, success: boolean) => void;
   readonly freed: () => void;
   /** Another node has run it again, and came to the same or not. */
   readonly audited: (job: JobRecord, passed: boolean) => void;
+  /** Of a run that was outvoted: who came to what most came to; undefined: nobody did. */
+  readonly against: (job: JobRecord) => Parameters<Settlement['outvoted']>[0]['others'] | undefined;
+  /** Has the attempt of a paid job ended on the chain. */
+  readonly closeOnChain: (job: JobRecord, code: FaultCode, mayRetry: boolean) => void;
   /** The chain says that a job is assigned, and to whom. */
   readonly assigned: (job: JobRecord) => void;
 }
@@ -61,7 +67,8 @@ export class Completion {
       patch: { ...stored, substate: 'checking' },
     };
     const missing = missingOutputs(job, result);
-    if (job.payment.state === 'free' && result.outputs.length === 0 && missing === undefined) {
+    const alone = job.replica === undefined && job.payment.state === 'free';
+    if (alone && result.outputs.length === 0 && missing === undefined) {
       await this.#needs.jobs.change(job.jobId, ...before, verifying, this.#accepted());
       this.#closed(job, true);
       return;
@@ -93,11 +100,13 @@ export class Completion {
       if (still?.substate !== 'checking' || still.attempt !== job.attempt) return;
       if (wrong !== undefined)
         await endings.failed(still, { code: 'VERDICT_FAIL', message: wrong });
+      else if (still.replica !== undefined && still.replica.agrees === undefined)
+        await jobs.change(job.jobId, {
+          cause: 'it waits for the other runs',
+          patch: { substate: 'comparing' },
+        });
       else if (job.payment.state !== 'free') await this.judge(job.jobId);
-      else {
-        await jobs.change(job.jobId, this.#accepted());
-        this.#closed(job, true);
-      }
+      else await this.accept(job);
     } catch (error) {
       await this.#unfetched(job, error);
     } finally {
@@ -111,12 +120,32 @@ export class Completion {
     const job = jobs.live(jobId);
     const evidence = job && this.#evidence(job);
     if (job === undefined || evidence === undefined || job.payment.state === 'free') return;
+    const outvoted = job.replica?.agrees === false;
+    const others = outvoted ? this.#needs.against(job) : undefined;
+    if (outvoted && others === undefined) {
+      this.#needs.closeOnChain(job, 'NO_MAJORITY', false);
+      return;
+    }
+    // Whose the others are is not known before the registry is read.
+    if (others?.length === 0) return;
     try {
-      const refused = await settlement.verify(evidence);
+      const refused = await (others === undefined
+        ? settlement.verify(evidence)
+        : settlement.outvoted({ run: evidence, others }));
       if (refused !== undefined) process.print(`job ${jobId}: no verdict: ${refused}`);
     } catch (error) {
       if (!(error instanceof NoResponse)) throw error;
     }
+  }
+
+  /** A free run counts. @param patch  what else is noted */
+  async accept(job: JobRecord, patch: JobPatch = {}): Promise<void> {
+    const accepted = this.#accepted();
+    await this.#needs.jobs.change(job.jobId, {
+      ...accepted,
+      patch: { ...accepted.patch, ...patch },
+    });
+    this.#closed(job, true);
   }
 
   /** A receipt of a job that its client has cancelled: what was used is paid (§3.9). */
@@ -308,6 +337,7 @@ export class Completion {
       medianMs: undefined,
       cancelled: job.state === 'cancelled',
       artifacts: this.#needs.artifacts.folder,
+      inputs: this.#needs.inputs,
       logs: this.#needs.logs.wholePath(job.jobId, job.attempt),
     };
   }
@@ -318,7 +348,9 @@ export function resultOf({ result }: JobRecord): RunResult | undefined {
   return read?.ok === true ? read.value : undefined;
 }
 
-function missingOutputs(job: JobRecord, { outputs }: RunResult): string | undefined {
+function missingOutputs(job: JobRecord, result: RunResult): string | undefined {
+  const { outputs } = result;
+  if (codeOfStatus(result.receipt.status) !== undefined) return undefined;
   const spec = specOf(job);
   const paths = new Set(outputs.map(({ path }) => path));
   if (paths.size < outputs.length) return 'it has two outputs of one path';

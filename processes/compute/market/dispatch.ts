@@ -34,6 +34,8 @@ export interface DispatchNeeds {
   readonly providers: Providers;
   readonly endings: Endings;
   readonly settlement: Settlement;
+  /** Operators that have another run of the job. */
+  readonly takenFor: (job: Pick<JobRecord, 'owner' | 'replica'>) => ReadonlySet<string>;
   readonly now: () => number;
 }
 
@@ -78,14 +80,22 @@ export class Dispatch {
     const free = providers.all().reduce((sum, provider) => sum + providers.freeOf(provider), 0);
     const picks: { readonly job: JobRecord; readonly chosen: Candidate }[] = [];
     const taken = new Map<string, number>();
+    const groups = new Set<string>();
     let looked = 0;
     for (const job of jobs.queue.ready(now())) {
       looked += 1;
       if (picks.length >= free || looked > LOOKED_AT_MAX) break;
       if (this.#nobody.get(job.specHash) === providers.revision) continue;
+      // Who has one run of a job is known before the next is given away.
+      const group = job.replica && `${job.owner} ${job.replica.group}`;
+      if (group !== undefined && groups.has(group)) {
+        this.kickSoon();
+        continue;
+      }
       const chosen = this.#choose(job, specOf(job), taken);
       if (chosen === undefined) continue;
       taken.set(chosen.node, (taken.get(chosen.node) ?? 0) + 1);
+      if (group !== undefined) groups.add(group);
       picks.push({ job, chosen });
     }
     for (const { job, chosen } of picks) {
@@ -161,9 +171,13 @@ export class Dispatch {
     const spec = specOf(job);
     const amount = BigInt(job.payment.amount);
     const wanted = { spec, amount, excluded: job.excluded ?? [], now: this.#needs.now() };
+    const { takenFor, providers } = this.#needs;
+    const others = takenFor(job);
     const whys = this.candidates(spec, amount).map((candidate) => ({
       node: candidate.node,
-      why: ineligible(candidate, wanted),
+      why: others.has(providers.operatorOf(candidate.node))
+        ? 'its operator has another run of the job'
+        : ineligible(candidate, wanted),
     }));
     // One that can have it is about to get it.
     if (whys.some(({ why }) => why === undefined)) return undefined;
@@ -189,15 +203,21 @@ export class Dispatch {
     }
     const { excluded = [], failures = [] } = job;
     const wanted = { spec, amount, excluded, now: this.#needs.now() };
-    const [best] = ranked(candidates, wanted, job);
+    const others = this.#needs.takenFor(job);
+    const { providers } = this.#needs;
+    const mine =
+      others.size === 0
+        ? candidates
+        : candidates.filter(({ node }) => !others.has(providers.operatorOf(node)));
+    const [best] = ranked(mine, wanted, job);
     if (best !== undefined || failures.length === 0) return best;
     // Where nobody else could run it, however busy they are, one that failed may try again: the only node of a household, say.
-    const other = candidates.some(
+    const other = mine.some(
       ({ node, state }) => !excluded.includes(node) && unsuited(state, spec) === undefined,
     );
     if (other) return undefined;
     const refused = excluded.filter((node) => !failures.some((failure) => failure.node === node));
-    return ranked(candidates, { ...wanted, excluded: refused }, job)[0];
+    return ranked(mine, { ...wanted, excluded: refused }, job)[0];
   }
 
   async #offer(job: JobRecord): Promise<void> {
@@ -273,11 +293,14 @@ export class Dispatch {
   /** Whether a provider that is known might still run it. A paid job waits for its deadline: its client may take it back. */
   #anyoneLeft(job: JobRecord): boolean {
     const spec = specOf(job);
-    return this.#needs.providers
+    const { providers, takenFor } = this.#needs;
+    const others = takenFor(job);
+    return providers
       .all()
       .some(
         ({ node, state }) =>
           !(job.excluded ?? []).includes(node) &&
+          !others.has(providers.operatorOf(node)) &&
           (state === undefined || unsuited(state, spec) === undefined),
       );
   }

@@ -7,7 +7,15 @@ import type { JobSummary } from '../../lib/compute.ts';
 import { marketContract } from '../shared/market-contract.ts';
 import { OPERATOR, type Principal } from './auth.ts';
 import { resultOf } from './completion.ts';
-import { cancelJob, inputPart, ownJob, viewOf, waitForEnd, wholeViewOf } from './job-access.ts';
+import {
+  cancelJob,
+  inputPart,
+  ownJob,
+  speaking,
+  viewOf,
+  waitForEnd,
+  wholeViewOf,
+} from './job-access.ts';
 import type { Market } from './parts.ts';
 import type { JobRecord } from './record.ts';
 import type { MarketState } from './settings.ts';
@@ -64,12 +72,12 @@ export function handlers(market: () => Market): Handlers<Methods, MarketState> {
       });
       const last = found.length < limit ? undefined : found.at(-1);
       return {
-        jobs: found.map((each) => summaryOf(market(), each)),
+        jobs: await Promise.all(found.map((each) => summaryOf(market(), each))),
         cursor: last && `${last.times.created}.${last.jobId}`,
       };
     },
     JobLogs: async ({ jobId, from }, context) => {
-      const mine = await job(context, jobId);
+      const mine = await speaking(market(), await job(context, jobId));
       const part = await market().logs.read(mine.jobId, mine.attempt, from);
       const value = { next: part.next, over: isOver(mine.state, mine.payment.state) };
       context.reply(marketContract.responses.encode({ kind: 'JobLogs', value }), {
@@ -78,7 +86,7 @@ export function handlers(market: () => Market): Handlers<Methods, MarketState> {
       return value;
     },
     Output: async ({ jobId, path, offset, bytes }, context) => {
-      const mine = await job(context, jobId);
+      const mine = await speaking(market(), await job(context, jobId));
       const file = resultOf(mine)?.outputs.find((output) => output.path === path);
       if (file === undefined) throw new Refusal('NotFound', `the job left no ${path}`);
       if ((await market().artifacts.bytesOf(file.sha256)) === undefined) {
@@ -200,10 +208,11 @@ async function removeProvider(market: Market, name: string): Promise<undefined> 
   return undefined;
 }
 
-function summaryOf(market: Market, job: JobRecord): JobSummary {
+async function summaryOf(market: Market, first: JobRecord): Promise<JobSummary> {
+  const job = await speaking(market, first);
   return {
-    jobId: job.jobId,
-    intentId: job.intentId,
+    jobId: first.jobId,
+    intentId: first.replica?.group ?? first.intentId,
     state: job.state,
     substate: job.substate,
     attempt: job.attempt,

@@ -45,6 +45,7 @@ const STATUS: Readonly<Record<string, number>> = {
   IntentTaken: 409,
   PriceAboveCap: 409,
   NoProvider: 409,
+  TooFewOperators: 409,
   BadHash: 409,
   Gone: 410,
   TooLarge: 413,

@@ -4,37 +4,22 @@
  */
 import { Refusal } from '../../lib/index.ts';
 import type { Signer } from '../../lib/signer.ts';
-import type { Decoded } from '../../../wit/codec.ts';
 import type { LogRecord } from '../../../wit/jobs/log-records.ts';
-import type { FaultCode } from '../../../wit/jobs/result.ts';
 import { runResult } from '../shared/job-events-contract.ts';
-import type { Completion } from './completion.ts';
+import type { Completion, RunResult } from './completion.ts';
 import type { Endings } from './endings.ts';
 import type { Change, Jobs } from './jobs.ts';
 import type { Logs } from './logs.ts';
 import type { Providers } from './providers.ts';
 import type { JobProgress, JobRecord } from './record.ts';
-import { isFaultCode } from './retry.ts';
+import { codeOfStatus, isFaultCode, STATUS_MAX } from './retry.ts';
 import type { Settlement } from './settlement.ts';
 import { specOf } from './specs.ts';
 import { typedDigest } from '../shared/typed-digest.ts';
 
-export type RunResult = Decoded<typeof runResult>;
-
 /** Outputs that one job may have, whatever its spec says: the record of each is kept in memory. */
 const OUTPUTS_MAX = 20_000;
 const NOTE_CHARS_MAX = 200;
-
-/** By the receipt's status; 0 is none. */
-const CODE_OF_STATUS: readonly (FaultCode | undefined)[] = [
-  undefined,
-  'EXIT_NONZERO',
-  'TIMEOUT',
-  'OOM',
-  'OUTPUT_LIMIT',
-  'CANCELLED',
-  'INTERNAL',
-];
 
 export interface IntakeNeeds {
   readonly jobs: Jobs;
@@ -123,7 +108,8 @@ export class Intake {
     // It may have been cancelled meanwhile.
     const still = this.#job(node, leased);
     this.#needs.logs.close(still.jobId, still.attempt);
-    const code = CODE_OF_STATUS[result.receipt.status] ?? undefined;
+    const code = codeOfStatus(result.receipt.status);
+    const clientFault = code !== undefined && code !== 'INTERNAL' && code !== 'CANCELLED';
     const stored = {
       result: runResult.stringify(result),
       times: { finished: now() },
@@ -133,14 +119,14 @@ export class Intake {
       return;
     }
     const started = still.state === 'assigned' ? [this.#started(still)] : [];
-    if (code === undefined) {
+    // Of several runs: whether the program fails is what they have to agree on.
+    if (code === undefined || (clientFault && still.replica !== undefined)) {
       await completion.arrived(still, result, started, stored);
       return;
     }
     if (started.length > 0) await jobs.change(still.jobId, ...started);
     const running = jobs.live(still.jobId);
     if (running === undefined) return;
-    const clientFault = code !== 'INTERNAL' && code !== 'CANCELLED';
     await endings.failed(running, {
       code,
       message: `the program ended with status ${result.receipt.status} and exit code ${result.receipt.exitCode}`,
@@ -189,7 +175,7 @@ function receiptProblem(job: JobRecord, { receipt, outputs }: RunResult): string
   if (receipt.attempt !== job.attempt) return 'it is for another attempt';
   if (receipt.specHash.toLowerCase() !== job.specHash) return 'it is for another spec';
   if (receipt.claimed > BigInt(job.payment.price)) return 'it claims more than was agreed';
-  if (receipt.status >= CODE_OF_STATUS.length) return `there is no status ${receipt.status}`;
+  if (receipt.status > STATUS_MAX) return `there is no status ${receipt.status}`;
   if (receipt.finishedAt < receipt.startedAt) return 'it ended before it began';
   if (outputs.length > OUTPUTS_MAX) return `it has more than ${OUTPUTS_MAX} outputs`;
   return undefined;

@@ -23,6 +23,19 @@ export interface Change {
   readonly patch: JobPatch;
 }
 
+/** A job that is to be, and what happens to it at once. */
+export interface Draft {
+  readonly first: Omit<JobRecord, 'seq' | 'state'>;
+  readonly more: readonly Change[];
+}
+
+interface Prepared {
+  readonly before: JobRecord | undefined;
+  readonly events: readonly JobEvent[];
+  /** After each. */
+  readonly records: readonly JobRecord[];
+}
+
 /** A change that may not happen. The job is as it was. */
 export class IllegalTransition extends Error {
   override readonly name = 'IllegalTransition';
@@ -116,17 +129,21 @@ export class Jobs {
   }
 
   /** A new job, and what happens to it at once. @throws IllegalTransition */
-  async create(
-    first: Omit<JobRecord, 'seq' | 'state'>,
-    ...more: readonly Change[]
-  ): Promise<JobRecord> {
-    const created: Change = {
-      transition: 'T1',
-      cause: 'submitted',
-      // Proof of the type: a record without null is a patch of nothing.
-      patch: first as JobPatch,
-    };
-    return this.#apply(first.jobId, undefined, [created, ...more]);
+  async create(first: Draft['first'], ...more: readonly Change[]): Promise<JobRecord> {
+    const [made] = await this.createAll([{ first, more }]);
+    return made!;
+  }
+
+  /** Several new jobs: all of them, or none. @throws IllegalTransition */
+  async createAll(drafts: readonly Draft[]): Promise<JobRecord[]> {
+    return this.#write(
+      drafts.map(({ first, more }) => {
+        // Proof of the type: a record without null is a patch of nothing.
+        const patch = first as JobPatch;
+        const created: Change = { transition: 'T1', cause: 'submitted', patch };
+        return this.#prepare(first.jobId, undefined, [created, ...more]);
+      }),
+    );
   }
 
   /**
@@ -138,11 +155,12 @@ export class Jobs {
     return job && this.#apply(jobId, job, changes);
   }
 
-  async #apply(
-    jobId: string,
-    before: JobRecord | undefined,
-    changes: readonly Change[],
-  ): Promise<JobRecord> {
+  async #apply(jobId: string, before: JobRecord, changes: readonly Change[]): Promise<JobRecord> {
+    const [after] = await this.#write([this.#prepare(jobId, before, changes)]);
+    return after!;
+  }
+
+  #prepare(jobId: string, before: JobRecord | undefined, changes: readonly Change[]): Prepared {
     const at = this.#needs.now();
     const events: JobEvent[] = [];
     const records: JobRecord[] = [];
@@ -153,18 +171,24 @@ export class Jobs {
       events.push(event);
       records.push(job);
     }
-    // Proof of the type: there is at least one change.
-    const after = job!;
-    this.#remember(before, after);
+    return { before, events, records };
+  }
+
+  /** All of it, or nothing. @returns the jobs as they are then */
+  async #write(all: readonly Prepared[]): Promise<JobRecord[]> {
+    // Proof of the type: there is at least one change of each.
+    const after = all.map(({ records }) => records.at(-1)!);
+    for (const [index, { before }] of all.entries()) this.#remember(before, after[index]!);
     try {
-      await this.#needs.store.append(events);
+      await this.#needs.store.append(all.flatMap(({ events }) => events));
     } catch (error) {
       // One that is not there yet is simply not there; its id or intent may be another's.
-      if (before === undefined) this.#forget(after);
-      else this.#needs.broken(error);
+      if (all.some(({ before }) => before !== undefined)) this.#needs.broken(error);
+      else for (const job of after) this.#forget(job);
       throw error;
     }
-    for (const [index, event] of events.entries()) this.#needs.changed(records[index]!, event);
+    for (const { events, records } of all)
+      for (const [index, event] of events.entries()) this.#needs.changed(records[index]!, event);
     return after;
   }
 

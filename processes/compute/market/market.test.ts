@@ -80,17 +80,6 @@ it('CM5 the same key and body are the same job, another body is a conflict', asy
   expect(gpu.offers).toHaveLength(1);
 });
 
-it('CM1 a majority of several runs is refused before anything happens: each job runs once', async () => {
-  const spec = (replicas: number) => specOf({ verify: { mode: 'exact', replicas } });
-  for (const path of ['/api/facilitator/submit-job', '/api/quote']) {
-    const { status, json } = await world.ask('POST', path, { spec: spec(2) });
-    expect([path, status, json.error.code]).toEqual([path, 400, 'REPLICAS_UNSUPPORTED']);
-  }
-  expect((await world.ask('GET', '/api/jobs')).json.jobs).toEqual([]);
-  expect(gpu.offers).toEqual([]);
-  expect(await world.submit(spec(1))).toMatch(/^0x/);
-});
-
 it('CM1 a spec that is refused leaves nothing behind', async () => {
   const refused = async (spec: object): Promise<[number, string]> => {
     const { status, json } = await world.ask('POST', '/api/facilitator/submit-job', { spec });

@@ -40,6 +40,7 @@ let funded: Json[];
 let judged: Evidence[];
 let closed: Json[];
 let rerunsDone: Json[];
+let outvoted: Json[];
 let withdrawn: Json[];
 /** In the registry. */
 let registered: Provider[];
@@ -52,18 +53,8 @@ let last: Map<string, JobMoney>;
 beforeEach(async () => {
   world = new World();
   world.domain = DOMAIN;
-  gpu = world.gpu();
-  gpu.acceptance = (offer) => ({
-    value: {
-      jobId: offer.jobId,
-      nodeId: namehash(NODE),
-      attempt: offer.attempt,
-      payTo: PLATFORM,
-      price: offer.price,
-      expiresAt: BigInt(offer.expiresAt),
-    },
-    signature: `0x${'00'.repeat(65)}`,
-  });
+  gpu = signing(world.gpu());
+  outvoted = [];
   assigned = [];
   funded = [];
   judged = [];
@@ -85,6 +76,22 @@ afterEach(() => {
 function providerOf(node: string, more: Partial<Provider> = {}): Provider {
   const here = registeredHere(world.signer.key(`executor of ${node}`));
   return { ...here, nodeId: namehash(node), name: node, ...more };
+}
+
+/** It signs what it accepts. */
+function signing(provider: FakeGpu): FakeGpu {
+  provider.acceptance = (offer) => ({
+    value: {
+      jobId: offer.jobId,
+      nodeId: namehash(provider.node),
+      attempt: offer.attempt,
+      payTo: PLATFORM,
+      price: offer.price,
+      expiresAt: BigInt(offer.expiresAt),
+    },
+    signature: `0x${'00'.repeat(65)}`,
+  });
+  return provider;
 }
 
 const facilitator: Peer = (sent) => {
@@ -113,7 +120,9 @@ const facilitator: Peer = (sent) => {
         mode: 0,
         salt: saltOf(value.intentId),
       };
-      return reply({ terms, jobId: jobIdOf(DOMAIN, terms), vault: TOKEN });
+      const jobId = jobIdOf(DOMAIN, terms);
+      const several = String(value.intentId).includes('#');
+      return reply({ terms, jobId, vault: several ? `0x${jobId.slice(-40)}` : TOKEN });
     }
     case 'Credit':
       return reply(credit);
@@ -139,6 +148,7 @@ const oracle: Peer = (sent) => {
   const { kind, value } = call.value as { kind: string; value: Json };
   if (kind === 'Verify') judged.push(value);
   if (kind === 'Close') closed.push(value);
+  if (kind === 'Outvoted') outvoted.push(value);
   if (kind === 'RerunDone') rerunsDone.push(value);
   return oracleContract.responses.encode({ kind, value: undefined });
 };
@@ -531,6 +541,142 @@ it("a free job is nobody's escrow's, also where jobs are paid", async () => {
   await world.started(gpu, jobId);
   await world.finished(gpu, jobId);
   expect(await world.job(jobId)).toMatchObject({ state: 'completed', payment: { state: 'free' } });
+});
+
+/** Three nodes of three operators, and a job that all of them have, paid for run by run. */
+async function threefold(): Promise<{ readonly jobId: string; readonly all: FakeGpu[] }> {
+  const names = [NODE, 'bob.os', 'carol.os'];
+  registered = names.map((name, index) =>
+    providerOf(name, { operator: `0x${String(index + 1).repeat(40)}` }),
+  );
+  const all = names.map((name) => signing(world.gpu(name)));
+  for (const { node } of all.slice(1)) await world.ask('POST', '/api/nodes', { node });
+  await world.advance(60);
+  const token = await world.walletToken('client');
+  const spec = specOf({ verify: { mode: 'exact', replicas: 3 }, retry: { maxAttempts: 1 } });
+  const post = (headers: Readonly<Record<string, string>> = {}) =>
+    world.request('POST', '/api/facilitator/submit-job', {
+      headers: { authorization: `Bearer ${token}`, 'idempotency-key': 'three', ...headers },
+      body: JSON.stringify({ spec }),
+    });
+  const quote = await world.request('POST', '/api/quote', { body: JSON.stringify({ spec }) });
+  expect(JSON.parse(quote.text)).toMatchObject({ price: '1800', replicas: 3 });
+  let answer = await post();
+  let last = '';
+  const paid: string[] = [];
+  while (answer.status === 402) {
+    const required = answer.headers.get('payment-required') ?? '';
+    const { accepts, extensions } = JSON.parse(Buffer.from(required, 'base64').toString());
+    const { jobId, terms, replica } = extensions['hypernode-escrow'].info;
+    expect(terms.salt).toBe(saltOf(`three#${paid.length}`));
+    expect([accepts[0].amount, replica]).toEqual(['600', { index: paid.length, of: 3 }]);
+    paid.push(jobId);
+    const authorization = {
+      from: world.signer.key('client'),
+      to: accepts[0].payTo,
+      value: '600',
+      validAfter: '0',
+      validBefore: '99999999999',
+      nonce: jobId,
+    };
+    const payload = { signature: `0x${'11'.repeat(65)}`, authorization };
+    last = Buffer.from(JSON.stringify({ x402Version: 2, payload })).toString('base64');
+    answer = await post({ 'payment-signature': last });
+    // Sent again, it pays nothing else.
+    const again = await post({ 'payment-signature': last });
+    expect(again.status).toBe(answer.status);
+  }
+  expect(answer.status).toBe(202);
+  expect(funded.map(({ jobId }) => jobId)).toEqual(paid);
+  for (const jobId of paid) await chain(jobId, { state: 'funded', amount: 600n });
+  await world.advance(1);
+  for (const each of all) {
+    const { jobId } = each.offers[0]!;
+    await chain(jobId, { state: 'assigned', nodeId: namehash(each.node) });
+    await world.started(each, jobId);
+  }
+  expect(assigned).toHaveLength(3);
+  return { jobId: (JSON.parse(answer.text) as { jobId: string }).jobId, all };
+}
+
+const [RIGHT, WRONG] = [`0x${'aa'.repeat(32)}`, `0x${'bb'.repeat(32)}`];
+async function answers(each: FakeGpu, outputsRoot: string): Promise<string> {
+  const { jobId } = each.offers[0]!;
+  await world.finished(each, jobId, { receipt: { claimed: 600n, outputsRoot } });
+  return jobId;
+}
+
+it('CM8 CM26 of three paid runs each has money of its own; verdicts are asked for once two agree, and the third is held against its node', async () => {
+  const { jobId, all } = await threefold();
+  const wrong = await answers(all[0]!, WRONG);
+  const right = [await answers(all[1]!, RIGHT)];
+  expect([judged, outvoted]).toEqual([[], []]);
+  right.push(await answers(all[2]!, RIGHT));
+  expect(judged.map((evidence) => evidence.jobId).toSorted()).toEqual(right.toSorted());
+  expect(outvoted).toHaveLength(1);
+  expect(outvoted[0].run.jobId).toBe(wrong);
+  expect(outvoted[0].others.map((other: Json) => other.node.operator).toSorted()).toEqual([
+    `0x${'2'.repeat(40)}`,
+    `0x${'3'.repeat(40)}`,
+  ]);
+  for (const each of right) {
+    await verdict(each);
+    await chain(each, { state: 'settled', payout: 600n });
+  }
+  await verdict(wrong, {
+    outcome: { kind: 'Convicted' },
+    code: 'VERDICT_FAIL',
+    audit: { kind: 'Differed' },
+  });
+  await chain(wrong, { state: 'refunded', refundReason: 4 });
+  expect(await world.job(jobId)).toMatchObject({
+    state: 'completed',
+    payment: { amount: '1800', payout: '1200' },
+  });
+  const runs = (await world.job(jobId)).replicas;
+  expect(runs.map((run: Json) => run.state).toSorted()).toEqual([
+    'completed',
+    'completed',
+    'refunded',
+  ]);
+  const { json } = await world.ask('GET', `/api/nodes/${namehash(NODE)}`);
+  expect(json.reputation).toBeLessThan(500);
+});
+
+it('CM26 CM50 of three paid runs that all differ none is paid, and each is refunded, whatever dies between', async () => {
+  const { jobId, all } = await threefold();
+  const ids: string[] = [];
+  for (const [index, each] of all.entries()) {
+    ids.push(await answers(each, `0x${String(index).repeat(64)}`));
+    await world.crash();
+    await world.advance(1);
+  }
+  await world.advance(25);
+  expect([judged, outvoted]).toEqual([[], []]);
+  expect(new Set(closed.map((lost) => lost.jobId))).toEqual(new Set(ids));
+  expect(closed.every((lost) => lost.code === 'NO_MAJORITY' && !lost.mayRetry)).toBe(true);
+  for (const each of ids) await chain(each, { state: 'refunded', refundReason: 2 });
+  expect(await world.job(jobId)).toMatchObject({
+    state: 'refunded',
+    error: { code: 'NO_MAJORITY' },
+  });
+});
+
+it('CM1 for paid runs operators count that have a stake', async () => {
+  await world.ask('POST', '/api/nodes', { node: world.gpu('bob.os').node });
+  await world.settle();
+  const spec = specOf({ verify: { mode: 'exact', replicas: 2 } });
+  const token = await world.walletToken('client');
+  for (const path of ['/api/quote', '/api/facilitator/submit-job']) {
+    const { status, text } = await world.request('POST', path, {
+      headers: { authorization: `Bearer ${token}` },
+      body: JSON.stringify({ spec }),
+    });
+    expect([status, JSON.parse(text).error.code]).toEqual([409, 'TOO_FEW_OPERATORS']);
+    expect(JSON.parse(text).error.message).toMatch(/there are 1;/);
+  }
+  // The owner's own are free, and go to whoever takes them.
+  expect((await world.ask('POST', '/api/quote', { spec })).json.suited).toBe(2);
 });
 
 it('a receipt of a paid job is bound to its escrow', async () => {

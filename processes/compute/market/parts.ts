@@ -16,6 +16,7 @@ import { Logs } from './logs.ts';
 import { NodeStore } from './node-store.ts';
 import { Providers, ROUND_MS } from './providers.ts';
 import type { JobRecord } from './record.ts';
+import { Replicas } from './replicas.ts';
 import { Reruns } from './reruns.ts';
 import { Settlement } from './settlement.ts';
 import type { MarketState } from './settings.ts';
@@ -48,6 +49,7 @@ export interface Market {
   readonly logs: Logs;
   readonly feed: Feed;
   readonly reruns: Reruns;
+  readonly replicas: Replicas;
   readonly auth: Auth;
   readonly now: () => number;
   /** Resolves when the job, or one of the node with this id, has changed: true; or after so long: false. */
@@ -72,6 +74,7 @@ export async function openMarket(process: Process<MarketState>): Promise<Market>
       waiters.wake(job.jobId);
       if (job.node !== undefined) waiters.wake(job.node.nodeId.toLowerCase());
       if (isOver(job.state, job.payment.state)) parts.reruns.over(job);
+      parts.replicas.changed(job);
     },
     broken: (reason) => {
       process.print(
@@ -128,13 +131,35 @@ export async function openMarket(process: Process<MarketState>): Promise<Market>
     settlement,
     artifacts,
     logs,
+    inputs: uploads.folder,
     now,
     outcome,
     freed,
     audited: (job, passed) => nodes.audit(providers, job, passed),
     assigned: (job) => parts.dispatch.start(job),
+    against: (job) => parts.replicas.against(job),
+    closeOnChain,
   });
-  const dispatch = new Dispatch({ process, jobs, providers, endings, settlement, now });
+  const replicas = new Replicas({
+    process,
+    jobs,
+    store,
+    providers,
+    completion,
+    endings,
+    settlement,
+    artifacts: artifacts.folder,
+    now,
+  });
+  const dispatch = new Dispatch({
+    process,
+    jobs,
+    providers,
+    endings,
+    settlement,
+    now,
+    takenFor: (job) => replicas.takenFor(job),
+  });
   const intake = new Intake({
     jobs,
     providers,
@@ -164,7 +189,7 @@ export async function openMarket(process: Process<MarketState>): Promise<Market>
   });
   const reruns = new Reruns({ process, providers, submissions, settlement, artifacts });
   // What is called by parts that were made before: only once all are there.
-  const parts = { dispatch, reruns };
+  const parts = { dispatch, reruns, replicas };
   const auth = new Auth({
     secret: () => secretBytes(process.state.secret),
     signer: sign,
@@ -178,6 +203,7 @@ export async function openMarket(process: Process<MarketState>): Promise<Market>
     dispatch,
     endings,
     completion,
+    compare: (job) => replicas.look(job),
     now,
     closeOnChain,
     failed: (job, error) => {
@@ -203,12 +229,14 @@ export async function openMarket(process: Process<MarketState>): Promise<Market>
     logs,
     feed,
     reruns,
+    replicas,
     auth,
     now,
     changed: (id, ms) => waiters.wait(id, ms),
     heardOf: (registered) => void providers.askSome(providers.meet(registered)),
   };
   await Promise.all([jobs.load(), nodes.load(providers)]);
+  await replicas.load();
   begin(market, sweep);
   return market;
 }

@@ -79,20 +79,27 @@ export function paymentRequired(
   });
 }
 
-/** Hands on what the request pays with. @returns the job as it is then. @throws ApiError; RemoteError with a reason of x402.md §7 */
+/** Hands on what the request pays with: for the run into whose vault it goes, or the first that is not paid. @throws ApiError; RemoteError with a reason of x402.md §7 */
 export async function payWith(
   market: Market,
-  job: JobRecord,
+  runs: readonly JobRecord[],
   request: HttpRequest,
-): Promise<JobRecord> {
+): Promise<void> {
   const header = request.headers.get('payment-signature') ?? request.headers.get('x-payment');
-  if (header === undefined || job.payment.state !== 'none') return job;
+  if (header === undefined || runs.every(({ state }) => state !== 'pending')) return;
   const { payload } = readHeader(header);
-  const { from } = payload.authorization;
+  const { from, to } = payload.authorization;
+  const into = ({ payment }: JobRecord): boolean =>
+    payment.vault?.toLowerCase() === to.toLowerCase();
+  const isUnpaid = ({ state, payment }: JobRecord): boolean =>
+    state === 'pending' && payment.state === 'none';
+  const job = runs.find((run) => into(run) && isUnpaid(run)) ?? runs.find(isUnpaid);
+  // It was heard before.
+  if (job === undefined || (!into(job) && runs.some(into))) return;
   if (from.toLowerCase() !== job.client.toLowerCase()) {
     throw new ApiError(402, 'TERMS_MISMATCH', `the terms are of ${job.client}, ${from} pays`);
   }
-  return fundBy(market, job, payload);
+  await fundBy(market, job, payload);
 }
 
 /** What the facilitator is asked to verify, or to send. */
@@ -159,6 +166,9 @@ function escrowExtension(job: JobRecord, settings: MoneySettings): object {
     info: {
       version: '1',
       jobId: job.jobId,
+      ...(job.replica === undefined
+        ? {}
+        : { replica: { index: job.replica.index, of: job.replica.of } }),
       chainId: settings.chainId,
       escrow: settings.escrow,
       vaultInitCodeHash: settings.vaultInitHash,

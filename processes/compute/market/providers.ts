@@ -97,6 +97,11 @@ export class Providers {
     return this.#known.get(node);
   }
 
+  /** Whose it is: of a node that is not registered the node itself says so. */
+  operatorOf(node: string): string {
+    return this.#known.get(node)?.registered?.operator.toLowerCase() ?? node;
+  }
+
   byId(nodeId: string): KnownProvider | undefined {
     return this.#byId.get(nodeId.toLowerCase());
   }

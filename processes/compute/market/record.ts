@@ -67,6 +67,17 @@ export interface Rerun {
   readonly rerun: number;
 }
 
+/** Of a job that several nodes run: which of its runs this one is (§4.6). */
+export interface Replica {
+  /** The intent of the whole; its runs have intents of their own. */
+  readonly group: string;
+  /** From 0; the job goes by the id of the first. */
+  readonly index: number;
+  readonly of: number;
+  /** Whether it came to what most came to; missing: that is not known yet. */
+  readonly agrees?: boolean;
+}
+
 export interface QueueEntry {
   /** Of the priority's class, and what paying more than asked adds. */
   readonly base: number;
@@ -125,6 +136,7 @@ export interface JobRecord {
   readonly reason?: string;
   /** Of audits. */
   readonly rerun?: Rerun;
+  readonly replica?: Replica;
   readonly times: JobTimes;
   /** Of the event applied last, from 1. */
   readonly seq: number;
@@ -179,4 +191,9 @@ function merge(target: unknown, patch: unknown): unknown {
 
 function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The intent of one run of several; no client's own intent has a `#`. */
+export function replicaIntent(group: string, index: number): string {
+  return `${group}#${index}`;
 }

@@ -10,7 +10,8 @@ import { unsuited } from './matching.ts';
 import type { Providers } from './providers.ts';
 import type { JobRecord, Rerun } from './record.ts';
 import type { Settlement } from './settlement.ts';
-import { readSpec, type Submissions } from './submissions.ts';
+import { readSpec } from './specs.ts';
+import type { Submissions } from './submissions.ts';
 
 const ORACLE: Principal = { kind: 'operator', owner: 'oracle' };
 const TELL_TRIES = 10;

@@ -29,6 +29,8 @@ import type { JobRecord } from './record.ts';
 const FACILITATOR = 'facilitator:compute:sys';
 const ORACLE = 'oracle:compute:sys';
 const ASK_S = 15;
+/** For files to be read and compared. */
+const COMPARE_S = 120;
 /** Of the registry, a page. */
 const PAGE = 100;
 
@@ -142,6 +144,20 @@ export class Settlement {
   /** Asks for a verdict; fine to ask again. @returns why it will not be given */
   verify(evidence: Evidence): Promise<string | undefined> {
     return refusalOf(this.#oracle.Verify(evidence));
+  }
+
+  /** Asks what becomes of a run that most others differ from; fine to ask again. @returns why that will not be said */
+  outvoted(
+    outvoted: Parameters<Client<(typeof oracleContract)['methods']>['Outvoted']>[0],
+  ): Promise<string | undefined> {
+    return refusalOf(this.#oracle.Outvoted(outvoted));
+  }
+
+  /** Whether two results are as close as the spec asks. @throws NoResponse, RemoteError */
+  async areClose(
+    two: Parameters<Client<(typeof oracleContract)['methods']>['Compare']>[0],
+  ): Promise<boolean> {
+    return (await this.#oracle.Compare(two, { timeoutS: COMPARE_S })).kind === 'Same';
   }
 
   /** Ends an attempt that left no receipt. */

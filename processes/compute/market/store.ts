@@ -1,7 +1,7 @@
 /** Jobs on disk. What is written here is there when the promise resolves, whole or not at all. */
 import { listOf, openSqlite, type Sqlite } from '../../lib/sqlite.ts';
 import type { Caller } from '../../lib/modules.ts';
-import type { JobEvent, JobPatch, JobRecord } from './record.ts';
+import { type JobEvent, type JobPatch, type JobRecord, replicaIntent } from './record.ts';
 import type { State, TransitionId } from './states.ts';
 import { MIGRATIONS } from './tables.ts';
 
@@ -56,18 +56,31 @@ export class JobStore {
     return row && recordOf(row['record']);
   }
 
+  /** The job of an intent, or the first of its runs. */
   async byIntent(owner: string, intentId: string): Promise<JobRecord | undefined> {
+    const first = replicaIntent(intentId, 0);
     const row = await this.database
-      .get`select record from jobs where owner = ${owner} and intent_id = ${intentId}`;
+      .get`select record from jobs where owner = ${owner} and intent_id in (${intentId}, ${first})`;
     return row && recordOf(row['record']);
   }
 
-  /** Latest first. */
+  /** All runs of a job that several nodes run, in their order; of any other job itself. */
+  async runsOf(job: JobRecord): Promise<readonly JobRecord[]> {
+    const { owner, replica } = job;
+    if (replica === undefined) return [job];
+    const intents = Array.from({ length: replica.of }, (_, at) => replicaIntent(replica.group, at));
+    const rows = await this.database
+      .all`select record from jobs where owner = ${owner} and intent_id in (${listOf(intents)}) order by intent_id`;
+    return rows.map(({ record }) => recordOf(record ?? null));
+  }
+
+  /** Latest first; of a job that several nodes run the first run. */
   async list({ owner, state, cursor, limit }: JobFilter): Promise<readonly JobRecord[]> {
     const [created = '', jobId = ''] = cursor?.split('.') ?? [];
     const before = cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(created);
     const rows = await this.database.all`select record from jobs
       where (${owner ?? null} is null or owner = ${owner ?? ''})
+        and coalesce(record ->> '$.replica.index', 0) = 0
         and (${state ?? null} is null or state = ${state ?? ''})
         and (created < ${before} or (created = ${before} and job_id > ${jobId}))
       order by created desc, job_id limit ${limit}`;

@@ -3,18 +3,17 @@ import { Refusal } from '../../lib/index.ts';
 import type { Signer } from '../../lib/signer.ts';
 import { type ComputeTerms, deadlineOf, FREE_DOMAIN, MODE } from '../../../contracts/compute.ts';
 import { structCodec } from '../../../contracts/compute-json.ts';
-import { canonicalJson, parseDocument } from '../../../wit/canonical-json.ts';
-import { attemptsOf, completeSpec, type JobSpec, timeoutOf } from '../../../wit/jobs/spec.ts';
+import { attemptsOf, type JobSpec, timeoutOf } from '../../../wit/jobs/spec.ts';
 import type { Quote } from '../../lib/compute.ts';
 import { addressOfOwner, type Principal } from './auth.ts';
 import type { Dispatch } from './dispatch.ts';
-import type { Jobs } from './jobs.ts';
+import type { Draft, Jobs } from './jobs.ts';
 import { type Candidate, distrusted, suitableGpus, unregistered, unsuited } from './matching.ts';
 import type { Providers } from './providers.ts';
 import { CLASS_BASE, QUEUED_MAX, QUEUED_PER_OWNER_MAX, valueBonus } from './queue.ts';
-import type { JobRecord, Rerun } from './record.ts';
+import { type JobRecord, type Replica, replicaIntent, type Rerun } from './record.ts';
 import type { Settlement } from './settlement.ts';
-import { keepSpec, specHashOf } from './specs.ts';
+import { keepSpec, readOnce, readSpec, type ReadSpec, type SentSpec } from './specs.ts';
 import type { JobStore } from './store.ts';
 import { typedDigest } from '../shared/typed-digest.ts';
 import type { Uploads } from './uploads.ts';
@@ -33,8 +32,7 @@ const terms = structCodec('ComputeTerms');
 
 export interface Submission {
   readonly principal: Principal;
-  /** JSON text of the spec, or its value as it was read. */
-  readonly spec: string | Parameters<typeof completeSpec>[0];
+  readonly spec: SentSpec;
   readonly intentId: string | undefined;
   /** Of the wallet that pays; that of the principal if missing. */
   readonly client?: string | undefined;
@@ -91,8 +89,12 @@ export class Submissions {
     }
   }
 
-  /** What a spec would cost here now. @param principal  who asks, if known: whoever would pay is told only of those that can be paid */
-  quote(text: Submission['spec'], principal?: Principal): Quote {
+  /**
+   * What a spec would cost here now: all its runs together.
+   * @param principal  who asks, if known: whoever would pay is told only of those that can be paid
+   * @throws Refusal TooFewOperators, with how many there are
+   */
+  quote(text: SentSpec, principal?: Principal): Quote {
     const spec = readSpec(text);
     const candidates = this.#needs.dispatch.candidates(spec, undefined);
     const isFree =
@@ -110,17 +112,37 @@ export class Submissions {
       if (why === undefined) suited.push(candidate);
       else others.push({ node: candidate.node, why });
     }
-    const [best] = suited.toSorted((a, b) => (a.price < b.price ? -1 : 1));
+    const byPrice = suited.toSorted((a, b) => (a.price < b.price ? -1 : 1));
+    const replicas = spec.verify?.replicas ?? 1;
+    const each = replicas === 1 ? byPrice[0]?.price : this.#dearest(byPrice, replicas);
+    const [best] = byPrice;
     const gpus = best?.state.device?.gpus ?? [];
     return {
       node: best?.node,
       class: suitableGpus(gpus, spec)[0]?.class ?? 'cpu',
-      price: best?.price ?? 0n,
+      price: (each ?? 0n) * BigInt(replicas),
+      replicas,
       suited: suited.length,
       free: suited.filter(({ free }) => free > 0).length,
       unsuited: others.slice(0, UNSUITED_SHOWN_MAX),
       expiresAt: this.#needs.now() + QUOTE_MS,
     };
+  }
+
+  /** What the dearest of so many asks, if each is of another operator. @throws Refusal */
+  #dearest(byPrice: readonly Candidate[], replicas: number): bigint {
+    const { providers } = this.#needs;
+    const prices = new Map<string, bigint>();
+    for (const { node, price } of byPrice) {
+      const operator = providers.operatorOf(node);
+      if (!prices.has(operator)) prices.set(operator, price);
+    }
+    const dearest = [...prices.values()][replicas - 1];
+    if (dearest !== undefined) return dearest;
+    throw new Refusal(
+      'TooFewOperators',
+      `verify.replicas: ${replicas} nodes of different operators are to run it, and of those that could there are ${prices.size}; fewer replicas, or later`,
+    );
   }
 
   async #submit(
@@ -151,11 +173,44 @@ export class Submissions {
     if (internal === undefined) await this.#checkInputs(principal, spec);
     keepSpec(hash, spec);
     const made = { spec, text, hash, intentId, client, bodyHash, owner: principal.owner, internal };
-    return this.#needs.isFree(principal) ? this.#free(made) : this.#paid(made, submission.maxPrice);
+    // An audit repeats one run.
+    const of = internal === undefined ? (spec.verify?.replicas ?? 1) : 1;
+    const isFree = this.#needs.isFree(principal);
+    if (of > 1) {
+      // Also what is free needs its operators.
+      this.quote(made.text, principal);
+      return this.#several(made, of, isFree ? undefined : this.#priceOf(submission));
+    }
+    return isFree ? this.#free(made) : this.#paid(made, this.#priceOf(submission));
+  }
+
+  /** All runs at once, or none. @returns the first */
+  async #several(made: Made, of: number, money: Price | undefined): Promise<JobRecord> {
+    const { jobs, dispatch } = this.#needs;
+    const group = made.intentId;
+    const drafts: Draft[] = [];
+    for (let index = 0; index < of; index += 1) {
+      const replica = { group, index, of };
+      const one = { ...made, intentId: replicaIntent(group, index), replica };
+      drafts.push(await (money === undefined ? this.#freeDraft(one) : this.#paidDraft(one, money)));
+    }
+    const [first] = await jobs.createAll(drafts);
+    dispatch.kick();
+    return first!;
   }
 
   async #free(made: Made): Promise<JobRecord> {
-    const { jobs, settlement, dispatch, now } = this.#needs;
+    const { jobs, dispatch } = this.#needs;
+    const { first, more } = await this.#freeDraft(made);
+    const offered = dispatch.atOnce(first, made.spec);
+    const created = await jobs.create(first, ...more, ...(offered === undefined ? [] : [offered]));
+    if (created.node !== undefined) dispatch.resume(created);
+    else dispatch.kick();
+    return created;
+  }
+
+  async #freeDraft(made: Made): Promise<Draft> {
+    const { jobs, settlement, now } = this.#needs;
     const at = now();
     const base = CLASS_BASE[made.spec.priority ?? 'normal'];
     const attempts = attemptsOf(made.spec);
@@ -178,7 +233,7 @@ export class Submissions {
       salt: await this.#needs.signer.keccak256(new TextEncoder().encode(made.intentId)),
     };
     const jobId = await typedDigest(this.#needs.signer, FREE_DOMAIN, 'ComputeTerms', document);
-    const job = {
+    const first = {
       ...common(made, jobId, base),
       payment: {
         state: 'free' as const,
@@ -200,24 +255,18 @@ export class Submissions {
       cause: 'free',
       patch: { queue: jobs.nextQueueEntry(base), times: { escrowed: at } },
     };
-    const offered = dispatch.atOnce(job, made.spec);
-    const created = await jobs.create(job, queued, ...(offered === undefined ? [] : [offered]));
-    if (created.node !== undefined) dispatch.resume(created);
-    else dispatch.kick();
-    return created;
+    return { first, more: [queued] };
   }
 
-  /** Waits for its money. */
-  async #paid(made: Made, maxPrice: bigint | undefined): Promise<JobRecord> {
-    const { jobs, settlement, now } = this.#needs;
-    const { settings } = settlement;
-    if (settings === undefined) {
+  /** What each run costs, and what is locked for it. @throws Refusal */
+  #priceOf({ spec, principal, maxPrice }: Submission): Price {
+    if (this.#needs.settlement.settings === undefined) {
       throw new Refusal(
         'PaymentUnavailable',
         'this node has no chain to be paid on, and runs no free jobs for you',
       );
     }
-    const { price, node, unsuited: unsuitedOnes } = this.quote(made.text);
+    const { price, node, replicas, unsuited: unsuitedOnes } = this.quote(spec, principal);
     if (node === undefined) {
       const why = unsuitedOnes.map((one) => `${one.node}: ${one.why}`).slice(0, REASONS_MAX);
       const known = why.length === 0 ? 'no provider is known' : why.join('; ');
@@ -227,7 +276,20 @@ export class Submissions {
       throw new Refusal('PriceAboveCap', `it costs ${price}, you want to pay ${maxPrice}`);
     }
     // What is paid above the price moves the job ahead, and comes back if nobody asks for it.
-    const amount = maxPrice ?? price;
+    const of = BigInt(replicas);
+    return { price: price / of, amount: (maxPrice ?? price) / of };
+  }
+
+  /** Waits for its money. */
+  async #paid(made: Made, money: Price): Promise<JobRecord> {
+    const { first } = await this.#paidDraft(made, money);
+    return this.#needs.jobs.create(first);
+  }
+
+  async #paidDraft(made: Made, { price, amount }: Price): Promise<Draft> {
+    const { settlement, now } = this.#needs;
+    // Proof of the type: the price is there only where a chain is.
+    const settings = settlement.settings!;
     const offered = await settlement.terms({
       client: made.client,
       intentId: made.intentId,
@@ -238,11 +300,11 @@ export class Submissions {
       mode: 0,
     });
     const base = CLASS_BASE[made.spec.priority ?? 'normal'] + valueBonus(amount, price);
-    return jobs.create({
+    const first = {
       ...common(made, offered.jobId.toLowerCase(), base),
       payment: {
-        state: 'none',
-        mode: 'exact',
+        state: 'none' as const,
+        mode: 'exact' as const,
         token: settings.token,
         chain: `eip155:${settings.chainId}`,
         amount: String(offered.terms.amount),
@@ -256,7 +318,8 @@ export class Submissions {
         fundBy: Number(offered.terms.fundBy) * 1_000,
         deadline: Number(offered.terms.deadline) * 1_000,
       },
-    });
+    };
+    return { first, more: [] };
   }
 
   async #checkInputs({ owner }: Principal, spec: JobSpec): Promise<void> {
@@ -283,6 +346,13 @@ interface Made {
   readonly bodyHash: string;
   readonly owner: string;
   readonly internal: Submission['internal'];
+  readonly replica?: Replica;
+}
+
+/** Of one run. */
+interface Price {
+  readonly price: bigint;
+  readonly amount: bigint;
 }
 
 function common(
@@ -290,7 +360,7 @@ function common(
   jobId: string,
   base: number,
 ): Omit<JobRecord, 'payment' | 'times' | 'seq' | 'state'> {
-  const { spec, text, hash, intentId, client, bodyHash, owner } = made;
+  const { spec, text, hash, intentId, client, bodyHash, owner, replica } = made;
   return {
     jobId,
     intentId,
@@ -306,53 +376,8 @@ function common(
     priority: spec.priority ?? 'normal',
     timeoutS: timeoutOf(spec),
     base,
+    ...(replica === undefined ? {} : { replica }),
   };
-}
-
-interface ReadSpec {
-  readonly spec: JobSpec;
-  /** Canonical, and its hash. */
-  readonly text: string;
-  readonly hash: string;
-}
-
-/** By what was sent: the same text comes often, and a guest takes a millisecond for it. */
-const readLately = new Map<string, ReadSpec>();
-const LATELY_MAX = 64;
-const LATELY_CHARS_MAX = 16 * 1024;
-
-function readOnce(sent: Submission['spec']): ReadSpec {
-  const known = typeof sent === 'string' ? readLately.get(sent) : undefined;
-  if (known !== undefined) return known;
-  const spec = readSpec(sent);
-  const text = canonicalJson(spec);
-  const read = { spec, text, hash: specHashOf(text) };
-  if (typeof sent === 'string' && sent.length <= LATELY_CHARS_MAX) {
-    if (readLately.size >= LATELY_MAX) readLately.delete(readLately.keys().next().value ?? '');
-    readLately.set(sent, read);
-  }
-  return read;
-}
-
-/** @throws Refusal with the code of the error */
-export function readSpec(spec: Submission['spec']): JobSpec {
-  const document =
-    typeof spec === 'string' ? parseDocument(spec) : { ok: true as const, value: spec };
-  if (!document.ok) throw new Refusal('NOT_CANONICAL', document.error);
-  const read = completeSpec(document.value);
-  if (!read.ok) {
-    const { code, where, message } = read.error;
-    throw new Refusal(code, where === '' ? message : `${where}: ${message}`);
-  }
-  const { replicas = 1 } = read.value.verify ?? {};
-  // Run once it would look as if several had agreed.
-  if (replicas > 1) {
-    throw new Refusal(
-      'REPLICAS_UNSUPPORTED',
-      `verify.replicas: a job runs once here, not ${replicas} times; leave it out, or submit the spec several times and compare the roots of the outputs`,
-    );
-  }
-  return read.value;
 }
 
 function nothing(): void {}

@@ -28,6 +28,8 @@ export interface SweepNeeds {
   readonly dispatch: Dispatch;
   readonly endings: Endings;
   readonly completion: Completion;
+  /** Of a run that waits for those of other nodes. */
+  readonly compare: (job: JobRecord) => void;
   readonly now: () => number;
   readonly closeOnChain: (job: JobRecord, code: FaultCode, mayRetry: boolean) => void;
   readonly failed: (job: JobRecord, error: unknown) => void;
@@ -120,6 +122,7 @@ export class Sweep {
     if (checking && job.payment.state === 'free' && at - since > VERDICT_S_MAX * 1_000) {
       return this.#fail(job, 'VERDICT_FAIL', 'its outputs could not be fetched in time');
     }
+    if (job.substate === 'comparing' && this.#mayAsk(job, at)) this.#needs.compare(job);
     if (at - since > AGAIN_MS && checking && this.#mayAsk(job, at)) await completion.check(job);
   }
 

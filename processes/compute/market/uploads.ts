@@ -46,6 +46,11 @@ export class Uploads {
     this.#now = parts.now;
   }
 
+  /** In vfs, for the oracle. */
+  get folder(): string {
+    return this.#drive.path(FOLDER);
+  }
+
   /** What an owner has sent of a file; undefined: nothing. */
   async stat(owner: string, sha256: string): Promise<Upload | undefined> {
     const row = await this.#database

@@ -1,4 +1,5 @@
 /** Jobs and nodes as others see them (compute-market.md §3.3). */
+import { majorityOf, shownOf } from './majority.ts';
 import type { JobProgress, JobRecord } from './record.ts';
 import type { KnownProvider } from './providers.ts';
 
@@ -55,6 +56,55 @@ export function jobView(
     },
     verdict: job.verdict ?? null,
   };
+}
+
+/** A job that several nodes run, as one: what most came to, and each of its runs. */
+export function groupView(
+  runs: readonly JobRecord[],
+  coordinator: string,
+  progressOf: (jobId: string) => JobProgress | undefined,
+): Readonly<Record<string, unknown>> {
+  const shown = shownOf(runs);
+  const first = runs[0]!;
+  const view = jobView(shown, coordinator, progressOf(shown.jobId));
+  const { group, of } = first.replica!;
+  const sum = (amountOf: (run: JobRecord) => string | undefined): string =>
+    String(runs.reduce((total, run) => total + BigInt(amountOf(run) ?? '0'), 0n));
+  const isPaidOut = runs.some(({ payment }) => payment.payout !== undefined);
+  return {
+    ...view,
+    jobId: first.jobId,
+    intentId: group,
+    payment: {
+      ...(view['payment'] as object),
+      amount: sum(({ payment }) => payment.amount),
+      price: sum(({ payment }) => payment.price),
+      payout: isPaidOut ? sum(({ payment }) => payment.payout) : null,
+    },
+    // Whose node, result and log are shown.
+    run: shown.jobId,
+    majority: majorityOf(of),
+    replicas: runs.map((run) => ({
+      index: run.replica!.index,
+      jobId: run.jobId,
+      state: run.state,
+      substate: run.substate ?? null,
+      attempt: run.attempt,
+      node: run.node?.name ?? null,
+      payment: run.payment.state,
+      price: run.payment.price,
+      payout: run.payment.payout ?? null,
+      outputsRoot: outputsRootOf(run) ?? null,
+      agrees: run.replica!.agrees ?? null,
+      error: run.error?.code ?? null,
+      verdict: run.verdict ?? null,
+    })),
+  };
+}
+
+function outputsRootOf({ result }: JobRecord): string | undefined {
+  // Proof of the type: `runResult` as it was stored.
+  return result && (JSON.parse(result) as StoredResult).receipt.outputsRoot;
 }
 
 interface StoredResult {

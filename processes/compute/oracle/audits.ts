@@ -10,12 +10,12 @@ import { openDrive } from '../../lib/vfs.ts';
 import type { AuditHour, Evidence } from '../shared/oracle-contract.ts';
 import { auditRateBps, commitmentOf, doubled, HOUR_MS, isPicked } from './audit.ts';
 import { compareRuns, type Comparison, type ReadOutput } from './compare.ts';
-import type { Docket, Rerun } from './docket.ts';
+import { DISPUTE_RERUN, type Docket, type Opinion, REPLICA_RERUN, type Rerun } from './docket.ts';
 import { specOf } from './facts.ts';
 import { failedByClient } from './gates.ts';
 
 /** Bytes of an output that is compared. */
-const COMPARED_BYTES_MAX = 8 * 1_024 * 1_024;
+export const COMPARED_BYTES_MAX = 8 * 1_024 * 1_024;
 /** Of one answer. */
 const HOURS_MAX = 48;
 
@@ -68,7 +68,11 @@ export class Audits {
   }
 
   /** Of what ran again against what is judged. `artifacts`: where each has its outputs. */
-  compare(run: Evidence, result: Evidence['result'], artifacts: string): Promise<Comparison> {
+  compare(
+    run: Pick<Evidence, 'spec' | 'result' | 'artifacts'>,
+    result: Evidence['result'],
+    artifacts: string,
+  ): Promise<Comparison> {
     const folders = { first: run.artifacts, second: artifacts };
     const read: ReadOutput = async (which, { sha256, size }) => {
       if (size > COMPARED_BYTES_MAX) return undefined;
@@ -84,11 +88,11 @@ export function rerunMs(spec: JobSpec): number {
   return (timeoutOf(spec) + PULL_S_MAX) * 1_000;
 }
 
-export type AuditOutcome = 'agreed' | 'differed' | 'inconclusive' | 'go-on';
+export type AuditOutcome = Opinion | 'go-on';
 
 /**
  * What reruns say together. One that agrees clears the run. Against it there have to be `auditors` of different operators that differ, and
- * that agree with each other; where they do not, nothing is proven.
+ * that agree with each other; where they do not, nothing is proven. Other runs of the same job (§4.6) are one of them.
  */
 export function outcomeOfReruns(
   reruns: readonly Rerun[],
@@ -97,15 +101,24 @@ export function outcomeOfReruns(
 ): AuditOutcome {
   if (reruns.some(({ outcome }) => outcome === 'same')) return 'agreed';
   const differing = reruns.filter(({ outcome }) => outcome === 'different');
-  const operators = new Set(differing.map(({ operator }) => operator?.toLowerCase()));
+  // Runs that the client paid for may be of friends of one another: together they are one voice.
+  const operators = new Set(
+    differing.map(({ rerun, operator }) =>
+      isReplica(rerun) ? 'replicas' : operator?.toLowerCase(),
+    ),
+  );
   const roots = new Set(differing.map(({ outputsRoot }) => outputsRoot));
   if (operators.size >= auditors)
     return roots.size === 1 || auditors === 1 ? 'differed' : 'inconclusive';
   const open = reruns.filter(({ outcome, untilMs }) => outcome === undefined && untilMs > nowMs);
   if (open.length > 0) return 'go-on';
   // The last one said nothing, or nobody could be found.
-  const last = reruns.at(-1);
+  const last = reruns.findLast(({ rerun }) => !isReplica(rerun));
   return last === undefined || last.outcome === 'different' ? 'go-on' : 'inconclusive';
+}
+
+function isReplica(rerun: number): boolean {
+  return rerun >= REPLICA_RERUN && rerun < DISPUTE_RERUN;
 }
 
 function outcomeOf({ receipt, outputs }: Evidence['result']): Parameters<typeof compareRuns>[1] {

@@ -14,6 +14,7 @@ import { openDrive } from '../../lib/vfs.ts';
 import type { ChainView } from '../shared/chain-view.ts';
 import type { Evidence, VerdictRequest } from '../shared/oracle-contract.ts';
 import { same } from '../shared/words.ts';
+import type { Colleagues } from './colleagues.ts';
 import type { Docket } from './docket.ts';
 import { rootOf, specOf } from './facts.ts';
 import { type Facts, judge, type Root } from './gates.ts';
@@ -67,6 +68,7 @@ export interface CosignerNeeds {
   readonly chain: ChainView;
   readonly domain: Domain;
   readonly docket: Docket;
+  readonly colleagues: Colleagues;
   readonly signing: Signing;
   readonly verifier: string;
 }
@@ -77,11 +79,11 @@ export async function cosign(
   leaves: Uint8Array,
   needs: CosignerNeeds,
 ): Promise<{ signer: string; signature: string }> {
-  const { chain, domain, docket, signer, signing, verifier } = needs;
+  const { chain, colleagues, domain, docket, signer, signing, verifier } = needs;
   const { jobId, attempt, node, result } = evidence;
   if (evidence.terms === undefined) throw new Refusal('BadEvidence', 'a free job has no verdict');
   const digest = digestOf(domain, 'Verdict', verdict);
-  const before = await docket.cosigned(jobId, attempt);
+  const before = await colleagues.cosigned(jobId, attempt);
   if (before !== undefined && before.digest === digest)
     return { signer: verifier, signature: before.signature };
   if (before !== undefined)
@@ -107,7 +109,7 @@ export async function cosign(
   const wrong = disagreement(facts, verdict, receiptHash);
   if (wrong !== undefined) throw new Refusal('Disagreed', wrong);
   const { signature } = await signing.sign('Verdict', verdict);
-  await docket.cosign(jobId, attempt, digest, signature);
+  await colleagues.cosign(jobId, attempt, digest, signature);
   return { signer: verifier, signature };
 }
 

@@ -15,12 +15,14 @@ import { facilitatorContract } from '../shared/facilitator-contract.ts';
 import { verdictEventMethods } from '../shared/oracle-contract.ts';
 import type { Settings } from '../shared/settings.ts';
 import { type Audits, outcomeOfReruns, rerunMs } from './audits.ts';
-import type { Docket, Run } from './docket.ts';
+import type { Colleagues } from './colleagues.ts';
+import { DISPUTE_RERUN, type Docket, REPLICA_RERUN, type Run } from './docket.ts';
 import { type FactNeeds, gather, specOf } from './facts.ts';
 import { judge } from './gates.ts';
 import { type HandOver, handOver } from './hand-over.ts';
 import { passes } from './score.ts';
 import { Rulings } from './rulings.ts';
+import type { Shown } from './shown.ts';
 import type { Signing } from './signing.ts';
 
 /** Runs that are worked on at once. */
@@ -38,6 +40,8 @@ const MARKET_S = 10;
 export interface CourtNeeds {
   readonly process: Process<unknown>;
   readonly docket: Docket;
+  readonly colleagues: Colleagues;
+  readonly shown: Shown;
   readonly audits: Audits;
   readonly facts: FactNeeds;
   /** Undefined: no chain is set, and jobs are free. */
@@ -120,6 +124,7 @@ export class Court {
         return run.lost === undefined ? this.#judge(run) : this.#close(run);
       case 'auditing':
       case 'disputed':
+      case 'asked':
         return this.#weigh(run);
       case 'signed':
         return this.#handOver(run);
@@ -205,14 +210,15 @@ export class Court {
 
   /** What is known of an audit, or of a dispute, by now. */
   async #weigh(run: Run): Promise<void> {
-    const { docket, paid } = this.#needs;
+    const { docket, colleagues, shown, paid } = this.#needs;
     const { jobId, attempt } = run;
-    const disputed = run.state === 'disputed';
+    const disputed = run.state !== 'auditing';
     const all = await docket.reruns(jobId, attempt);
     const reruns = all.filter(({ rerun }) => rerun >= DISPUTE_RERUN === disputed);
     const unasked = reruns.filter(
       ({ told, outcome, untilMs }) => !told && outcome === undefined && untilMs > Date.now(),
     );
+    if (unasked.length > 0 && run.peer !== undefined) await shown.bring(run);
     for (const each of unasked) await this.#wantRerun(run, each.rerun, each.untilMs, all);
     // They may have ended at once.
     if (unasked.length > 0) return this.#weigh(run);
@@ -224,8 +230,15 @@ export class Court {
       const waitMs = open === undefined ? 0 : Math.min(open.untilMs - Date.now(), POLL_MS);
       return docket.wait(run, waitMs, 0);
     }
+    if (run.state === 'asked') {
+      await colleagues.setOpinion(run, outcome);
+      return shown.drop(run);
+    }
     if (disputed) return this.#rulings.resolve(run, outcome);
     if (outcome === 'differed') return this.#rulings.convict(run);
+    // Others came to something else, and not to one and the same: nothing is paid for it, and nothing taken.
+    if (outcome === 'inconclusive' && reruns.some(({ rerun }) => rerun >= REPLICA_RERUN))
+      return this.#rulings.reject(run, { code: 'VERDICT_FAIL', final: true });
     const judgement = judge(await gather(run.evidence!, this.#needs.facts));
     if (!passes(judgement.score, judgement.gates.length))
       return this.#rulings.reject(run, { code: 'VERDICT_FAIL', judgement });
@@ -290,9 +303,6 @@ export class Court {
     this.#needs.process.print(`oracle: ${text}`, verbosity);
   }
 }
-
-/** Reruns of disputes are counted from here. */
-export const DISPUTE_RERUN = 100;
 
 function keyOf({ jobId, attempt }: Pick<Run, 'jobId' | 'attempt'>): string {
   return `${jobId} ${attempt}`;

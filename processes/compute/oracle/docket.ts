@@ -5,6 +5,7 @@
  *   queued --judged--> signed --facilitator has it--> handed --market answered--> told
  *      \--picked--> auditing --reruns in--> signed
  *   told --disputed--> disputed --reruns in--> resolved
+ *   asked (by another verifier, about its run) --reruns in--> resolved
  */
 import { structCodec } from '../../../contracts/compute-json.ts';
 import type { Codec } from '../../../wit/codec.ts';
@@ -39,6 +40,17 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     `create table cosigned (
       job_id text not null, attempt integer not null, digest text not null, signature text not null, primary key (job_id, attempt))`,
   ],
+  [
+    // The node whose oracle asks about its run, and what we came to.
+    'alter table runs add column peer text',
+    'alter table runs add column opinion text',
+    // What the quorum for disputes is to sign, and who has.
+    `create table resolutions (
+      job_id text not null, attempt integer not null, doc text not null, reruns text not null, primary key (job_id, attempt))`,
+    `create table resolution_signatures (
+      job_id text not null, attempt integer not null, signer text not null, signature text not null,
+      primary key (job_id, attempt, signer))`,
+  ],
 ];
 
 export type RunState =
@@ -48,7 +60,10 @@ export type RunState =
   | 'handed'
   | 'told'
   | 'disputed'
+  | 'asked'
   | 'resolved';
+/** What reruns say of a result. */
+export type Opinion = 'agreed' | 'differed' | 'inconclusive';
 
 export interface Run {
   readonly jobId: string;
@@ -61,6 +76,10 @@ export interface Run {
   readonly given: GivenVerdict | undefined;
   /** What goes to the facilitator, as `hand-over.ts` has it. */
   readonly signed: string | undefined;
+  /** The node whose oracle asked us about its run; undefined: the run is of our own market. */
+  readonly peer: string | undefined;
+  /** What we answer that node. */
+  readonly opinion: Opinion | undefined;
 }
 
 export interface Rerun {
@@ -71,8 +90,17 @@ export interface Rerun {
   readonly outcome: RerunOutcome | undefined;
   readonly outputsRoot: string | undefined;
 }
+export interface RerunEnd {
+  readonly operator: string | undefined;
+  readonly outcome: RerunOutcome;
+  readonly outputsRoot: string | undefined;
+}
 export type RerunOutcome = 'same' | 'different' | 'undecided';
 
+/** What other nodes that the client paid for the same came to is counted from here. */
+export const REPLICA_RERUN = 50;
+/** Reruns of disputes are counted from here. */
+export const DISPUTE_RERUN = 100;
 /** Days that a run is kept, for disputes and for who asks. */
 const DAYS_MAX = 40;
 /** Hours of audits that are kept. */
@@ -88,21 +116,35 @@ export class Docket {
     return new Docket(await openSqlite(process, 'oracle', { migrations: MIGRATIONS }));
   }
 
-  /** Puts a run into the queue, with its receipt. @returns false if there is one of this attempt already */
-  async addRun(run: Evidence, receiptHash: string): Promise<boolean> {
+  /** Puts a run into the queue, with its receipt; with what is known of it already, among those that are audited. @returns false if there is one of this attempt already */
+  async addRun(
+    run: Evidence,
+    receiptHash: string,
+    reruns: readonly (RerunEnd & { readonly rerun: number })[] = [],
+  ): Promise<boolean> {
     const { jobId, attempt } = run;
     const { receipt, signature } = run.result;
-    const before = await this.run(jobId, attempt);
+    const known = await this.run(jobId, attempt);
+    const before = known?.peer === undefined ? known : undefined;
     await this.db.tx(async (tx) => {
+      await tx.run`delete from runs where job_id = ${jobId} and attempt = ${attempt} and peer is not null`;
       await tx.run`insert or ignore into receipts values (${jobId}, ${attempt}, ${receiptHash},
         ${structCodec('JobReceipt').stringify(receipt)}, ${signature})`;
       await tx.run`insert or ignore into runs (job_id, attempt, lost, receipt_hash, doc, created_ms)
         values (${jobId}, ${attempt}, 0, ${receiptHash}, ${evidence.stringify(run)}, ${Date.now()})`;
+      if (before !== undefined || reruns.length === 0) return;
+      await tx.run`update runs set state = 'auditing' where job_id = ${jobId} and attempt = ${attempt}`;
+      for (const { rerun, operator, outcome, outputsRoot } of reruns)
+        await tx.run`insert or ignore into reruns values
+          (${jobId}, ${attempt}, ${rerun}, 0, 1, ${operator ?? null}, ${outcome}, ${outputsRoot ?? null})`;
     });
     return before === undefined;
   }
 
   async addLost(lost: LostAttempt): Promise<void> {
+    const { jobId, attempt } = lost;
+    await this.db
+      .run`delete from runs where job_id = ${jobId} and attempt = ${attempt} and peer is not null`;
     await this.db.run`insert or ignore into runs (job_id, attempt, lost, doc, created_ms)
       values (${lost.jobId}, ${lost.attempt}, 1, ${lostAttempt.stringify(lost)}, ${Date.now()})`;
   }
@@ -116,14 +158,14 @@ export class Docket {
   /** The newest attempt that has evidence. */
   async newest(jobId: string): Promise<Run | undefined> {
     const row = await this.db
-      .get`select * from runs where job_id = ${jobId} and lost = 0 order by attempt desc limit 1`;
+      .get`select * from runs where job_id = ${jobId} and lost = 0 and peer is null order by attempt desc limit 1`;
     return row && runOf(row);
   }
 
   /** What is to be done now, oldest first. */
   async due(limit: number): Promise<Run[]> {
     const rows = await this.db.all`select * from runs
-      where state in ('queued', 'auditing', 'signed', 'handed', 'disputed') and not_before_ms <= ${Date.now()}
+      where state in ('queued', 'auditing', 'signed', 'handed', 'disputed', 'asked') and not_before_ms <= ${Date.now()}
       order by created_ms limit ${limit}`;
     return rows.map(runOf);
   }
@@ -131,7 +173,7 @@ export class Docket {
   /** When something is due next, in milliseconds since 1970; undefined: nothing waits. */
   async nextMs(): Promise<number | undefined> {
     const row = await this.db.get`select min(not_before_ms) as ms from runs
-      where state in ('queued', 'auditing', 'signed', 'handed', 'disputed')`;
+      where state in ('queued', 'auditing', 'signed', 'handed', 'disputed', 'asked')`;
     return row?.['ms'] == null ? undefined : Number(row['ms']);
   }
 
@@ -257,30 +299,13 @@ export class Docket {
   /** The first end of a rerun counts. The run is due at once. */
   async endRerun(
     { jobId, attempt, rerun }: { jobId: string; attempt: number; rerun: number },
-    end: { operator: string | undefined; outcome: RerunOutcome; outputsRoot: string | undefined },
+    end: RerunEnd,
   ): Promise<void> {
     await this.db.tx(async (tx) => {
       await tx.run`update reruns set outcome = ${end.outcome}, operator = ${end.operator}, outputs_root = ${end.outputsRoot}
         where job_id = ${jobId} and attempt = ${attempt} and rerun = ${rerun} and outcome is null`;
       await tx.run`update runs set not_before_ms = 0 where job_id = ${jobId} and attempt = ${attempt}`;
     });
-  }
-
-  // ---- with other verifiers
-
-  /** What was signed for an attempt; one verdict for each. */
-  async cosigned(
-    jobId: string,
-    attempt: number,
-  ): Promise<{ digest: string; signature: string } | undefined> {
-    const row = await this.db
-      .get`select digest, signature from cosigned where job_id = ${jobId} and attempt = ${attempt}`;
-    return row && { digest: String(row['digest']), signature: String(row['signature']) };
-  }
-
-  async cosign(jobId: string, attempt: number, digest: string, signature: string): Promise<void> {
-    await this.db
-      .run`insert or ignore into cosigned values (${jobId}, ${attempt}, ${digest}, ${signature})`;
   }
 
   /** Forgets what is old. */
@@ -290,6 +315,8 @@ export class Docket {
     await this.db.tx(async (tx) => {
       await tx.run`delete from receipts where job_id in (select job_id from runs where created_ms < ${before})`;
       await tx.run`delete from reruns where job_id in (select job_id from runs where created_ms < ${before})`;
+      await tx.run`delete from resolutions where job_id in (select job_id from runs where created_ms < ${before})`;
+      await tx.run`delete from resolution_signatures where job_id in (select job_id from runs where created_ms < ${before})`;
       await tx.run`delete from runs where created_ms < ${before} and state in ('told', 'resolved')`;
       await tx.run`delete from picks where hour < ${hour}`;
       await tx.run`delete from hours where hour < ${hour}`;
@@ -310,10 +337,14 @@ function runOf(row: Row): Run {
     lost: lost ? read(lostAttempt, row['doc']) : undefined,
     given: row['given'] == null ? undefined : read(givenVerdict, row['given']),
     signed: row['signed'] == null ? undefined : String(row['signed']),
+    peer: row['peer'] == null ? undefined : String(row['peer']),
+    // Proof of the type: `setOpinion` wrote it.
+    opinion: row['opinion'] == null ? undefined : (String(row['opinion']) as Opinion),
   };
 }
 
-function read<T>(codec: Codec<T>, text: unknown): T {
+/** What was stored as JSON. @throws Error for what it cannot be */
+export function read<T>(codec: Codec<T>, text: unknown): T {
   const decoded = codec.decode(String(text));
   if (!decoded.ok) throw new Error(`the docket is damaged at ${decoded.error.path}`);
   return decoded.value;

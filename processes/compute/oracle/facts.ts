@@ -5,12 +5,14 @@ import { GrowingTree, outputLeaf } from '../../../contracts/merkle-tree.ts';
 import { sha256 } from '../../../wit/jobs/sha256.ts';
 import type { OutputFile } from '../../../wit/jobs/result.ts';
 import { type JobSpec, parseJobSpec } from '../../../wit/jobs/spec.ts';
+import { Refusal } from '../../lib/errors.ts';
 import type { Caller } from '../../lib/modules.ts';
 import { type Signer, SignerError } from '../../lib/signer.ts';
 import { CHUNK_BYTES, openDrive } from '../../lib/vfs.ts';
 import type { ChainView } from '../shared/chain-view.ts';
 import type { Evidence } from '../shared/oracle-contract.ts';
 import { typedDigest } from '../shared/typed-digest.ts';
+import { same } from '../shared/words.ts';
 import type { Docket } from './docket.ts';
 import type { Facts, Root } from './gates.ts';
 import { LogReader, type RunLog } from './run-log.ts';
@@ -32,6 +34,45 @@ export function domainOf(
   chain: FactNeeds['chain'],
 ): Domain | undefined {
   return run.terms === undefined ? FREE_DOMAIN : chain?.domain;
+}
+
+/**
+ * That a run is what it says: terms and receipt are those of its job and attempt.
+ * @returns the receipt's hash  @throws Refusal
+ */
+export async function receiptHashOf(run: Evidence, needs: FactNeeds): Promise<string> {
+  const { jobId, attempt, result } = run;
+  const domain = domainOf(run, needs.chain);
+  if (domain === undefined)
+    throw new Refusal('NotConfigured', 'no chain is set: paid jobs cannot be judged');
+  const receiptHash = await typedDigest(needs.signer, domain, 'JobReceipt', result.receipt);
+  if (!same(receiptHash, result.receiptHash))
+    throw new Refusal('BadEvidence', 'receiptHash is not of the receipt');
+  const ofTerms = run.terms && (await typedDigest(needs.signer, domain, 'ComputeTerms', run.terms));
+  if (ofTerms !== undefined && !same(ofTerms, jobId))
+    throw new Refusal('BadEvidence', 'the terms are of another job');
+  if (result.receipt.jobId !== jobId || result.receipt.attempt !== attempt)
+    throw new Refusal('BadEvidence', 'the receipt is of another attempt');
+  return receiptHash;
+}
+
+/** Somebody else's words change nothing (CM19). @throws Refusal for a receipt that the attempt's executor did not sign */
+export async function checkExecutor(
+  run: Evidence,
+  receiptHash: string,
+  { signer, chain }: FactNeeds,
+): Promise<void> {
+  const { jobId, attempt, node, result } = run;
+  const executor =
+    run.terms === undefined
+      ? node.executor
+      : await chain?.view.executorFor(jobId, attempt, node.nodeId);
+  const [by] = await signer.recover([{ digest: receiptHash, signature: result.signature }]);
+  if (by === undefined || executor === undefined || !same(by, executor))
+    throw new Refusal(
+      'BadReceipt',
+      `the receipt is not signed by ${executor ?? 'whom this attempt is assigned to'}`,
+    );
 }
 
 /** @throws what keeps it from being gathered now: providers, files that are not there yet */

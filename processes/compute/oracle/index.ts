@@ -5,22 +5,25 @@
 import { type Domain, escrowDomain } from '../../../contracts/compute.ts';
 import { client } from '../../lib/client.ts';
 import { Refusal } from '../../lib/errors.ts';
+import type { Context } from '../../lib/context.ts';
 import { defineProcess, type Process } from '../../lib/process.ts';
 import { signer } from '../../lib/signer.ts';
 import { every } from '../../lib/timers.ts';
 import { ChainView } from '../shared/chain-view.ts';
 import { facilitatorContract } from '../shared/facilitator-contract.ts';
-import { type Evidence, oracleContract } from '../shared/oracle-contract.ts';
+import { type Evidence, type Others, oracleContract } from '../shared/oracle-contract.ts';
 import { takeOther } from '../shared/other-messages.ts';
 import { readSettings } from '../shared/settings.ts';
-import { typedDigest } from '../shared/typed-digest.ts';
 import { same } from '../shared/words.ts';
 import { HOUR_MS } from './audit.ts';
-import { Audits } from './audits.ts';
+import { Audits, rerunMs } from './audits.ts';
+import { Colleagues } from './colleagues.ts';
 import { cosign, type CosignerNeeds } from './cosigner.ts';
-import { Court, DISPUTE_RERUN } from './court.ts';
-import { Docket } from './docket.ts';
-import { domainOf, type FactNeeds, specOf } from './facts.ts';
+import { Court } from './court.ts';
+import { DISPUTE_RERUN, Docket, REPLICA_RERUN } from './docket.ts';
+import { checkExecutor, type FactNeeds, receiptHashOf, specOf } from './facts.ts';
+import { Opinions } from './opinions.ts';
+import { Shown } from './shown.ts';
 import { Signing } from './signing.ts';
 
 interface Parts {
@@ -28,8 +31,15 @@ interface Parts {
   readonly audits: Audits;
   readonly court: Court;
   readonly facts: FactNeeds;
-  readonly cosigner: CosignerNeeds | undefined;
-  readonly peers: readonly string[];
+  /** What is for other verifiers; undefined: this node is none. */
+  readonly forOthers:
+    | {
+        readonly cosigner: CosignerNeeds;
+        readonly opinions: Opinions;
+        readonly shown: Shown;
+        readonly peers: readonly string[];
+      }
+    | undefined;
 }
 
 const opened = new WeakMap<Process<unknown>, Promise<Parts>>();
@@ -46,12 +56,13 @@ function partsOf(process: Process<unknown>): Promise<Parts> {
 async function open(process: Process<unknown>): Promise<Parts> {
   const docket = await Docket.open(process);
   const audits = new Audits(process, docket);
+  const colleagues = new Colleagues(docket.db);
   const keys = signer(process);
   const settings = await readSettings(process);
   const [verifier] = settings.ok ? await keys.listKeys() : [];
   const money =
     settings.ok && verifier !== undefined
-      ? moneyOf(process, settings.value, { verifier, keys })
+      ? moneyOf(process, settings.value, { verifier, keys, colleagues })
       : undefined;
   const facts: FactNeeds = {
     caller: process,
@@ -59,18 +70,35 @@ async function open(process: Process<unknown>): Promise<Parts> {
     docket,
     chain: money && { view: money.chain, domain: money.domain },
   };
-  const court = new Court({ process, docket, audits, facts, paid: money });
-  const cosigner = money && { signer: keys, docket, ...money, verifier: money.verifier };
+  const shown = new Shown({ process, docket, signer: keys });
+  const court = new Court({ process, docket, colleagues, audits, facts, shown, paid: money });
   if (!settings.ok) process.print(`oracle: free jobs only: ${settings.error}`, 1);
   else if (money === undefined)
     process.print('oracle: free jobs only: the signer has no key for verdicts that it may use', 1);
-  return { docket, audits, court, facts, cosigner, peers: settings.ok ? settings.value.peers : [] };
+  const forOthers = money && {
+    cosigner: { signer: keys, docket, colleagues, ...money },
+    opinions: new Opinions({
+      docket,
+      colleagues,
+      facts,
+      shown,
+      ...money,
+      wanted: () => court.ring(),
+    }),
+    shown,
+    peers: money.settings.peers,
+  };
+  return { docket, audits, court, facts, forOthers };
 }
 
 function moneyOf(
   process: Process<unknown>,
   settings: Extract<Awaited<ReturnType<typeof readSettings>>, { ok: true }>['value'],
-  { verifier, keys }: { readonly verifier: string; readonly keys: ReturnType<typeof signer> },
+  given: {
+    readonly verifier: string;
+    readonly keys: ReturnType<typeof signer>;
+    readonly colleagues: Colleagues;
+  },
 ): {
   settings: typeof settings;
   chain: ChainView;
@@ -78,42 +106,38 @@ function moneyOf(
   signing: Signing;
   verifier: string;
 } {
+  const { verifier, keys, colleagues } = given;
   const chain = new ChainView(process, settings);
   const domain = escrowDomain(settings.chain_id, settings.escrow);
-  const signing = new Signing({ process, settings, signer: keys, chain, domain, verifier });
+  const ours = { process, settings, signer: keys, chain, domain, colleagues, verifier };
+  const signing = new Signing(ours);
   return { settings, chain, domain, signing, verifier };
 }
 
 /** Puts a run on the docket. Two receipts for one attempt, both of its executor, cost the node its reservation (CM20). */
-async function verify(run: Evidence, process: Process<unknown>): Promise<void> {
-  const { docket, court, facts } = await partsOf(process);
-  const { jobId, attempt, result } = run;
+async function verify(
+  run: Evidence,
+  process: Process<unknown>,
+  others: Others = [],
+): Promise<void> {
+  const { docket, audits, court, facts } = await partsOf(process);
+  const { jobId, attempt } = run;
   specOf(run);
-  const domain = domainOf(run, facts.chain);
-  if (domain === undefined)
-    throw new Refusal('NotConfigured', 'no chain is set: paid jobs cannot be judged');
-  const receiptHash = await typedDigest(facts.signer, domain, 'JobReceipt', result.receipt);
-  if (!same(receiptHash, result.receiptHash))
-    throw new Refusal('BadEvidence', 'receiptHash is not of the receipt');
-  const ofTerms = run.terms && (await typedDigest(facts.signer, domain, 'ComputeTerms', run.terms));
-  if (ofTerms !== undefined && !same(ofTerms, jobId))
-    throw new Refusal('BadEvidence', 'the terms are of another job');
-  if (result.receipt.jobId !== jobId || result.receipt.attempt !== attempt)
-    throw new Refusal('BadEvidence', 'the receipt is of another attempt');
+  const receiptHash = await receiptHashOf(run, facts);
   const known = await docket.run(jobId, attempt);
-  if (known?.evidence?.result.receiptHash.toLowerCase() === receiptHash) return court.ring();
-  // Somebody else's words change nothing (CM19).
-  const executor =
-    run.terms === undefined
-      ? run.node.executor
-      : await facts.chain?.view.executorFor(jobId, attempt, run.node.nodeId);
-  const [by] = await facts.signer.recover([{ digest: receiptHash, signature: result.signature }]);
-  if (by === undefined || executor === undefined || !same(by, executor))
-    throw new Refusal(
-      'BadReceipt',
-      `the receipt is not signed by ${executor ?? 'whom this attempt is assigned to'}`,
-    );
-  if (!(await docket.addRun(run, receiptHash))) await equivocation(run, receiptHash, process);
+  const ours = known?.peer === undefined ? known?.evidence : undefined;
+  if (ours !== undefined && same(ours.result.receiptHash, receiptHash)) return court.ring();
+  await checkExecutor(run, receiptHash, facts);
+  const reruns = await Promise.all(
+    others.map(async ({ node, result, artifacts }, index) => ({
+      rerun: REPLICA_RERUN + index,
+      operator: node.operator,
+      outcome: await audits.compare(run, result, artifacts),
+      outputsRoot: result.receipt.outputsRoot,
+    })),
+  );
+  if (!(await docket.addRun(run, receiptHash, reruns)))
+    await equivocation(run, receiptHash, process);
   court.ring();
 }
 
@@ -132,10 +156,30 @@ async function equivocation(
   await facilitator.Equivocation({ one, other: two });
 }
 
+const COMPARED = { same: 'Same', different: 'Different', undecided: 'Undecided' } as const;
+
+/** What is for a verifier of another node. @throws Refusal */
+async function forPeer(
+  process: Process<unknown>,
+  { source }: Pick<Context, 'source'>,
+): Promise<NonNullable<Parts['forOthers']>> {
+  const { forOthers } = await partsOf(process);
+  if (forOthers === undefined) throw new Refusal('NotConfigured', 'this node signs no verdicts');
+  if (!forOthers.peers.includes(source.node))
+    throw new Refusal('Forbidden', `${source.node} is no peer of this oracle`);
+  return forOthers;
+}
+
 export default defineProcess<(typeof oracleContract)['methods'], unknown>({
   contract: oracleContract,
   on: {
     Verify: (run, _context, process) => verify(run, process),
+    Outvoted: ({ run, others }, _context, process) => verify(run, process, others),
+    Compare: async ({ spec, first, second, artifacts }, _context, process) => {
+      const { audits } = await partsOf(process);
+      const found = await audits.compare({ spec, result: first, artifacts }, second, artifacts);
+      return { kind: COMPARED[found] };
+    },
     Close: async (lost, _context, process) => {
       const { docket, court } = await partsOf(process);
       specOf(lost);
@@ -162,11 +206,20 @@ export default defineProcess<(typeof oracleContract)['methods'], unknown>({
       court.ring();
     },
     Cosign: async (request, context, process) => {
-      const { cosigner, peers } = await partsOf(process);
-      if (cosigner === undefined) throw new Refusal('NotConfigured', 'this node signs no verdicts');
-      if (!peers.includes(context.source.node))
-        throw new Refusal('Forbidden', `${context.source.node} is no peer of this oracle`);
+      const { cosigner } = await forPeer(process, context);
       return cosign(request, context.blob()?.bytes ?? new Uint8Array(), cosigner);
+    },
+    CosignResolution: async (request, context, process) => {
+      const { opinions } = await forPeer(process, context);
+      return opinions.cosign(request, context.source.node);
+    },
+    Shown: async (part, context, process) => {
+      const { shown } = await forPeer(process, context);
+      const bytes = await shown.read(part);
+      const value = { bytes: bytes.length };
+      const body = oracleContract.responses.encode({ kind: 'Shown', value });
+      context.reply(body, { blob: { mime: undefined, bytes } });
+      return value;
     },
     AuditHours: async ({ from, limit }, _context, process) =>
       (await partsOf(process)).audits.hours(Number(from), limit),
@@ -178,7 +231,8 @@ export default defineProcess<(typeof oracleContract)['methods'], unknown>({
       if (run.state === 'disputed' || run.state === 'resolved') return;
       if (run.state !== 'told')
         throw new Refusal('BadState', 'the verdict on this run is not out yet');
-      await docket.addRerun(jobId, run.attempt, DISPUTE_RERUN, Date.now() + 60_000);
+      const until = Date.now() + rerunMs(specOf(run.evidence));
+      await docket.addRerun(jobId, run.attempt, DISPUTE_RERUN, until);
       await docket.setState(run, 'disputed');
       court.ring();
     },

@@ -116,6 +116,7 @@ function facts(
       medianMs: undefined,
       cancelled: false,
       artifacts: '',
+      inputs: undefined,
       logs: '',
       ...change.evidence,
     },

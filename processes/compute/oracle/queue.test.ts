@@ -138,6 +138,7 @@ function evidence(attempt: number): Evidence {
     medianMs: undefined,
     cancelled: false,
     artifacts: '/compute:sys/runs',
+    inputs: undefined,
     logs: '/compute:sys/runs/log',
   };
 }

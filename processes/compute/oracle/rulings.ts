@@ -19,17 +19,19 @@ import type { GivenVerdict } from '../shared/oracle-contract.ts';
 import type { Settings } from '../shared/settings.ts';
 import { NOTHING } from '../shared/words.ts';
 import { cosigningOf } from './cosigner.ts';
+import type { Colleagues } from './colleagues.ts';
 import type { Docket, Run } from './docket.ts';
 import { type FactNeeds, specOf } from './facts.ts';
 import { failedByClient, type Judgement } from './gates.ts';
 import { encodeHandOver } from './hand-over.ts';
-import type { Signing } from './signing.ts';
+import type { SignedBy, Signing } from './signing.ts';
 
 const MINUTE_MS = 60_000;
 
 export interface RulingNeeds {
   readonly process: Process<unknown>;
   readonly docket: Docket;
+  readonly colleagues: Colleagues;
   readonly facts: FactNeeds;
   /** Undefined: no chain is set, and jobs are free. */
   readonly paid:
@@ -75,10 +77,12 @@ export class Rulings {
       readonly code: FaultCode;
       readonly judgement?: Judgement;
       readonly gates?: GivenVerdict['gates'];
+      /** Another attempt would change nothing. */
+      readonly final?: boolean;
     },
   ): Promise<void> {
     const { terms, spec } = run.evidence ?? run.lost!;
-    const retry = await this.#mayRetry(run, specOf({ spec }), why.code);
+    const retry = why.final !== true && (await this.#mayRetry(run, specOf({ spec }), why.code));
     const given: GivenVerdict = {
       ...this.#verdictOf(run, why.judgement),
       outcome: { kind: retry ? 'Retry' : 'Refund' },
@@ -126,8 +130,7 @@ export class Rulings {
     // Its deadline may have passed meanwhile.
     const { state } = await paid!.chain.job(run.jobId);
     if (state !== 'assigned') return this.reject(run, { code: 'VERDICT_FAIL' });
-    const resolution = await this.#resolutionOf(run, { upheld: true, payout: 0n });
-    const signatures = await paid!.signing.resolution(resolution);
+    const { resolution, signatures } = await this.#resolved(run, { upheld: true, payout: 0n });
     const given: GivenVerdict = {
       ...this.#verdictOf(run, undefined),
       outcome: { kind: 'Convicted' },
@@ -150,21 +153,37 @@ export class Rulings {
       const job = await paid!.chain.job(run.jobId);
       if (job.state === 'disputed') {
         const upheld = outcome === 'differed';
-        const resolution = await this.#resolutionOf(run, {
-          upheld,
-          payout: upheld ? 0n : job.payout,
-        });
-        const signatures = await paid!.signing.resolution(resolution);
-        await this.#needs.facilitator.Resolve({ resolution, signatures });
+        const payout = upheld ? 0n : job.payout;
+        await this.#needs.facilitator.Resolve(await this.#resolved(run, { upheld, payout }));
       }
     }
     // Nothing is proven: after 72 hours the proposal stands.
     await docket.setState(run, 'resolved');
   }
 
+  /**
+   * With the signatures of the quorum, which others give as they come to their judgement: what they sign is kept, and is the same whenever
+   * they are asked. @throws TooFewSigned
+   */
+  async #resolved(
+    run: Run,
+    outcome: { readonly upheld: boolean; readonly payout: bigint },
+  ): Promise<{ resolution: Struct<'Resolution'>; signatures: SignedBy[] }> {
+    const { colleagues, paid } = this.#needs;
+    let kept = await colleagues.resolution(run);
+    if (kept === undefined) {
+      const reruns = await this.#rerunsOf(run);
+      kept = { resolution: await this.#resolutionOf(run, outcome, reruns), reruns };
+      await colleagues.addResolution(run, kept);
+    }
+    const signatures = await paid!.signing.resolution({ evidence: run.evidence!, ...kept });
+    return { resolution: kept.resolution, signatures };
+  }
+
   async #resolutionOf(
     run: Run,
     { upheld, payout }: { readonly upheld: boolean; readonly payout: bigint },
+    reruns: string,
   ): Promise<Struct<'Resolution'>> {
     const { nodeId } = run.evidence!.node;
     const node = await this.#needs.facilitator.Provider({ nodeId });
@@ -175,15 +194,15 @@ export class Rulings {
       payout,
       // The registry takes the job's reservation, whatever is named; nothing where nothing is wrong.
       slash: upheld ? (node?.reservation ?? 0n) || 1n : 0n,
-      evidenceHash: await this.#evidenceHash(run),
+      evidenceHash: await this.#needs.facts.signer.keccak256(new TextEncoder().encode(reruns)),
       issuedAt: BigInt(Math.floor(Date.now() / 1_000)),
     };
   }
 
-  /** Of the reruns: what they came to. */
-  async #evidenceHash(run: Run): Promise<string> {
+  /** What reruns came to. */
+  async #rerunsOf(run: Run): Promise<string> {
     const reruns = await this.#needs.docket.reruns(run.jobId, run.attempt);
-    const text = JSON.stringify(
+    return JSON.stringify(
       reruns.map(({ rerun, operator, outputsRoot, outcome }) => ({
         rerun,
         operator,
@@ -191,7 +210,6 @@ export class Rulings {
         outcome,
       })),
     );
-    return this.#needs.facts.signer.keccak256(new TextEncoder().encode(text));
   }
 
   #verdictOf(run: Run, judgement: Judgement | undefined): GivenVerdict {

@@ -47,6 +47,7 @@ export const VIEWS = {
   executorFor: '9c5ecd63',
   verdictThreshold: '9f25e3e3',
   disputeThreshold: 'f37e7672',
+  isVerifier: '33105218',
 } as const;
 
 /** A block, and when it was made, in seconds since 1970. */
@@ -202,6 +203,16 @@ export class ChainView {
     }));
     const [verdict = 0n, dispute = 0n] = await this.#together(calls, 'latest', number);
     return { verdict: Number(verdict), dispute: Number(dispute) };
+  }
+
+  /** Which of these may sign as verifiers now. */
+  async areVerifiers(accounts: readonly string[]): Promise<boolean[]> {
+    const to = this.#settings.verifiers;
+    const calls = accounts.map((account) => ({
+      to,
+      data: encodeCall(VIEWS.isVerifier, [BigInt(account)]),
+    }));
+    return (await this.#together(calls, 'latest', number)).map((answer) => answer === 1n);
   }
 
   async #block(which: 'latest'): Promise<Head & Pick<Block, 'baseFeePerGas'>> {

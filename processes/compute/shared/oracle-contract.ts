@@ -24,6 +24,7 @@ import {
   type Decoded,
 } from '../../../wit/codec.ts';
 import { deviceInfo } from '../../../wit/jobs/device.ts';
+import { contentHash } from '../../../wit/jobs/result.ts';
 import { contract, method } from '../../lib/contract.ts';
 import { runResult } from './job-events-contract.ts';
 
@@ -58,6 +59,8 @@ export const evidence = record({
   cancelled: bool,
   /** A vfs folder in which every output lies under its hash. */
   artifacts: text,
+  /** The same for inputs and the module. */
+  inputs: option(text),
   /** A vfs file of the log's records, one behind another (wit/jobs/log-records.ts). */
   logs: text,
 });
@@ -118,12 +121,49 @@ export const verdictRequest = record({
 });
 export type VerdictRequest = Decoded<typeof verdictRequest>;
 
+/**
+ * What another verifier needs to come to its own judgement of a result that is disputed, or that an audit found to be false: what was
+ * delivered. It has the job run again for itself; the reruns here are those of who asks, and only what `evidenceHash` is of.
+ */
+export const resolutionRequest = record({
+  evidence,
+  resolution: structCodec('Resolution'),
+  /** JSON text. */
+  reruns: text,
+});
+export type ResolutionRequest = Decoded<typeof resolutionRequest>;
+
+/** What other nodes came to. */
+const others = list(
+  record({
+    node: record({ name: text, nodeId: hashText, operator: addressText }),
+    result: runResult,
+    artifacts: text,
+  }),
+);
+export type Others = Decoded<typeof others>;
+
+const signedBy = record({ signer: addressText, signature: signatureText });
+
 export const oracleContract = contract(
   {
     /** Judges a run. Asked again with the same receipt nothing more happens; another receipt for the attempt is held against the node. */
     Verify: method(evidence, unit),
     /** Ends an attempt that left no receipt: another one, or the refund. */
     Close: method(lostAttempt, unit),
+    /** Judges a run of a job that several nodes ran, and that others, who agree with each other, differ from: as after an audit. */
+    Outvoted: method(
+      record({
+        run: evidence,
+        others,
+      }),
+      unit,
+    ),
+    /** Whether two results of a spec are the same, by its `verify.mode`. */
+    Compare: method(
+      record({ spec: text, first: runResult, second: runResult, artifacts: text }),
+      union({ Same: unit, Different: unit, Undecided: unit }),
+    ),
     Verdict: method(record(attempt), option(givenVerdict)),
     /** How a run that an audit asked for ended; nothing: it could not be made. `artifacts` and `logs` as in evidence. */
     RerunDone: method(
@@ -137,7 +177,14 @@ export const oracleContract = contract(
       unit,
     ),
     /** For oracles of other nodes: their own gates over the same evidence, and their signature. */
-    Cosign: method(verdictRequest, record({ signer: addressText, signature: signatureText })),
+    Cosign: method(verdictRequest, signedBy),
+    /** The same for the end of a dispute. Nothing as long as reruns are out: asked again, it says more. */
+    CosignResolution: method(resolutionRequest, option(signedBy)),
+    /** For them too: a part of an input or an output of a run that they were asked about, as the blob. */
+    Shown: method(
+      record({ ...attempt, sha256: contentHash, offset: u64, bytes: u32 }),
+      record({ bytes: u64 }),
+    ),
     /** For everybody. */
     AuditHours: method(record({ from: u64, limit: u32 }), list(auditHour)),
     /** A client, or who else may, disputes a proposal: the oracle runs the job again and resolves. */
@@ -146,10 +193,14 @@ export const oracleContract = contract(
   {
     access: {
       Verify: 'package',
+      Outvoted: 'package',
+      Compare: 'package',
       Close: 'package',
       Verdict: 'package',
       RerunDone: 'package',
       Cosign: 'any',
+      CosignResolution: 'any',
+      Shown: 'any',
       AuditHours: 'any',
       Disputed: 'package',
     },

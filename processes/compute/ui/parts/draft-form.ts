@@ -197,6 +197,7 @@ const NUMBERS = [
   ['timeoutS', 'Seconds at most', 'of its type'],
   ['gpus', 'GPUs', '0'],
   ['vramMiB', 'MiB of each GPU', 'any'],
+  ['replicas', 'Runs by different operators', '1'],
 ] as const;
 
 function More({ draft, change }: FormProps): VNode {

@@ -25,6 +25,10 @@ test('what is typed makes a spec that is complete', () => {
     require: { gpu: { count: 2, minVramMiB: 100 } },
     label: 'x',
   });
+  expect(made({ replicas: '3' })).toMatchObject({ verify: { mode: 'exact', replicas: 3 } });
+  expect(made({ replicas: '3', verify: 'image' })).toMatchObject({
+    verify: { mode: 'image', replicas: 3 },
+  });
   const image = `example.org/a@sha256:${'ab'.repeat(32)}`;
   expect(made({ kind: 'container', image, command: `python -c 'print("a b")'` })).toMatchObject({
     image,
@@ -36,6 +40,8 @@ test('what is typed makes a spec that is complete', () => {
 test('CM1 what is wrong is said in a sentence', () => {
   expect(made({ args: '[' })).toBe('the arguments are no JSON object');
   expect(made({ timeoutS: 'x' })).toBe('the time limit is a whole number');
+  expect(made({ replicas: 'x' })).toBe('the number of runs is a whole number');
+  expect(made({ replicas: '8' })).toMatch(/^verify\.replicas/);
   expect(made({ timeoutS: '0' })).toMatch(/^limits\.timeoutS/);
   expect(made({ kind: 'wasm' })).toBe('choose a WebAssembly component');
   expect(made({ kind: 'container', image: 'debian' })).toMatch(/digest/);

@@ -26,6 +26,7 @@ export interface Draft {
   readonly timeoutS: string;
   readonly priority: string;
   readonly verify: string;
+  readonly replicas: string;
   readonly label: string;
   /** The whole spec as JSON, for what the form has no field for. */
   readonly text: string;
@@ -55,6 +56,7 @@ export const EMPTY: Draft = {
   timeoutS: '',
   priority: 'normal',
   verify: 'exact',
+  replicas: '',
   label: '',
   text: '',
 };
@@ -92,8 +94,8 @@ function documentOf(draft: Draft): { readonly [name: string]: DocumentValue } | 
   }
   const work = workOf(draft);
   if (typeof work === 'string') return work;
-  const { gpus, vramMiB, timeoutS, label, inputs } = draft;
-  for (const [name, text] of Object.entries({ gpus, vramMiB, timeoutS }))
+  const { gpus, vramMiB, timeoutS, replicas, verify, label, inputs } = draft;
+  for (const [name, text] of Object.entries({ gpus, vramMiB, timeoutS, replicas }))
     if (text !== '' && !/^\d{1,9}$/.test(text)) return `${NUMBERS[name]} is a whole number`;
   const count = Number(gpus);
   const gpu = {
@@ -108,7 +110,9 @@ function documentOf(draft: Draft): { readonly [name: string]: DocumentValue } | 
     ...(count === 0 ? {} : { require: { gpu } }),
     ...(timeoutS === '' ? {} : { limits: { timeoutS: Number(timeoutS) } }),
     ...(draft.priority === 'normal' ? {} : { priority: draft.priority }),
-    ...(draft.verify === 'exact' ? {} : { verify: { mode: draft.verify } }),
+    ...(verify === 'exact' && replicas === ''
+      ? {}
+      : { verify: { mode: verify, ...(replicas === '' ? {} : { replicas: Number(replicas) }) } }),
     ...(label.trim() === '' ? {} : { label: label.trim() }),
   };
 }
@@ -117,6 +121,7 @@ const NUMBERS: Readonly<Record<string, string>> = {
   gpus: 'the number of GPUs',
   vramMiB: 'the memory of a GPU',
   timeoutS: 'the time limit',
+  replicas: 'the number of runs',
 };
 
 function workOf(draft: Draft): { readonly [name: string]: DocumentValue } | string {

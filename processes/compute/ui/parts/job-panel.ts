@@ -7,7 +7,7 @@ import { html, useShown } from './html.ts';
 import { StateMark } from './jobs-view.ts';
 import type { Market } from './market.ts';
 import { LOG_RECORDS_MAX } from './market.ts';
-import { isOver, type JobView, type LogRecord, titleOf } from './views.ts';
+import { isOver, type JobView, type LogRecord, type RunView, titleOf } from './views.ts';
 
 /** Providers of which is said why they cannot have a job that waits. */
 const WAITING_SHOWN = 5;
@@ -42,6 +42,7 @@ export function JobPanel({ market, jobId, now }: PanelProps): VNode {
       <${Why} job=${job} />
       <${Bar} job=${job} />
       <${Facts} job=${job} now=${now} />
+      <${Runs} job=${job} />
       <${Actions} market=${market} job=${job} />
       <${Outputs} market=${market} job=${job} />
       <${Log} logs=${logs} job=${job} />
@@ -106,6 +107,29 @@ function Facts({ job, now }: { readonly job: JobView; readonly now: number }): V
         </div>`,
     )}
   </dl>`;
+}
+
+function Runs({ job: { replicas = [], majority = 1 } }: { readonly job: JobView }): VNode | null {
+  if (replicas.length === 0) return null;
+  return html`<section class="outputs" aria-label="Runs">
+    <h3>Runs</h3>
+    <ul>
+      ${replicas.map(
+        (run) =>
+          html`<li key=${run.index}>
+            <span>${run.node ?? 'no provider yet'}</span>
+            <span>${runText(run)}</span>
+          </li>`,
+      )}
+    </ul>
+    <p class="hint">What ${majority} of ${replicas.length} come to counts.</p>
+  </section>`;
+}
+
+function runText({ state, agrees, payout, error }: RunView): string {
+  const said = agrees === null ? '' : agrees ? ', agrees' : ', differs';
+  const paid = payout === null ? '' : `, for ${hyper(payout)} HYPER`;
+  return `${error === 'NO_MAJORITY' ? 'does not count' : `${state}${said}`}${paid}`;
 }
 
 function moneyText({ state, amount, payout }: JobView['payment']): string {

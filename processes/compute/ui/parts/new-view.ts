@@ -92,7 +92,7 @@ function Estimate({ market, made }: { readonly market: Market; readonly made: Ma
 }
 
 function Quoted({ quote }: { readonly quote: Quote }): VNode {
-  const { node, price, class: kind, suited, free, unsuited } = quote;
+  const { node, price, class: kind, suited, free, unsuited, replicas } = quote;
   if (node === null) {
     return html`<div>
       <p class="problem">Nobody can run this now. It would wait until somebody can.</p>
@@ -104,7 +104,9 @@ function Quoted({ quote }: { readonly quote: Quote }): VNode {
   return html`<div>
     <p class="price"><strong>${hyper(price)}</strong> HYPER at most</p>
     <p class="hint">
-      That is what a client pays for ${kind}. Your own jobs at your own node are free.
+      That is what a client pays for
+      ${replicas > 1 ? `${replicas} runs, each by another operator (${kind})` : kind}. Your own jobs
+      at your own node are free.
     </p>
     <p class="hint">
       ${`${plural(suited, 'provider')} can run it, ${free === 0 ? 'none of them at once' : `${free} at once`}.`}

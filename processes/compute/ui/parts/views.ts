@@ -13,7 +13,7 @@ export interface JobView {
     readonly label?: string;
     readonly image?: string;
     readonly entry: { readonly fn?: string; readonly cmd?: readonly string[] };
-    readonly verify?: { readonly mode: string };
+    readonly verify?: { readonly mode: string; readonly replicas?: number };
     readonly limits: { readonly timeoutS: number };
   };
   readonly specHash: string;
@@ -40,6 +40,18 @@ export interface JobView {
   /** Why no provider can have it; null: one can, or it does not wait. Not in lists. */
   readonly waiting?: readonly { readonly node: string; readonly why: string }[] | null;
   readonly times: Readonly<Record<string, number>>;
+  /** Of a job that several nodes run. */
+  readonly replicas?: readonly RunView[];
+  readonly majority?: number;
+}
+
+export interface RunView {
+  readonly index: number;
+  readonly state: string;
+  readonly node: string | null;
+  readonly payout: string | null;
+  readonly agrees: boolean | null;
+  readonly error: string | null;
 }
 
 export interface Gpu {
@@ -99,7 +111,9 @@ export interface Ledger {
 export interface Quote {
   readonly node: string | null;
   readonly class: string;
+  /** Of all runs together. */
   readonly price: string;
+  readonly replicas: number;
   readonly suited: number;
   readonly free: number;
   readonly unsuited: readonly { readonly node: string; readonly why: string }[];
