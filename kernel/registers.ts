@@ -12,8 +12,9 @@ import type {
   SendErrorKind,
   U64,
 } from '../wit/types.ts';
+import { Contexts } from './contexts.ts';
 import type { Delivery } from './process-host.ts';
-import { TimerEntry } from './timer-wheel.ts';
+import type { TimerEntry } from './timer-wheel.ts';
 
 /** What a response needs of the message it would answer. Bodies and blobs are not kept alive by it. */
 export interface Prompt {
@@ -23,7 +24,9 @@ export interface Prompt {
 }
 
 /** A request whose response is awaited: the entry of `contexts`, its timer, and later the reply itself. */
-export class Outstanding extends TimerEntry {
+export class Outstanding implements TimerEntry {
+  nextDue: TimerEntry | undefined = undefined;
+  previousDue: TimerEntry | undefined = undefined;
   readonly request: KernelMessage;
   /** As the guest passed it: it may still say `our` (K15). */
   readonly target: Address;
@@ -46,7 +49,6 @@ export class Outstanding extends TimerEntry {
     prompt: Prompt | undefined,
     owner: { expired(entry: Outstanding): void },
   ) {
-    super();
     this.request = request;
     this.target = asked.target;
     this.context = asked.context;
@@ -55,7 +57,7 @@ export class Outstanding extends TimerEntry {
     this.#owner = owner;
   }
 
-  override expire(): void {
+  expire(): void {
     this.#owner.expired(this);
   }
 }
@@ -68,7 +70,7 @@ export class Registers {
   lastBlob: LazyLoadBlob | undefined = undefined;
   blobFlag = false;
   /** Outstanding requests by id. An entry leaves it when it is settled, not when it is delivered. */
-  readonly contexts = new Map<U64, Outstanding>();
+  readonly contexts = new Contexts();
   /** Requests sent and not yet ended for the guest: outstanding ones, and settled ones it has not received. Their number and bytes. */
   open = 0;
   openBytes = 0;
@@ -148,7 +150,7 @@ export class Registers {
     const { id } = entry.request;
     const replaced = this.contexts.get(id);
     if (replaced !== undefined) this.close(replaced);
-    this.contexts.set(id, entry);
+    this.contexts.add(entry);
     this.open++;
     this.openBytes += entry.bytes;
     return replaced;

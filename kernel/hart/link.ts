@@ -14,12 +14,12 @@ import { flatten } from './abi/layout.ts';
 import { ResourceTable } from './abi/resource-table.ts';
 import type { CoreValue, ResourceType } from './abi/types.ts';
 import { rulesOf, type GenerationRules } from './generations.ts';
-import type { RunningGuest } from './guest.ts';
+import { SUSPENDED, type RunningGuest } from './guest.ts';
 import { AddressCache } from './standard/address-cache.ts';
 import { StandardBindings } from './standard/bindings.ts';
 import { GuestMemory, type Realloc } from './standard/guest-memory.ts';
 import { standardValues, type ValueFunction } from './standard/values.ts';
-import { WAIT_RESULTS, type TrampolineSignature } from './trampoline.ts';
+import { GO_ON, WAIT, WAIT_RESULTS, type TrampolineSignature } from './trampoline.ts';
 import { mayWait } from './wasi/wasi.ts';
 
 /** A plan whose modules are instrumented and compiled, index by index. */
@@ -118,17 +118,11 @@ export class Linker {
     const guest = this.#guest;
     const host: Record<string, WebAssembly.ImportValue> = {};
     for (let i = 0; i < plan.functions.length; i++)
-      host[i] = deferred(
-        signatures[i]!.params.length,
-        () => this.#hostFunction(plan.functions[i]!),
-        guest,
-        signatures[i]!.results[0] === 'i64' ? 0n : 0,
-      );
+      host[i] = deferred(signatures[i]!, () => this.#hostFunction(plan.functions[i]!), guest);
     const waiting = new WebAssembly.Suspending(guest.waiting);
     return new WebAssembly.Instance(trampoline, {
       [HOST_MODULE]: {
         dead: guest.dead,
-        mode: guest.mode,
         wait: guest.wait,
         yield: guest.yield,
         memory_grow: guest.growMemory,
@@ -385,43 +379,61 @@ const GENERIC_CALL_FUEL = 1_000;
  * `nothing`, which the guest never sees but which must be of the result's type.
  */
 function deferred(
-  arity: number,
+  { params, results, suspending }: TrampolineSignature,
   make: () => AnyFunction,
   guest: RunningGuest,
-  nothing: CoreValue,
 ): AnyFunction {
+  const says = suspending && results.length === 0;
+  const nothing: CoreValue = results[0] === 'i64' ? 0n : 0;
   let call: AnyFunction = (...args) => {
     call = make();
     return call(...args);
   };
-  // What a waiting function returns now is dropped; it must only be of the right type.
-  const now = (result: ReturnType<AnyFunction>): ReturnType<AnyFunction> =>
-    typeof result === 'symbol' ? nothing : result;
-  // Fixed arities spare the hot functions an array per call.
-  if (arity === 1)
+  const now = (result: ReturnType<AnyFunction>): ReturnType<AnyFunction> => {
+    if (result !== SUSPENDED) return says ? GO_ON : result;
+    if (says) return WAIT;
+    // What a waiting function returns now is dropped; it must only be of the right type.
+    guest.wait.value = 1;
+    return nothing;
+  };
+  const failed = (fault: unknown): CoreValue => {
+    guest.fail(fault);
+    return nothing;
+  };
+  // Fixed arities spare the hot functions an array per call: receive, the awaited request, the response.
+  if (params.length === 1)
     return (a) => {
       try {
+        guest.mayLeave();
         return now(call(a));
       } catch (fault) {
-        guest.fail(fault);
-        return nothing;
+        return failed(fault);
       }
     };
-  if (arity === 2)
+  if (params.length === 2)
     return (a, b) => {
       try {
+        guest.mayLeave();
         return now(call(a, b));
       } catch (fault) {
-        guest.fail(fault);
-        return nothing;
+        return failed(fault);
+      }
+    };
+  if (params.length === 14)
+    return (a, b, c, d, e, f, g, h, i, j, k, l, m, n) => {
+      try {
+        guest.mayLeave();
+        return now(call(a, b, c, d, e, f, g, h, i, j, k, l, m, n));
+      } catch (fault) {
+        return failed(fault);
       }
     };
   return (...args) => {
     try {
+      guest.mayLeave();
       return now(call(...args));
     } catch (fault) {
-      guest.fail(fault);
-      return nothing;
+      return failed(fault);
     }
   };
 }
