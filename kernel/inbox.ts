@@ -3,6 +3,7 @@
  * that may be pending (kernel.md §1.7, §1.10). The kernel's side calls `offer`, `reply`, `fail`; the host functions the rest.
  */
 import type { Address, KernelMessage, SendErrorKind, U64 } from '../wit/types.ts';
+import { hold, keep } from './held-blob.ts';
 import { OUTSTANDING_BYTES_MAX, OUTSTANDING_REQUESTS_MAX } from './limits.ts';
 import { Mailbox, messageBytes, SuspendedSenders, type SenderHooks } from './mailbox.ts';
 import { Trap, type Delivery, type MaybePromise } from './process-host.ts';
@@ -46,6 +47,7 @@ export class Inbox {
     const receive = this.#wakeReceive;
     if (receive !== undefined) {
       this.#wakeReceive = undefined;
+      hold(message.blob);
       receive(this.registers.deliver(message));
       return true;
     }
@@ -53,11 +55,14 @@ export class Inbox {
       this.#fulfil(new Trap('a request arrived under the id of the awaited response'));
       return true;
     }
-    return this.#senders.size === 0 && this.mailbox.offer(message);
+    if (this.#senders.size > 0 || !this.mailbox.offer(message)) return false;
+    hold(message.blob);
+    return true;
   }
 
   /** Puts a sender that `offer` refused to sleep. */
   suspend(message: KernelMessage, giveUp: () => void): Promise<void> {
+    keep(message.blob);
     const hooks: SenderHooks = { admit: () => this.mailbox.offer(message), giveUp };
     return this.#senders.suspend(message, hooks);
   }

@@ -13,6 +13,7 @@ import type {
   U64,
 } from '../wit/types.ts';
 import { Contexts } from './contexts.ts';
+import { hold, letGo } from './held-blob.ts';
 import type { Delivery } from './process-host.ts';
 import type { TimerEntry } from './timer-wheel.ts';
 
@@ -116,7 +117,10 @@ export class Registers {
     };
   }
 
-  /** Applies the register effects of handing `item` to the guest and returns what the guest sees (kernel.md §1.7). */
+  /**
+   * Applies the register effects of handing `item` to the guest and returns what the guest sees (kernel.md §1.7). The register takes
+   * over the hold that it has on its blob (held-blob.ts).
+   */
   deliver(item: Accepted): Delivery {
     if (!(item instanceof Outstanding)) {
       this.#takeBlob(item.blob);
@@ -151,6 +155,7 @@ export class Registers {
     const replaced = this.contexts.get(id);
     if (replaced !== undefined) this.close(replaced);
     this.contexts.add(entry);
+    hold(entry.request.blob);
     this.open++;
     this.openBytes += entry.bytes;
     return replaced;
@@ -168,6 +173,9 @@ export class Registers {
     if (entry === undefined) return undefined;
     this.contexts.delete(reply.id);
     entry.reply = reply;
+    hold(reply.blob);
+    // No send error brings it back any more.
+    letGo(entry.request.blob);
     return entry;
   }
 
@@ -184,6 +192,9 @@ export class Registers {
 
   #takeBlob(blob: LazyLoadBlob | undefined): void {
     this.blobFlag = blob !== undefined;
-    if (blob !== undefined || this.clearsBlob) this.lastBlob = blob;
+    if (blob === undefined && !this.clearsBlob) return;
+    const last = this.lastBlob;
+    this.lastBlob = blob;
+    letGo(last);
   }
 }

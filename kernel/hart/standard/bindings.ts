@@ -175,10 +175,10 @@ export class StandardBindings {
           capabilities: this.#lift.capabilities(capabilitiesAt, capabilitiesLength),
         };
         const blob = some(hasBlob)
-          ? {
-              mime: some(hasMime) ? memory.text(mimeAt >>> 0, mimeLength >>> 0) : undefined,
-              bytes: memory.copyOut(blobAt >>> 0, blobLength >>> 0),
-            }
+          ? this.#lift.sent(
+              some(hasMime) ? memory.text(mimeAt >>> 0, mimeLength >>> 0) : undefined,
+              memory.copyOut(blobAt >>> 0, blobLength >>> 0),
+            )
           : undefined;
         this.#charge();
         return this.#finish(this.#host.sendResponse(response, blob));
