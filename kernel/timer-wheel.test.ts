@@ -7,6 +7,7 @@ import { TimerWheel, type TimerEntry } from './timer-wheel.ts';
 class Probe implements TimerEntry {
   nextDue: TimerEntry | undefined = undefined;
   previousDue: TimerEntry | undefined = undefined;
+  dueInS = 0;
   readonly #fired: (probe: Probe) => void;
   constructor(fired: (probe: Probe) => void) {
     this.#fired = fired;

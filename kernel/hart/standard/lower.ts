@@ -69,6 +69,13 @@ export class Lowerer {
 
   /** (pointer, length) at `slot`. */
   capabilities(slot: number, capabilities: readonly Capability[]): void {
+    if (capabilities.length === 0) {
+      // An empty list is allocated too.
+      const base = this.#memory.alloc(4, 0);
+      this.#memory.words[slot >>> 2] = base;
+      this.#memory.words[(slot >>> 2) + 1] = 0;
+      return;
+    }
     this.#list(slot, capabilities, CAPABILITY.size, 4, (at, { issuer, params }) => {
       this.address(at + CAPABILITY.issuer, issuer);
       this.#memory.putText(at + CAPABILITY.params, params);
