@@ -13,13 +13,14 @@ import type { AbiContext } from './abi/context.ts';
 import { flatten } from './abi/layout.ts';
 import { ResourceTable } from './abi/resource-table.ts';
 import type { CoreValue, ResourceType } from './abi/types.ts';
+import { deferred, type AnyFunction } from './deferred.ts';
 import { rulesOf, type GenerationRules } from './generations.ts';
-import { SUSPENDED, type RunningGuest } from './guest.ts';
+import type { RunningGuest } from './guest.ts';
 import { AddressCache } from './standard/address-cache.ts';
 import { StandardBindings } from './standard/bindings.ts';
 import { GuestMemory, type Realloc } from './standard/guest-memory.ts';
 import { standardValues, type ValueFunction } from './standard/values.ts';
-import { GO_ON, WAIT, WAIT_RESULTS, type TrampolineSignature } from './trampoline.ts';
+import { WAIT_RESULTS, type TrampolineSignature } from './trampoline.ts';
 import { mayWait } from './wasi/wasi.ts';
 
 /** A plan whose modules are instrumented and compiled, index by index. */
@@ -35,9 +36,6 @@ export type HostInterfaces = (
   interfaceName: string,
   functionName: string,
 ) => ValueFunction | undefined;
-
-/** A symbol: the guest is to wait (guest.ts). */
-type AnyFunction = (...args: CoreValue[]) => CoreValue | symbol | undefined | Promise<unknown>;
 
 /** Host functions that may suspend their guest; all others are called plainly, so that start functions can use them. */
 const NEVER_SUSPENDS = new Set(['our', 'get-on-exit', 'has-blob', 'get-blob', 'last-blob']);
@@ -372,68 +370,3 @@ export class Linker {
 const EMPTY = new ArrayBuffer(0);
 /** Fuel of a host call through the generic ABI. */
 const GENERIC_CALL_FUEL = 1_000;
-
-/**
- * The JavaScript behind one trampoline. The function it stands for is made at its first call: its memory may be exported by an
- * instance that does not exist yet. Whatever it throws becomes the guest's end (F2); then it returns
- * `nothing`, which the guest never sees but which must be of the result's type.
- */
-function deferred(
-  { params, results, suspending }: TrampolineSignature,
-  make: () => AnyFunction,
-  guest: RunningGuest,
-): AnyFunction {
-  const says = suspending && results.length === 0;
-  const nothing: CoreValue = results[0] === 'i64' ? 0n : 0;
-  let call: AnyFunction = (...args) => {
-    call = make();
-    return call(...args);
-  };
-  const now = (result: ReturnType<AnyFunction>): ReturnType<AnyFunction> => {
-    if (result !== SUSPENDED) return says ? GO_ON : result;
-    if (says) return WAIT;
-    // What a waiting function returns now is dropped; it must only be of the right type.
-    guest.wait.value = 1;
-    return nothing;
-  };
-  const failed = (fault: unknown): CoreValue => {
-    guest.fail(fault);
-    return nothing;
-  };
-  // Fixed arities spare the hot functions an array per call: receive, the awaited request, the response.
-  if (params.length === 1)
-    return (a) => {
-      try {
-        guest.mayLeave();
-        return now(call(a));
-      } catch (fault) {
-        return failed(fault);
-      }
-    };
-  if (params.length === 2)
-    return (a, b) => {
-      try {
-        guest.mayLeave();
-        return now(call(a, b));
-      } catch (fault) {
-        return failed(fault);
-      }
-    };
-  if (params.length === 14)
-    return (a, b, c, d, e, f, g, h, i, j, k, l, m, n) => {
-      try {
-        guest.mayLeave();
-        return now(call(a, b, c, d, e, f, g, h, i, j, k, l, m, n));
-      } catch (fault) {
-        return failed(fault);
-      }
-    };
-  return (...args) => {
-    try {
-      guest.mayLeave();
-      return now(call(...args));
-    } catch (fault) {
-      return failed(fault);
-    }
-  };
-}
