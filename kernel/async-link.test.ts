@@ -4,7 +4,7 @@ import { address } from '../wit/address.ts';
 import type { KernelMessage } from '../wit/types.ts';
 import { StandardHost, type KernelLink } from './host-standard.ts';
 import { bytesOf, FakeClock, requestOf, settle } from './testing.ts';
-import { Trap, type Awaited, type Delivery } from './process-host.ts';
+import { Trap, type Delivery } from './process-host.ts';
 import { TimerWheel } from './timer-wheel.ts';
 
 const A = address('fake.os@a:pkg:sys');
@@ -65,8 +65,8 @@ test('K57 attached capabilities are filtered before anything is sent', async () 
 
 test('K40 an await whose capabilities are checked elsewhere is woken once, with the response or the error', async () => {
   const { host, sent, clock } = scene();
-  const woken: (Awaited | Trap)[] = [];
-  const ask = (): Awaited | undefined =>
+  const woken: (Delivery | Trap)[] = [];
+  const ask = (): Delivery | undefined =>
     host.sendAndAwaitResponse(
       B,
       requestOf({ expectsResponse: 2, capabilities: [capability] }),
@@ -77,11 +77,11 @@ test('K40 an await whose capabilities are checked elsewhere is woken once, with 
   expect(sent).toEqual([]);
   await settle();
   host.reply(response(sent[0]?.id ?? 0, 'ok'));
-  expect(woken.map((item) => !(item instanceof Trap) && item.ok)).toEqual([true]);
+  expect(woken.map((item) => (item instanceof Trap ? item : item.kind))).toEqual(['message']);
   expect(ask()).toBeUndefined();
   await clock.advance(2_100);
   expect(woken.length).toBe(2);
-  expect(woken[1]).toMatchObject({ ok: false, error: { kind: 'timeout' } });
+  expect(woken[1]).toMatchObject({ kind: 'send-error', error: { kind: 'timeout' } });
 });
 
 test('K44 a check that fails elsewhere traps the awaiting guest instead of leaving it asleep', async () => {

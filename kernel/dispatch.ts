@@ -7,6 +7,7 @@ import type { Address, Capability, KernelMessage, ProcessId, SendErrorKind } fro
 import type { CapabilitySigner } from './capability-signature.ts';
 import { pruneIncoming, type CapabilityStore } from './capability-store.ts';
 import type { EventDebug } from './event-debug.ts';
+import { keep } from './held-blob.ts';
 import { SUSPENDED_SENDER_S } from './limits.ts';
 import type { Offered, SendFailure } from './module.ts';
 import type { PrintSink } from './print.ts';
@@ -144,6 +145,7 @@ export class Dispatcher {
     source: Party,
     message: KernelMessage,
   ): MaybePromise<void> {
+    if (route.kind !== 'process') keep(message.blob);
     switch (route.kind) {
       case 'process':
         return this.#toProcess(route, source, message);

@@ -1,6 +1,7 @@
 /** Event printing and step-through (kernel.md §8.4): a private channel of the native terminal, reachable by no message. */
 import { KERNEL } from '../wit/address.ts';
 import type { KernelMessage, NodeId, ProcessId } from '../wit/types.ts';
+import { keep } from './held-blob.ts';
 import type { PrintSink } from './print.ts';
 
 export class EventDebug {
@@ -53,6 +54,7 @@ export class EventDebug {
 
   /** Prints the message if it is to be seen, and either runs `dispatch` or keeps it for a step. */
   pass(message: KernelMessage, dispatch: () => void): boolean {
+    keep(message.blob);
     this.#print(message);
     if (!this.#stepping) return true;
     this.#held.push(dispatch);

@@ -21,9 +21,8 @@ import type {
 } from '../wit/types.ts';
 import { Inbox, type Outcome } from './inbox.ts';
 import { SPAWN_READ_S } from './limits.ts';
-import type { Awaited, Delivery, MaybePromise, ProcessHost } from './process-host.ts';
+import type { Delivery, MaybePromise, ProcessHost } from './process-host.ts';
 import { Trap } from './process-host.ts';
-import type { Outstanding } from './registers.ts';
 import type { TimerWheel } from './timer-wheel.ts';
 
 /** What the registers' side asks of the kernel's side, as one process. */
@@ -57,6 +56,8 @@ export class StandardHost extends Inbox implements ProcessHost {
   readonly #link: KernelLink;
   readonly #send: (message: KernelMessage) => MaybePromise<void>;
   #onExit: OnExit;
+  /** Of the pending await. */
+  #wake: ((awaited: Delivery | Trap) => void) | undefined;
 
   constructor(link: KernelLink, onExit: OnExit) {
     super(link);
@@ -151,12 +152,10 @@ export class StandardHost extends Inbox implements ProcessHost {
 
   sendRequest(outgoing: OutgoingRequest): MaybePromise<void> {
     this.#alive();
-    const { target, context, blob } = outgoing;
-    return then(this.#filtered(outgoing.request), (request) => {
-      const message = this.#message(target, request, blob);
-      if (request.expectsResponse !== undefined) this.enter(message, target, context);
-      return this.#link.send(message);
-    });
+    const filtered = this.#filtered(outgoing.request);
+    if (filtered instanceof Promise)
+      return filtered.then((request) => this.#sendFiltered(outgoing, request));
+    return this.#sendFiltered(outgoing, filtered);
   }
 
   sendRequests(requests: readonly OutgoingRequest[]): MaybePromise<void> {
@@ -165,19 +164,18 @@ export class StandardHost extends Inbox implements ProcessHost {
 
   sendResponse(response: Response, blob: LazyLoadBlob | undefined): MaybePromise<void> {
     this.#alive();
-    return then(this.#filtered(response), (filtered) => {
-      const message = this.registers.response(this.#link.our, filtered, blob);
-      if (message !== undefined) return this.#link.send(message);
-      return this.#link.print(0, 'dropped a response: there is no request it could answer');
-    });
+    const filtered = this.#filtered(response);
+    if (filtered instanceof Promise)
+      return filtered.then((present) => this.#respond(present, blob));
+    return this.#respond(filtered, blob);
   }
 
   sendAndAwaitResponse(
     target: Address,
     request: Request,
     blob: LazyLoadBlob | undefined,
-    wake: (awaited: Awaited | Trap) => void,
-  ): Awaited | undefined {
+    wake: (awaited: Delivery | Trap) => void,
+  ): Delivery | undefined {
     this.#alive();
     if (request.expectsResponse === undefined) {
       throw new Trap('send-and-await-response needs expects-response');
@@ -186,34 +184,46 @@ export class StandardHost extends Inbox implements ProcessHost {
       throw new Trap('a process cannot await a response from itself');
     }
     const filtered = this.#filtered(request);
-    const wakeWith = (item: Outcome): void =>
-      wake(item instanceof Trap ? item : this.#awaited(item));
+    this.#wake = wake;
     if (filtered instanceof Promise) {
-      void this.#sendAndWaitLater(filtered, { target, blob, wake: wakeWith });
+      void this.#sendAndWaitLater(filtered, { target, blob });
       return undefined;
     }
-    const item = this.#sendAndWait(target, filtered, blob, wakeWith);
+    const item = this.#sendAndWait(target, filtered, blob, this.#woken);
     if (item === undefined) return undefined;
     if (item instanceof Trap) throw item;
-    return this.#awaited(item);
+    return this.registers.deliver(item);
   }
+
+  /** One for all awaits of the process: only one is pending at a time. */
+  readonly #woken = (item: Outcome): void => {
+    this.#wake?.(item instanceof Trap ? item : this.registers.deliver(item));
+  };
 
   /** The same when the attached capabilities have to be checked on another thread first. */
   async #sendAndWaitLater(
     filtered: Promise<Request>,
-    wait: {
-      readonly target: Address;
-      readonly blob: LazyLoadBlob | undefined;
-      readonly wake: (item: Outcome) => void;
-    },
+    wait: { readonly target: Address; readonly blob: LazyLoadBlob | undefined },
   ): Promise<void> {
     let item: Outcome | undefined;
     try {
-      item = this.#sendAndWait(wait.target, await filtered, wait.blob, wait.wake);
+      item = this.#sendAndWait(wait.target, await filtered, wait.blob, this.#woken);
     } catch (cause) {
       item = cause instanceof Trap ? cause : new Trap('the request could not be sent', { cause });
     }
-    if (item !== undefined) wait.wake(item);
+    if (item !== undefined) this.#woken(item);
+  }
+
+  #sendFiltered({ target, context, blob }: OutgoingRequest, request: Request): MaybePromise<void> {
+    const message = this.#message(target, request, blob);
+    if (request.expectsResponse !== undefined) this.enter(message, target, context);
+    return this.#link.send(message);
+  }
+
+  #respond(response: Response, blob: LazyLoadBlob | undefined): MaybePromise<void> {
+    const message = this.registers.response(this.#link.our, response, blob);
+    if (message !== undefined) return this.#link.send(message);
+    return this.#link.print(0, 'dropped a response: there is no request it could answer');
   }
 
   #sendFrom(requests: readonly OutgoingRequest[], start: number): MaybePromise<void> {
@@ -235,13 +245,6 @@ export class StandardHost extends Inbox implements ProcessHost {
   ): Outcome | undefined {
     const message = this.#message(target, request, blob);
     return this.enterAndWait(message, target, this.#send, wake);
-  }
-
-  #awaited(entry: Outstanding): Awaited {
-    const delivery = this.registers.deliver(entry);
-    return delivery.kind === 'message'
-      ? { ok: true, value: { source: delivery.source, message: delivery.message } }
-      : { ok: false, error: delivery.error };
   }
 
   #message(target: Address, request: Request, blob: LazyLoadBlob | undefined): KernelMessage {

@@ -3,6 +3,7 @@
  * that may be pending (kernel.md §1.7, §1.10). The kernel's side calls `offer`, `reply`, `fail`; the host functions the rest.
  */
 import type { Address, KernelMessage, SendErrorKind, U64 } from '../wit/types.ts';
+import { hold, keep } from './held-blob.ts';
 import { OUTSTANDING_BYTES_MAX, OUTSTANDING_REQUESTS_MAX } from './limits.ts';
 import { Mailbox, messageBytes, SuspendedSenders, type SenderHooks } from './mailbox.ts';
 import { Trap, type Delivery, type MaybePromise } from './process-host.ts';
@@ -11,14 +12,6 @@ import type { TimerWheel } from './timer-wheel.ts';
 
 /** How an await ends: with its settled request, or by ending the guest (K44). */
 export type Outcome = Outstanding | Trap;
-
-type Waiting =
-  | { readonly kind: 'any'; readonly wake: (delivery: Delivery) => void }
-  | {
-      readonly kind: 'reply';
-      readonly entry: Outstanding;
-      wake: ((item: Outcome) => void) | undefined;
-    };
 
 /** A `KernelLink` is one. */
 export interface InboxLink {
@@ -31,7 +24,12 @@ export class Inbox {
   readonly mailbox = new Mailbox();
   readonly #link: InboxLink;
   readonly #senders: SuspendedSenders;
-  #waiting: Waiting | undefined;
+  /** Set while a `receive` is pending; it takes whatever comes. */
+  #wakeReceive: ((delivery: Delivery) => void) | undefined;
+  /** Set while an await is pending, which takes the outcome of this request only. */
+  #awaited: Outstanding | undefined;
+  /** Unset while the awaited request is being sent. */
+  #wakeAwait: ((item: Outcome) => void) | undefined;
   #closed = false;
 
   constructor(link: InboxLink) {
@@ -46,23 +44,25 @@ export class Inbox {
 
   /** Takes a request, or hands it to a waiting `receive`; false when there is no room for it. */
   offer(message: KernelMessage): boolean {
-    const waiting = this.#waiting;
-    if (waiting !== undefined) {
-      if (waiting.kind === 'any') {
-        this.#waiting = undefined;
-        waiting.wake(this.registers.deliver(message));
-        return true;
-      }
-      if (message.id === waiting.entry.request.id) {
-        this.#fulfil(waiting, new Trap('a request arrived under the id of the awaited response'));
-        return true;
-      }
+    const receive = this.#wakeReceive;
+    if (receive !== undefined) {
+      this.#wakeReceive = undefined;
+      hold(message.blob);
+      receive(this.registers.deliver(message));
+      return true;
     }
-    return this.#senders.size === 0 && this.mailbox.offer(message);
+    if (this.#awaited !== undefined && message.id === this.#awaited.request.id) {
+      this.#fulfil(new Trap('a request arrived under the id of the awaited response'));
+      return true;
+    }
+    if (this.#senders.size > 0 || !this.mailbox.offer(message)) return false;
+    hold(message.blob);
+    return true;
   }
 
   /** Puts a sender that `offer` refused to sleep. */
   suspend(message: KernelMessage, giveUp: () => void): Promise<void> {
+    keep(message.blob);
     const hooks: SenderHooks = { admit: () => this.mailbox.offer(message), giveUp };
     return this.#senders.suspend(message, hooks);
   }
@@ -112,7 +112,9 @@ export class Inbox {
   /** The instance is over: its timers stop, who waits for room in its mailbox gives up, and it may call nothing any more. */
   close(): void {
     this.#closed = true;
-    this.#waiting = undefined;
+    this.#wakeReceive = undefined;
+    this.#awaited = undefined;
+    this.#wakeAwait = undefined;
     for (const entry of this.registers.contexts.values()) this.#link.timers.disarm(entry);
     this.registers.contexts.clear();
     this.#senders.close();
@@ -132,7 +134,7 @@ export class Inbox {
   next(wake: (delivery: Delivery) => void): Delivery | undefined {
     const item = this.mailbox.shift();
     if (item === undefined) {
-      this.#waiting = { kind: 'any', wake };
+      this.#wakeReceive = wake;
       return undefined;
     }
     if (this.#senders.size > 0) this.#senders.admit();
@@ -175,13 +177,12 @@ export class Inbox {
       return new Trap('a request has arrived under the id of the awaited response');
     }
     const entry = this.enter(message, target, undefined);
-    const waiting: Waiting = { kind: 'reply', entry, wake: undefined };
-    this.#waiting = waiting;
+    this.#awaited = entry;
     const sent = send(message);
     // Suspended by a full mailbox: the outcome arrives as a reply or an error, like any other.
     if (sent instanceof Promise) sent.catch(() => undefined);
-    if (this.#waiting !== waiting) return this.#arrivedEarly(entry);
-    waiting.wake = wake;
+    if (this.#awaited !== entry) return this.#arrivedEarly(entry);
+    this.#wakeAwait = wake;
     return undefined;
   }
 
@@ -192,21 +193,21 @@ export class Inbox {
   }
 
   #arrive(entry: Outstanding): void {
-    const waiting = this.#waiting;
-    if (waiting === undefined) {
-      this.mailbox.push(entry);
-    } else if (waiting.kind === 'any') {
-      this.#waiting = undefined;
-      waiting.wake(this.registers.deliver(entry));
-    } else if (waiting.entry === entry) {
-      this.#fulfil(waiting, entry);
+    const receive = this.#wakeReceive;
+    if (receive !== undefined) {
+      this.#wakeReceive = undefined;
+      receive(this.registers.deliver(entry));
+    } else if (this.#awaited === entry) {
+      this.#fulfil(entry);
     } else {
       this.mailbox.push(entry);
     }
   }
 
-  #fulfil(waiting: Waiting & { kind: 'reply' }, item: Outcome): void {
-    this.#waiting = undefined;
-    waiting.wake?.(item);
+  #fulfil(item: Outcome): void {
+    const wake = this.#wakeAwait;
+    this.#awaited = undefined;
+    this.#wakeAwait = undefined;
+    wake?.(item);
   }
 }

@@ -10,7 +10,7 @@ import {
   WAITING_RESPONSE_BYTES_MAX,
 } from './limits.ts';
 import { Outstanding, type Accepted } from './registers.ts';
-import { TimerEntry, type TimerWheel } from './timer-wheel.ts';
+import type { TimerEntry, TimerWheel } from './timer-wheel.ts';
 
 /** Bytes a message counts for: those it keeps alive. */
 export function messageBytes(message: KernelMessage): number {
@@ -24,7 +24,10 @@ export function messageBytes(message: KernelMessage): number {
 }
 
 /** A sender that waits for room. */
-class SuspendedSender extends TimerEntry {
+class SuspendedSender implements TimerEntry {
+  nextDue: TimerEntry | undefined = undefined;
+  previousDue: TimerEntry | undefined = undefined;
+  dueInS = 0;
   readonly message: KernelMessage;
   readonly admit: () => boolean;
   readonly resume: () => void;
@@ -37,7 +40,6 @@ class SuspendedSender extends TimerEntry {
     hooks: SenderHooks,
     resume: () => void,
   ) {
-    super();
     this.#queue = queue;
     this.message = message;
     this.admit = hooks.admit;
@@ -45,7 +47,7 @@ class SuspendedSender extends TimerEntry {
     this.resume = resume;
   }
 
-  override expire(): void {
+  expire(): void {
     this.#queue.expired(this);
   }
 }

@@ -21,7 +21,7 @@ import type {
 /** A value now, or later. Bindings suspend the guest only for the latter. */
 export type MaybePromise<T> = T | Promise<T>;
 
-/** What `receive` yields. */
+/** What `receive` yields, and `send-and-await-response`: there a response or a send error, without a context. */
 export type Delivery =
   | { readonly kind: 'message'; readonly source: Address; readonly message: Message }
   | {
@@ -29,9 +29,6 @@ export type Delivery =
       readonly error: SendError;
       readonly context: Uint8Array | undefined;
     };
-
-/** What `send-and-await-response` yields; the message is always a response. */
-export type Awaited = Result<{ readonly source: Address; readonly message: Message }, SendError>;
 
 /** A guest's own fault, or a host function's refusal that must end it. Caught only by the hart; ends that process. */
 export class Trap extends Error {
@@ -71,6 +68,6 @@ export interface ProcessHost {
     target: Address,
     request: Request,
     blob: LazyLoadBlob | undefined,
-    wake: (awaited: Awaited | Trap) => void,
-  ): Awaited | undefined;
+    wake: (awaited: Delivery | Trap) => void,
+  ): Delivery | undefined;
 }

@@ -12,8 +12,10 @@ import type {
   SendErrorKind,
   U64,
 } from '../wit/types.ts';
+import { Contexts } from './contexts.ts';
+import { hold, letGo } from './held-blob.ts';
 import type { Delivery } from './process-host.ts';
-import { TimerEntry } from './timer-wheel.ts';
+import type { TimerEntry } from './timer-wheel.ts';
 
 /** What a response needs of the message it would answer. Bodies and blobs are not kept alive by it. */
 export interface Prompt {
@@ -23,7 +25,10 @@ export interface Prompt {
 }
 
 /** A request whose response is awaited: the entry of `contexts`, its timer, and later the reply itself. */
-export class Outstanding extends TimerEntry {
+export class Outstanding implements TimerEntry {
+  nextDue: TimerEntry | undefined = undefined;
+  previousDue: TimerEntry | undefined = undefined;
+  dueInS = 0;
   readonly request: KernelMessage;
   /** As the guest passed it: it may still say `our` (K15). */
   readonly target: Address;
@@ -46,7 +51,6 @@ export class Outstanding extends TimerEntry {
     prompt: Prompt | undefined,
     owner: { expired(entry: Outstanding): void },
   ) {
-    super();
     this.request = request;
     this.target = asked.target;
     this.context = asked.context;
@@ -55,7 +59,7 @@ export class Outstanding extends TimerEntry {
     this.#owner = owner;
   }
 
-  override expire(): void {
+  expire(): void {
     this.#owner.expired(this);
   }
 }
@@ -68,7 +72,7 @@ export class Registers {
   lastBlob: LazyLoadBlob | undefined = undefined;
   blobFlag = false;
   /** Outstanding requests by id. An entry leaves it when it is settled, not when it is delivered. */
-  readonly contexts = new Map<U64, Outstanding>();
+  readonly contexts = new Contexts();
   /** Requests sent and not yet ended for the guest: outstanding ones, and settled ones it has not received. Their number and bytes. */
   open = 0;
   openBytes = 0;
@@ -114,7 +118,10 @@ export class Registers {
     };
   }
 
-  /** Applies the register effects of handing `item` to the guest and returns what the guest sees (kernel.md §1.7). */
+  /**
+   * Applies the register effects of handing `item` to the guest and returns what the guest sees (kernel.md §1.7). The register takes
+   * over the hold that it has on its blob (held-blob.ts).
+   */
   deliver(item: Accepted): Delivery {
     if (!(item instanceof Outstanding)) {
       this.#takeBlob(item.blob);
@@ -148,7 +155,8 @@ export class Registers {
     const { id } = entry.request;
     const replaced = this.contexts.get(id);
     if (replaced !== undefined) this.close(replaced);
-    this.contexts.set(id, entry);
+    this.contexts.add(entry);
+    hold(entry.request.blob);
     this.open++;
     this.openBytes += entry.bytes;
     return replaced;
@@ -166,6 +174,9 @@ export class Registers {
     if (entry === undefined) return undefined;
     this.contexts.delete(reply.id);
     entry.reply = reply;
+    hold(reply.blob);
+    // No send error brings it back any more.
+    letGo(entry.request.blob);
     return entry;
   }
 
@@ -182,6 +193,9 @@ export class Registers {
 
   #takeBlob(blob: LazyLoadBlob | undefined): void {
     this.blobFlag = blob !== undefined;
-    if (blob !== undefined || this.clearsBlob) this.lastBlob = blob;
+    if (blob === undefined && !this.clearsBlob) return;
+    const last = this.lastBlob;
+    this.lastBlob = blob;
+    letGo(last);
   }
 }

@@ -8,11 +8,14 @@ import type {
   Capability,
   KernelMessage,
   LazyLoadBlob,
+  Message,
   OnExit,
   OutgoingRequest,
   ProcessId,
   Request,
   Response,
+  Result,
+  SendError,
 } from '../wit/types.ts';
 import type { Clock, TimerHandle } from './clock.ts';
 import type { RemoteTransport } from './dispatch.ts';
@@ -26,7 +29,7 @@ import {
 } from './engine.ts';
 import { Kernel, type KernelOptions } from './kernel.ts';
 import type { PrintSink, Printout } from './print.ts';
-import { Trap, type Awaited, type Delivery, type ProcessHost } from './process-host.ts';
+import { Trap, type Delivery, type ProcessHost } from './process-host.ts';
 import { MemoryStore } from './store.ts';
 
 const utf8 = new TextEncoder();
@@ -73,14 +76,15 @@ export class GuestApi {
     target: Address | string,
     request: Partial<Request>,
     blob?: LazyLoadBlob,
-  ): Promise<Awaited> {
-    const awaited = await new Promise<Awaited | Trap>((resolve) => {
+  ): Promise<Result<{ readonly source: Address; readonly message: Message }, SendError>> {
+    const awaited = await new Promise<Delivery | Trap>((resolve) => {
       const full = requestOf({ expectsResponse: 5, ...request });
       const now = this.host.sendAndAwaitResponse(addressOf(target), full, blob, resolve);
       if (now !== undefined) resolve(now);
     });
     if (awaited instanceof Trap) throw awaited;
-    return awaited;
+    if (awaited.kind === 'send-error') return { ok: false, error: awaited.error };
+    return { ok: true, value: { source: awaited.source, message: awaited.message } };
   }
 
   async send(

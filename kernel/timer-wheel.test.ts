@@ -2,15 +2,17 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { TIMEOUT_S_MAX, TIMER_TICK_MS } from './limits.ts';
 import { FakeClock } from './testing.ts';
-import { TimerEntry, TimerWheel } from './timer-wheel.ts';
+import { TimerWheel, type TimerEntry } from './timer-wheel.ts';
 
-class Probe extends TimerEntry {
+class Probe implements TimerEntry {
+  nextDue: TimerEntry | undefined = undefined;
+  previousDue: TimerEntry | undefined = undefined;
+  dueInS = 0;
   readonly #fired: (probe: Probe) => void;
   constructor(fired: (probe: Probe) => void) {
-    super();
     this.#fired = fired;
   }
-  override expire(): void {
+  expire(): void {
     this.#fired(this);
   }
 }

@@ -12,7 +12,7 @@ import { Trap } from '../process-host.ts';
 import type { RunQueue, Runnable } from './run-queue.ts';
 import type { GuestCalls } from './standard/bindings.ts';
 import type { NoSuspend } from './standard/guest-memory.ts';
-import { MODE } from './trampoline.ts';
+import { GO_ON, WAIT } from './trampoline.ts';
 import { trapReport } from './trap-report.ts';
 
 /** Fuel between two yields: about 0.2 ms of optimised code, 2 ms of V8's baseline code. */
@@ -42,6 +42,8 @@ export interface GuestLimits {
 
 const PROCESS_LIMITS: GuestLimits = { memoryPagesMax: MEMORY_PAGES_MAX, fuelMax: Infinity };
 
+const nextMicrotask = Promise.resolve();
+
 /** What a host function returns when its guest is to wait. */
 export const SUSPENDED = Symbol('suspended');
 
@@ -49,8 +51,7 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
   readonly ended: Promise<GuestEnd>;
   readonly fuel = i32Global(QUANTUM_FUEL);
   readonly dead = i32Global(0);
-  readonly mode = i32Global(MODE.free);
-  /** Raised by a host function that must wait; its trampoline then calls `waiting`. */
+  /** Raised for a host function with a result that must wait; its trampoline then calls `waiting`. */
   readonly wait = i32Global(0);
   readonly aborted = new AbortController();
   readonly #queue: RunQueue;
@@ -128,20 +129,15 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
   }
 
   suspend(): typeof SUSPENDED {
-    if (this.#starting) {
-      this.fail(new Trap('a start function called a host function that had to wait'));
-      return SUSPENDED;
-    }
+    this.#mayWait();
     this.#state = 'suspended';
-    this.wait.value = 1;
     return SUSPENDED;
   }
 
   /** Makes the calling stack wait for a call into another component of the process, which suspends by itself. */
   suspendUntil(callee: Promise<unknown>): typeof SUSPENDED {
-    if (this.#starting) return this.suspend();
+    this.#mayWait();
     this.#callee = callee;
-    this.wait.value = 1;
     return SUSPENDED;
   }
 
@@ -161,16 +157,18 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
   // --- guest code under a JavaScript frame
 
   enter(): void {
-    if (this.#closedDepth++ > 0) return;
-    this.mode.value = MODE.closed;
-    this.#closedFuel = 0;
+    if (this.#closedDepth++ === 0) this.#closedFuel = 0;
   }
 
   leave(): void {
     if (--this.#closedDepth > 0) return;
-    this.mode.value = MODE.free;
     // What ran closed may have outstayed the slice: the next check is to yield.
     if (this.#closedFuel > 0) this.#spendRest();
+  }
+
+  /** Called first by every host function. @throws Trap under realloc or post-return, which may call none */
+  mayLeave(): void {
+    if (this.#closedDepth > 0) throw new Trap('realloc or post-return called a host function');
   }
 
   /** The guest is instantiated: from here on it may suspend. */
@@ -188,27 +186,31 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
       this.#callee = undefined;
       return callee;
     }
-    return new Promise((resolve) => {
-      this.#resolve = resolve;
-    });
+    const woken = new Promise(this.#keepResolve);
+    this.#queue.left(this);
+    return woken;
   };
 
-  /** Out of fuel. */
-  readonly yield = (): void => {
+  readonly #keepResolve = (resolve: (value: unknown) => void): void => {
+    this.#resolve = resolve;
+  };
+
+  /** Out of fuel; returns whether the stack is to wait. */
+  readonly yield = (): number => {
     const used = this.#refill();
     if (this.#closedDepth > 0 || this.#starting) {
       // Under a JavaScript frame the stack cannot suspend.
       this.#closedFuel += used;
       if (this.#closedFuel > CLOSED_FUEL_MAX)
         this.fail(new Trap('realloc, post-return or a start function ran for too long'));
-      return;
+      return GO_ON;
     }
     if (this.#usedFuel > this.#limits.fuelMax)
       this.fail(new Trap(`the program has used its ${this.#limits.fuelMax} units of fuel`));
-    if (this.#isDead() || !this.#queue.sliceIsOver) return;
-    this.suspend();
+    if (this.#dead || !this.#queue.sliceIsOver) return GO_ON;
     this.#state = 'queued';
     this.#queue.preempt(this);
+    return WAIT;
   };
 
   /** 1 if the process may have `delta` pages more, else 0. */
@@ -237,13 +239,13 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
     if (start !== undefined) {
       this.#start = undefined;
       this.#state = 'running';
-      this.#begin(start);
+      void nextMicrotask.then(() => this.#begin(start));
       return;
     }
     let value: unknown;
     const finish = this.#finish;
     this.#finish = undefined;
-    if (finish !== undefined && !this.#isDead()) {
+    if (finish !== undefined && !this.#dead) {
       try {
         value = finish();
       } catch (fault) {
@@ -296,6 +298,7 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
     this.#memoryPages = 0;
     this.aborted.abort();
     this.#settle(end);
+    this.#queue.left(this);
   }
 
   #wake(): void {
@@ -303,8 +306,9 @@ export class RunningGuest implements Guest, GuestCalls, NoSuspend, Runnable {
     this.#queue.ready(this);
   }
 
-  #isDead(): boolean {
-    return this.#dead;
+  /** @throws Trap while the stack has a JavaScript frame in it, which cannot suspend */
+  #mayWait(): void {
+    if (this.#starting) throw new Trap('a start function called a host function that had to wait');
   }
 
   #die(): void {

@@ -13,6 +13,7 @@ import type { AbiContext } from './abi/context.ts';
 import { flatten } from './abi/layout.ts';
 import { ResourceTable } from './abi/resource-table.ts';
 import type { CoreValue, ResourceType } from './abi/types.ts';
+import { deferred, type AnyFunction } from './deferred.ts';
 import { rulesOf, type GenerationRules } from './generations.ts';
 import type { RunningGuest } from './guest.ts';
 import { AddressCache } from './standard/address-cache.ts';
@@ -35,9 +36,6 @@ export type HostInterfaces = (
   interfaceName: string,
   functionName: string,
 ) => ValueFunction | undefined;
-
-/** A symbol: the guest is to wait (guest.ts). */
-type AnyFunction = (...args: CoreValue[]) => CoreValue | symbol | undefined | Promise<unknown>;
 
 /** Host functions that may suspend their guest; all others are called plainly, so that start functions can use them. */
 const NEVER_SUSPENDS = new Set(['our', 'get-on-exit', 'has-blob', 'get-blob', 'last-blob']);
@@ -118,17 +116,11 @@ export class Linker {
     const guest = this.#guest;
     const host: Record<string, WebAssembly.ImportValue> = {};
     for (let i = 0; i < plan.functions.length; i++)
-      host[i] = deferred(
-        signatures[i]!.params.length,
-        () => this.#hostFunction(plan.functions[i]!),
-        guest,
-        signatures[i]!.results[0] === 'i64' ? 0n : 0,
-      );
+      host[i] = deferred(signatures[i]!, () => this.#hostFunction(plan.functions[i]!), guest);
     const waiting = new WebAssembly.Suspending(guest.waiting);
     return new WebAssembly.Instance(trampoline, {
       [HOST_MODULE]: {
         dead: guest.dead,
-        mode: guest.mode,
         wait: guest.wait,
         yield: guest.yield,
         memory_grow: guest.growMemory,
@@ -378,50 +370,3 @@ export class Linker {
 const EMPTY = new ArrayBuffer(0);
 /** Fuel of a host call through the generic ABI. */
 const GENERIC_CALL_FUEL = 1_000;
-
-/**
- * The JavaScript behind one trampoline. The function it stands for is made at its first call: its memory may be exported by an
- * instance that does not exist yet. Whatever it throws becomes the guest's end (F2); then it returns
- * `nothing`, which the guest never sees but which must be of the result's type.
- */
-function deferred(
-  arity: number,
-  make: () => AnyFunction,
-  guest: RunningGuest,
-  nothing: CoreValue,
-): AnyFunction {
-  let call: AnyFunction = (...args) => {
-    call = make();
-    return call(...args);
-  };
-  // What a waiting function returns now is dropped; it must only be of the right type.
-  const now = (result: ReturnType<AnyFunction>): ReturnType<AnyFunction> =>
-    typeof result === 'symbol' ? nothing : result;
-  // Fixed arities spare the hot functions an array per call.
-  if (arity === 1)
-    return (a) => {
-      try {
-        return now(call(a));
-      } catch (fault) {
-        guest.fail(fault);
-        return nothing;
-      }
-    };
-  if (arity === 2)
-    return (a, b) => {
-      try {
-        return now(call(a, b));
-      } catch (fault) {
-        guest.fail(fault);
-        return nothing;
-      }
-    };
-  return (...args) => {
-    try {
-      return now(call(...args));
-    } catch (fault) {
-      guest.fail(fault);
-      return nothing;
-    }
-  };
-}

@@ -10,6 +10,7 @@ import type {
   SpawnError,
   SpawnOptions,
 } from '../../wit/types.ts';
+import { keep } from '../held-blob.ts';
 import type { KernelLink } from '../host-standard.ts';
 import type { Ids } from '../ids.ts';
 import { Trap, type MaybePromise } from '../process-host.ts';
@@ -53,6 +54,7 @@ export class RemoteLink implements KernelLink {
   }
 
   send(message: KernelMessage): MaybePromise<void> {
+    keep(message.blob);
     this.#outbox.push({ kind: 'send', process: this.#process, message });
     return this.#window();
   }

@@ -1,24 +1,21 @@
 /**
- * The wasm between guests and the host (findings.md F2, F7). Every host function is called through it: it checks that the guest may
- * leave, calls JavaScript, and executes `unreachable` when the process's dead flag is up. So a kill and a host's refusal are traps,
- * which no guest can catch, and no JavaScript exception ever travels through guest code.
+ * The wasm between guests and the host (findings.md F2). Every host function is called through it: it calls JavaScript, and executes
+ * `unreachable` when the process's dead flag is up. So a kill and a host's refusal are traps, which no guest can catch, and no
+ * JavaScript exception ever travels through guest code.
  *
- * All JavaScript is called plainly. A function that must wait says so by raising the `wait` flag; only then does the trampoline call
- * the suspending import for its result type. (A suspending import suspends even when its JavaScript has a result at once: that cost
- * every call a turn of the microtask queue, and let guests run on outside of their slice.)
+ * All JavaScript is called plainly. A function that must wait says so, and only then does the trampoline call the suspending import
+ * for its result type. (A suspending import suspends even when its JavaScript has a result at once: that cost every call a turn of
+ * the microtask queue, and let guests run on outside of their slice.) One without a result says so by returning 1 (WAIT) or 0 (GO_ON);
+ * one with a result by raising the `wait` flag, which is dearer: JavaScript needs 30 to 70 ns to set a global.
  *
- * Imports `hl.dead`, `hl.mode`, `hl.wait` (mutable i32 globals of the process), `hl.yield`, `hl.wait_<type>` (suspending), and
+ * Imports `hl.dead`, `hl.wait` (mutable i32 globals of the process), `hl.yield`, `hl.wait_<type>` (suspending), and
  * `host.<n>`; exports `yield`, `memory_grow`, `table_grow`, and `<n>`.
  */
 import type { CoreType } from './abi/types.ts';
 
-/** Values of `hl.mode`. */
-export const MODE = {
-  /** Guest code may call the host. */
-  free: 0,
-  /** Under realloc or post-return: it may not. */
-  closed: 1,
-} as const;
+/** What the JavaScript of a suspending function without a result returns. */
+export const GO_ON = 0;
+export const WAIT = 1;
 
 export interface TrampolineSignature {
   readonly params: readonly CoreType[];
@@ -38,14 +35,12 @@ const OP = {
   globalGet: 0x23,
   globalSet: 0x24,
   const: 0x41,
-  eq: 0x46,
 };
 /** The name of every trampoline module, by which trap reports leave its frames out. */
 export const TRAMPOLINE_NAME = 'hl';
 const VOID = 0x40;
 const DEAD = 0;
-const MODE_GLOBAL = 1;
-const WAIT = 2;
+const WAIT_GLOBAL = 1;
 /** Imported functions before the host's own: yield, memory_grow, table_grow, then one wait for each result type. */
 const YIELD = 0;
 const MEMORY_GROW = 1;
@@ -66,7 +61,7 @@ export function trampolineModule(signatures: readonly TrampolineSignature[]): Ui
   });
   const grow = [plain(['i32', 'i32'], ['i32']), plain(['i32'], ['i32'])] as const;
   const fixed = [
-    { name: 'yield', type: plain([], []) },
+    { name: 'yield', type: plain([], ['i32']) },
     { name: 'memory_grow', type: grow[0] },
     { name: 'table_grow', type: grow[1] },
     ...WAIT_RESULTS.map((result) => ({
@@ -76,10 +71,11 @@ export function trampolineModule(signatures: readonly TrampolineSignature[]): Ui
   ];
   const imports = [
     importGlobal('dead'),
-    importGlobal('mode'),
     importGlobal('wait'),
     ...fixed.map(({ name, type }) => importFunction('hl', name, types.of(type))),
-    ...signatures.map((signature, i) => importFunction('host', `${i}`, types.of(signature))),
+    ...signatures.map((signature, i) =>
+      importFunction('host', `${i}`, types.of(behind(signature))),
+    ),
   ];
   const count = FIXED + signatures.length;
   const bodies = [
@@ -89,9 +85,6 @@ export function trampolineModule(signatures: readonly TrampolineSignature[]): Ui
     [OP.get, 0, OP.call, TABLE_GROW],
     ...signatures.map((signature, i) => [
       ...trapIfDead(),
-      OP.globalGet,
-      MODE_GLOBAL,
-      ...[OP.const, MODE.closed, OP.eq, OP.if, VOID, OP.unreachable, OP.end],
       ...signature.params.flatMap((_, p) => [OP.get, ...leb(p)]),
       OP.call,
       ...leb(FIXED + i),
@@ -121,14 +114,30 @@ export function trampolineModule(signatures: readonly TrampolineSignature[]): Ui
   ]);
 }
 
-/** With the result (if any) on the stack: replaces it by what the guest waits for, when the host asked to wait. */
+/** The signature of the JavaScript behind a host function. */
+function behind(signature: TrampolineSignature): TrampolineSignature {
+  return signature.suspending && signature.results.length === 0
+    ? { ...signature, results: ['i32'] }
+    : signature;
+}
+
+/** With what JavaScript returned on the stack: replaces it by what the guest waits for, when the host asked to wait. */
 function waitIfAsked([result]: readonly CoreType[], types: Types): number[] {
   const wait = WAITS + WAIT_RESULTS.indexOf(result ?? 'void');
-  const lower = [OP.const, 0, OP.globalSet, WAIT];
-  if (result === undefined)
-    return [OP.globalGet, WAIT, OP.if, VOID, ...lower, OP.call, wait, OP.end];
+  if (result === undefined) return [OP.if, VOID, OP.call, wait, OP.end];
+  const lower = [OP.const, 0, OP.globalSet, WAIT_GLOBAL];
   const block = types.of({ params: [result], results: [result], suspending: false });
-  return [OP.globalGet, WAIT, OP.if, ...leb(block), OP.drop, ...lower, OP.call, wait, OP.end];
+  return [
+    OP.globalGet,
+    WAIT_GLOBAL,
+    OP.if,
+    ...leb(block),
+    OP.drop,
+    ...lower,
+    OP.call,
+    wait,
+    OP.end,
+  ];
 }
 
 function trapIfDead(): number[] {

@@ -7,6 +7,7 @@ import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Address, KernelMessage, OnExit, SendErrorKind, U64 } from '../../wit/types.ts';
 import type { GuestEnd, GuestUsage } from '../engine.ts';
+import { keep } from '../held-blob.ts';
 import type { KernelLink } from '../host-standard.ts';
 import type { RemoteProcess, RemoteStart } from '../harts.ts';
 import { MAILBOX_BYTES_MAX, MAILBOX_MESSAGES_MAX } from '../limits.ts';
@@ -178,10 +179,12 @@ class WorkerProcess implements RemoteProcess {
   }
 
   suspend(message: KernelMessage, giveUp: () => void): Promise<void> {
+    keep(message.blob);
     return this.#senders.suspend(message, { admit: () => this.#giveIfRoom(message), giveUp });
   }
 
   reply(message: KernelMessage): boolean {
+    keep(message.blob);
     this.#outbox.push({ kind: 'reply', process: this.number, message });
     return true;
   }
@@ -238,6 +241,7 @@ class WorkerProcess implements RemoteProcess {
 
   /** Hands a request over, room or not. */
   give(message: KernelMessage): void {
+    keep(message.blob);
     this.#given += 1;
     this.#givenBytes += messageBytes(message);
     this.#outbox.push({ kind: 'request', process: this.number, message });

@@ -1,5 +1,6 @@
 /** `kernel.roundtrip.*` and `kernel.blob.1MiB`: a request and its response between two processes, access checked. */
 import { testNode } from '../support/node.ts';
+import { enginePair } from './engine-pair.ts';
 import { floorPair } from './floor-jspi.ts';
 import { countBody, echoGuest, guest } from './guests.ts';
 import { alternate, timed } from './measure.ts';
@@ -29,6 +30,7 @@ export const roundtrips: readonly Bench[] = [
         requester: guest('requester.wat'),
       } as const;
       const { ours, floor } = await besideJspi(scale, sides, trips);
+      const engine = await engineAlone(scale, trips);
       return [
         {
           name: 'kernel.roundtrip.native',
@@ -38,6 +40,15 @@ export const roundtrips: readonly Bench[] = [
           target: { of: 'ratio', max: NATIVE_RATIO_MAX },
           runs: scale.runs,
           note: 'floor: two WAT guests through JSPI, no kernel',
+        },
+        {
+          name: 'kernel.roundtrip.native.engine',
+          value: engine.ours,
+          unit: 'us',
+          floor: engine.floor,
+          target: undefined,
+          runs: scale.runs,
+          note: 'of that, without the kernel: suspending, lifting and lowering the messages',
         },
       ];
     },
@@ -116,6 +127,16 @@ async function besideJspi(
     scale.runs,
     async () => perTrip(await timed(() => ask(node, trips)), trips),
     async () => perTrip(await timed(() => pair.exchange(floorTrips)), floorTrips),
+  );
+}
+
+async function engineAlone(scale: Scale, trips: number): Promise<{ ours: number; floor: number }> {
+  using alone = await enginePair();
+  const pair = await floorPair();
+  return await alternate(
+    scale.runs,
+    async () => perTrip(await timed(() => alone.exchange(trips)), trips),
+    async () => perTrip(await timed(() => pair.exchange(trips)), trips),
   );
 }
 

@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Image } from '../../kernel/engine.ts';
-import type { Awaited, Delivery } from '../../kernel/process-host.ts';
+import type { Delivery } from '../../kernel/process-host.ts';
 import { FUNCTIONS, guest, guestText, ofCore, parameterCount } from '../support/engine-guests.ts';
 import { delivery, EngineBench, OUR, RecordingHost } from '../support/engine-host.ts';
 
@@ -73,11 +73,9 @@ class Prompt extends RecordingHost {
   }
   override sendAndAwaitResponse(
     ...args: Parameters<RecordingHost['sendAndAwaitResponse']>
-  ): Awaited | undefined {
+  ): Delivery | undefined {
     super.sendAndAwaitResponse(...args);
-    const got = delivery('answer');
-    if (got.kind !== 'message') return undefined;
-    return { ok: true, value: { source: got.source, message: got.message } };
+    return delivery('answer');
   }
 }
 

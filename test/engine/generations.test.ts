@@ -101,8 +101,9 @@ test('K-generations 0.7.0: a send error has no target, so its message lies 32 by
     ): ReturnType<RecordingHost['sendAndAwaitResponse']> {
       this.record('send-and-await-response', target, request, blob);
       return {
-        ok: false,
+        kind: 'send-error',
         error: { kind: 'timeout', target, message: { kind: 'request', request }, blob: undefined },
+        context: undefined,
       };
     }
   }

@@ -101,8 +101,8 @@ const answers = fc.record({
   capabilities: few(capability),
   delivery,
   awaited: fc.oneof(
-    fc.record({ source: address, message }).map((value) => ({ ok: true as const, value })),
-    sendError.map((error) => ({ ok: false as const, error })),
+    fc.record({ kind: fc.constant('message' as const), source: address, message }),
+    sendError.map((error) => ({ kind: 'send-error' as const, error, context: undefined })),
   ),
   hasBlob: fc.boolean(),
   blob: maybe(blob),

@@ -2,9 +2,11 @@
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { HOG_S, WorkerHartPool } from '../../kernel/hart/hart-pool.ts';
+import { HeldBlob } from '../../kernel/held-blob.ts';
 import { buildComponent } from '../../kit/build/component.ts';
 import { KERNEL } from '../../wit/address.ts';
 import { encodeSendRefusal } from '../../wit/send-refusal.ts';
+import type { LazyLoadBlob } from '../../wit/types.ts';
 import { id, testNode, type TestNode } from '../support/node.ts';
 
 const guest = (path: string): Promise<Uint8Array> =>
@@ -15,14 +17,18 @@ let requester: Uint8Array;
 let spinner: Uint8Array;
 let script: Uint8Array;
 let sender: Uint8Array;
+let relay: Uint8Array;
+let toCatcher: Uint8Array;
 
 beforeAll(async () => {
-  [echo, requester, spinner, script, sender] = await Promise.all([
+  [echo, requester, spinner, script, sender, relay, toCatcher] = await Promise.all([
     guest('../guests/echo.wat'),
     guest('../bench/guests/requester.wat'),
     guest('./guests/spinner.wat'),
     guest('../guests/echo.ts'),
     guest('../guests/sender.ts'),
+    guest('./guests/relay.wat'),
+    guest('./guests/to-catcher.wat'),
   ]);
 });
 
@@ -134,6 +140,35 @@ describe('messages across harts', () => {
     expect(echoed.text).toBe('body');
     expect(echoed.blob?.mime).toBe('a/b');
     expect(Buffer.from(echoed.blob!.bytes).equals(Buffer.from(bytes))).toBe(true);
+  });
+
+  test('F15 a blob on its way to another hart is not given back, whatever becomes of its sender', async () => {
+    await using made = await hartNode(1);
+    const { node } = made;
+    const caught: (LazyLoadBlob | undefined)[] = [];
+    node.kernel.registerModule({
+      name: 'catcher',
+      public: true,
+      decode: ({ blob }) => {
+        caught.push(blob);
+        return { ok: false, error: undefined };
+      },
+      handle: () => Promise.resolve(undefined),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    });
+    await node.start('relay:bench:os', toCatcher);
+    await node.start('relay:bench:sys', relay);
+    for (const n of [1, 2, 3]) {
+      const blob = new HeldBlob(undefined, new Uint8Array(100_000).fill(n));
+      void node.ask('relay:bench:sys', 'x', { blob });
+    }
+    await until(() => caught.length === 3 || node.prints.length > 0);
+    expect(node.prints).toEqual([]);
+    expect(caught.map((blob) => [blob?.bytes.length, blob?.bytes[0]])).toEqual([
+      [100_000, 1],
+      [100_000, 2],
+      [100_000, 3],
+    ]);
   });
 
   test('more requests than a mailbox holds are all answered once: room comes back as the guest takes them', async () => {

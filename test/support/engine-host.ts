@@ -1,5 +1,5 @@
 /** A process without a kernel: every host call is recorded, and answered by what the test says. Not part of the product. */
-import type { Awaited, Delivery, ProcessHost } from '../../kernel/process-host.ts';
+import type { Delivery, ProcessHost } from '../../kernel/process-host.ts';
 import type { Trap } from '../../kernel/process-host.ts';
 import type { Address, Message, ProcessId } from '../../wit/types.ts';
 import type { Guest } from '../../kernel/engine.ts';
@@ -133,8 +133,8 @@ export class RecordingHost implements ProcessHost {
     target: Address,
     request: Parameters<ProcessHost['sendAndAwaitResponse']>[1],
     blob: Parameters<ProcessHost['sendAndAwaitResponse']>[2],
-    _wake: (awaited: Awaited | Trap) => void,
-  ): Awaited | undefined {
+    _wake: (awaited: Delivery | Trap) => void,
+  ): Delivery | undefined {
     this.record('send-and-await-response', target, request, blob);
     return undefined;
   }

@@ -86,7 +86,10 @@ export class AddressCache {
   }
 
   #parts(address: Address): readonly Uint8Array[] {
-    for (const entry of this.#lowered) if (entry.address === address) return entry.parts;
+    for (let i = 0; i < this.#lowered.length; i++) {
+      const entry = this.#lowered[i]!;
+      if (entry.address === address) return entry.parts;
+    }
     const parts = [address.node, ...processIdParts(address.process)].map((part) =>
       encoder.encode(part),
     );

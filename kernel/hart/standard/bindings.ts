@@ -3,13 +3,7 @@
  * guest memory directly (findings.md F12: 0.74 us a round trip against 20 us through generated lowering). Chosen per `canon lower`
  * entry (F9): UTF-8 with a memory; anything else takes the generic lowering over values.ts.
  */
-import {
-  Trap,
-  type Awaited,
-  type Delivery,
-  type MaybePromise,
-  type ProcessHost,
-} from '../../process-host.ts';
+import { Trap, type Delivery, type MaybePromise, type ProcessHost } from '../../process-host.ts';
 import { processIdParts, AddressCache } from './address-cache.ts';
 import type { GuestMemory } from './guest-memory.ts';
 import {
@@ -28,7 +22,7 @@ import { Lowerer } from './lower.ts';
 export interface GuestCalls {
   /** Charges fuel. */
   charge(units: number): void;
-  /** Makes the guest's stack wait for `resume`; its value is what the import must return. */
+  /** Makes the guest's stack wait for `resume`; its value is what the import must return. @throws Trap where it cannot wait */
   suspend(): symbol;
   /** Queues the guest; when its turn comes `finish` runs (it may lower results), then the stack continues. */
   resume(finish: () => void): void;
@@ -64,7 +58,7 @@ export class StandardBindings {
   /** The result area of the pending receive or await; only one can be pending. */
   #pending = 0;
   #delivery: Delivery | undefined;
-  #awaited: Awaited | Trap | undefined;
+  #awaited: Delivery | Trap | undefined;
 
   constructor(
     host: ProcessHost,
@@ -97,7 +91,7 @@ export class StandardBindings {
     this.#lowerDelivery(this.#pending, delivery);
   };
 
-  readonly #wakeAwait = (awaited: Awaited | Trap): void => {
+  readonly #wakeAwait = (awaited: Delivery | Trap): void => {
     this.#awaited = awaited;
     this.#calls.resume(this.#finishAwait);
   };
@@ -181,10 +175,10 @@ export class StandardBindings {
           capabilities: this.#lift.capabilities(capabilitiesAt, capabilitiesLength),
         };
         const blob = some(hasBlob)
-          ? {
-              mime: some(hasMime) ? memory.text(mimeAt >>> 0, mimeLength >>> 0) : undefined,
-              bytes: memory.copyOut(blobAt >>> 0, blobLength >>> 0),
-            }
+          ? this.#lift.sent(
+              some(hasMime) ? memory.text(mimeAt >>> 0, mimeLength >>> 0) : undefined,
+              memory.copyOut(blobAt >>> 0, blobLength >>> 0),
+            )
           : undefined;
         this.#charge();
         return this.#finish(this.#host.sendResponse(response, blob));
@@ -316,26 +310,36 @@ export class StandardBindings {
   }
 
   #lowerDelivery(result: number, delivery: Delivery): void {
-    this.#write(result, RESULT_PAYLOAD + this.#errorSize() + 16, 8, (at) => {
-      const payload = at + RESULT_PAYLOAD;
-      if (delivery.kind === 'message') {
-        this.#memory.bytes[at] = 0;
-        this.#lower.received(payload, delivery.source, delivery.message);
-        return;
-      }
-      this.#memory.bytes[at] = 1;
-      const size = this.#lower.sendError(payload, delivery.error, this.#traits.sendErrorTarget);
-      this.#lower.optionalBytes(payload + size, delivery.context);
-    });
+    const at = this.#begin(result, RESULT_PAYLOAD + this.#errorSize() + 16, 8);
+    try {
+      this.#lowerResult(at, delivery);
+      if (delivery.kind === 'send-error')
+        this.#lower.optionalBytes(at + RESULT_PAYLOAD + this.#errorSize(), delivery.context);
+    } finally {
+      this.#end();
+    }
   }
 
-  #lowerAwaited(result: number, awaited: Awaited): void {
-    this.#write(result, RESULT_PAYLOAD + Math.max(RECEIVED.size, this.#errorSize()), 8, (at) => {
-      const payload = at + RESULT_PAYLOAD;
-      this.#memory.bytes[at] = awaited.ok ? 0 : 1;
-      if (awaited.ok) this.#lower.received(payload, awaited.value.source, awaited.value.message);
-      else this.#lower.sendError(payload, awaited.error, this.#traits.sendErrorTarget);
-    });
+  #lowerAwaited(result: number, awaited: Delivery): void {
+    const size = RESULT_PAYLOAD + Math.max(RECEIVED.size, this.#errorSize());
+    const at = this.#begin(result, size, 8);
+    try {
+      this.#lowerResult(at, awaited);
+    } finally {
+      this.#end();
+    }
+  }
+
+  /** result<tuple<address, message>, send-error>; of a receive, the error is the first part of a tuple. */
+  #lowerResult(at: number, got: Delivery): void {
+    const payload = at + RESULT_PAYLOAD;
+    if (got.kind === 'message') {
+      this.#memory.bytes[at] = 0;
+      this.#lower.received(payload, got.source, got.message);
+      return;
+    }
+    this.#memory.bytes[at] = 1;
+    this.#lower.sendError(payload, got.error, this.#traits.sendErrorTarget);
   }
 
   #errorSize(): number {
@@ -344,15 +348,24 @@ export class StandardBindings {
 
   /** Checks the result area, then lets `lower` fill it, allocating in the guest. */
   #write(pointer: number, size: number, align: number, lower: (at: number) => void): void {
-    const memory = this.#memory;
-    memory.refresh();
-    const at = memory.record(pointer, size, align);
-    memory.begin();
+    const at = this.#begin(pointer, size, align);
     try {
       lower(at);
     } finally {
-      memory.end();
+      this.#end();
     }
+  }
+
+  /** `write` in two halves, for results so frequent that a function for each would be felt. */
+  #begin(pointer: number, size: number, align: number): number {
+    this.#memory.refresh();
+    const at = this.#memory.record(pointer, size, align);
+    this.#memory.begin();
+    return at;
+  }
+
+  #end(): void {
+    this.#memory.end();
     this.#charge();
   }
 

@@ -20,7 +20,7 @@ const NOTHING = new Uint8Array(0);
 /** Copies up to this long go to V8's on-heap arrays, which are the cheapest (64 B: 50 ns; 65 B: 370 ns). */
 const ON_HEAP_BYTES_MAX = 64;
 /** Copies up to this long come from Node's shared slab; longer ones get memory of their own, unzeroed (1 MiB: 84 us, slice 107). */
-const SLAB_BYTES_MAX = 4_096;
+export const SLAB_BYTES_MAX = 4_096;
 /** Below this a byte loop beats `TypedArray.set`. */
 const LOOP_BYTES_MAX = 48;
 

@@ -10,9 +10,10 @@ import type {
   Request,
   U64,
 } from '../../../wit/types.ts';
+import { HeldBlob } from '../../held-blob.ts';
 import { liftedValueBytes } from '../abi/context.ts';
 import type { AddressCache } from './address-cache.ts';
-import type { GuestMemory } from './guest-memory.ts';
+import { SLAB_BYTES_MAX, type GuestMemory } from './guest-memory.ts';
 import {
   AWAITED,
   BLOB,
@@ -64,7 +65,7 @@ export class Lifter {
       target: this.address(at + OUTGOING.address),
       request: this.request(at + OUTGOING.request),
       context: this.optionalBytes(at + OUTGOING.context),
-      blob: this.optionalBlob(at + OUTGOING.blob),
+      blob: this.#sentBlob(at + OUTGOING.blob),
     };
   }
 
@@ -77,7 +78,7 @@ export class Lifter {
     return {
       target: this.address(at + AWAITED.address),
       request: this.request(at + AWAITED.request),
-      blob: this.optionalBlob(at + AWAITED.blob),
+      blob: this.#sentBlob(at + AWAITED.blob),
     };
   }
 
@@ -100,6 +101,11 @@ export class Lifter {
       process: `${this.textAt(at)}:${this.textAt(at + 8)}:${this.textAt(at + 16)}` as ProcessId,
       params: withParams ? this.textAt(at + GRANT.params) : '"messaging"',
     }));
+  }
+
+  /** The blob of a message that is sent now, from its parts: freed when its last holder lets it go. */
+  sent(mime: string | undefined, bytes: Uint8Array): LazyLoadBlob {
+    return bytes.length > SLAB_BYTES_MAX ? new HeldBlob(mime, bytes) : { mime, bytes };
   }
 
   /** From the flat form: discriminant, then the list of requests. */
@@ -146,6 +152,11 @@ export class Lifter {
     if (!this.#some(this.#memory.bytes[at]!)) return undefined;
     const blob = at + 4;
     return { mime: this.optionalText(blob + BLOB.mime), bytes: this.bytesAt(blob + BLOB.bytes) };
+  }
+
+  #sentBlob(at: number): LazyLoadBlob | undefined {
+    const blob = this.optionalBlob(at);
+    return blob === undefined ? undefined : this.sent(blob.mime, blob.bytes);
   }
 
   #each<T>(

@@ -69,6 +69,13 @@ export class Lowerer {
 
   /** (pointer, length) at `slot`. */
   capabilities(slot: number, capabilities: readonly Capability[]): void {
+    if (capabilities.length === 0) {
+      // An empty list is allocated too.
+      const base = this.#memory.alloc(4, 0);
+      this.#memory.words[slot >>> 2] = base;
+      this.#memory.words[(slot >>> 2) + 1] = 0;
+      return;
+    }
     this.#list(slot, capabilities, CAPABILITY.size, 4, (at, { issuer, params }) => {
       this.address(at + CAPABILITY.issuer, issuer);
       this.#memory.putText(at + CAPABILITY.params, params);
@@ -91,14 +98,13 @@ export class Lowerer {
     );
   }
 
-  /** `withTarget` false: the record of kinode:process@0.7.0. Returns the record's size. */
-  sendError(at: number, error: SendError, withTarget: boolean): number {
+  /** `withTarget` false: the record of kinode:process@0.7.0. */
+  sendError(at: number, error: SendError, withTarget: boolean): void {
     const layout = withTarget ? SEND_ERROR : SEND_ERROR_V07;
     this.#memory.bytes[at + layout.kind] = error.kind === 'offline' ? 0 : 1;
     if (withTarget) this.address(at + SEND_ERROR.target, error.target);
     this.message(at + layout.message, error.message);
     this.optionalBlob(at + layout.blob, error.blob);
-    return layout.size;
   }
 
   optionalBytes(at: number, bytes: Uint8Array | undefined): void {

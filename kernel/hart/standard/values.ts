@@ -2,7 +2,7 @@
  * `standard` over the generic canonical ABI's values (hart/abi/types.ts): for components whose options the lean bindings don't cover
  * (findings.md F9), and, behind jco's generated lowering, the reference the lean ones are tested against.
  */
-import type { Awaited, Delivery, ProcessHost } from '../../process-host.ts';
+import type { Delivery, ProcessHost } from '../../process-host.ts';
 import { Trap } from '../../process-host.ts';
 import type {
   Address,
@@ -68,9 +68,9 @@ export function standardValues(
     got.kind === 'message'
       ? { tag: 'ok', val: [addressValue(got.source), messageValue(got.message)] }
       : { tag: 'err', val: [error(got.error), got.context] };
-  const awaited = (got: Awaited): object =>
-    got.ok
-      ? { tag: 'ok', val: [addressValue(got.value.source), messageValue(got.value.message)] }
+  const awaited = (got: Delivery): object =>
+    got.kind === 'message'
+      ? { tag: 'ok', val: [addressValue(got.source), messageValue(got.message)] }
       : { tag: 'err', val: error(got.error) };
   return {
     'print-to-terminal': ([verbosity, text]) =>
