@@ -1,4 +1,4 @@
-/** JavaScript to a component with the QuickJS engine inside (about 1.1 MB, 0.6 s). */
+/** JavaScript to a component with the QuickJS engine inside (about 1.9 MB, 0.8 s). */
 import { mkdtemp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,7 +33,8 @@ export async function componentizeQuickJs(code: string, source: string): Promise
       jsSource: code,
       world: 'process-v1',
       sync: true,
-      optSize: true,
+      // The smaller engine saves 0.5 MB and takes a fifth more instructions for everything.
+      optSize: false,
       stubWasi: false,
     });
     return repairExports(component);
