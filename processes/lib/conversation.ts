@@ -5,7 +5,7 @@
  * current, and sees to it that every unanswered request becomes current again.
  */
 import { TIMER } from '../../wit/address.ts';
-import type { Address, Capability, LazyLoadBlob, Request, Response } from '../../wit/types.ts';
+import type { Address, Capability, LazyLoadBlob, Request, Response, U64 } from '../../wit/types.ts';
 import { noResponse } from './errors.ts';
 import type { Delivery, Host } from './host.ts';
 
@@ -32,7 +32,7 @@ export interface Reply {
 
 export interface RequestOptions {
   /** Seconds until the request fails with `NoResponse`; fractions are rounded up. Default 5. */
-  readonly timeoutS?: number;
+  readonly timeoutS?: number | undefined;
   readonly metadata?: string;
   readonly capabilities?: readonly Capability[];
   readonly blob?: LazyLoadBlob | undefined;
@@ -126,13 +126,13 @@ export class Conversation {
   }
 
   /** A request has arrived, whose sender waits so long; it is the current one from now on. */
-  open(timeoutS: number | undefined): Prompt {
+  open(timeoutS: U64 | undefined): Prompt {
     const expectsResponse = timeoutS !== undefined;
     const prompt: Prompt = {
       answered: !expectsResponse,
       waiting: undefined,
       outstanding: 0,
-      msLeft: (timeoutS ?? 0) * 1_000,
+      msLeft: Number(timeoutS ?? 0) * 1_000,
       nextMs: ANCHOR_MS_MIN,
     };
     // A request that wants no response may still be answerable (its sender handed it on), so what is current is unknown after it.

@@ -5,6 +5,8 @@
 
 /** Arguments of one `apply`; more would overflow the engine's stack. */
 const CHUNK_BYTES = 4_096;
+/** Up to here characters are put together one by one; by way of base64 each costs half, and the way itself as much as 24. */
+const SHORT_BYTES = 24;
 
 /** The engine's native base64, the only conversion between bytes and text that it does not leave to a loop. */
 interface Base64Bytes extends Uint8Array<ArrayBuffer> {
@@ -28,7 +30,7 @@ export function encodeUtf8(text: string): Uint8Array {
 /** UTF-8 to string; ill-formed input becomes U+FFFD, or throws a TypeError when `fatal`. */
 export function decodeUtf8(bytes: Uint8Array, fatal = false): string {
   const ascii = isAscii(bytes);
-  if (ascii && bytes.length <= CHUNK_BYTES) {
+  if (ascii && bytes.length <= SHORT_BYTES) {
     return String.fromCharCode.apply(null, bytes as unknown as number[]);
   }
   const raw = atob((bytes as Base64Bytes).toBase64());
@@ -90,7 +92,9 @@ function decodeOne(bytes: Uint8Array, at: number): { point: number; length: numb
 }
 
 export class GuestTextEncoder {
-  readonly encoding = 'utf-8';
+  get encoding(): string {
+    return 'utf-8';
+  }
   encode(text = ''): Uint8Array {
     return encodeUtf8(text);
   }
