@@ -34,7 +34,7 @@ export const FAILED: unique symbol = Symbol('failed');
 /** The first mismatch of a decode, once there is one. */
 export class Fault {
   /** From the inside out: put together on the way back, so that what fits pays nothing for it. */
-  readonly #path: (string | number)[] = [];
+  #path: (string | number)[] | undefined;
   #expected: string | undefined;
 
   fail(expected: string): typeof FAILED {
@@ -44,7 +44,7 @@ export class Fault {
 
   /** The failure just returned was in this part of the value. */
   at(step: string | number): typeof FAILED {
-    this.#path.push(step);
+    (this.#path ??= []).push(step);
     return FAILED;
   }
 
@@ -54,7 +54,10 @@ export class Fault {
   }
 
   mismatch(otherwise: string): Mismatch {
-    return { path: this.#path.toReversed().join('.'), expected: this.#expected ?? otherwise };
+    return {
+      path: (this.#path ?? []).toReversed().join('.'),
+      expected: this.#expected ?? otherwise,
+    };
   }
 }
 
