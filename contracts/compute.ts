@@ -210,27 +210,39 @@ export function typedDataOf<N extends StructName>(
   name: N,
   value: Struct<N>,
 ): object {
-  const members = Object.entries<WordType>(STRUCTS[name]);
   const values: Readonly<Record<string, unknown>> = value;
+  const message: Record<string, unknown> = {};
+  for (const member in STRUCTS[name]) {
+    const one = values[member];
+    message[member] = typeof one === 'bigint' ? one.toString() : one;
+  }
   return {
     domain: { ...domain, version: VERSION },
     primaryType: name,
-    types: {
-      EIP712Domain: [
-        { name: 'name', type: 'string' },
-        { name: 'version', type: 'string' },
-        { name: 'chainId', type: 'uint256' },
-        { name: 'verifyingContract', type: 'address' },
-      ],
-      [name]: members.map(([member, type]) => ({ name: member, type })),
-    },
-    message: Object.fromEntries(
-      members.map(([member]) => {
-        const one = values[member];
-        return [member, typeof one === 'bigint' ? one.toString() : one];
-      }),
-    ),
+    types: typesOf(name),
+    message,
   };
+}
+
+const DOMAIN_MEMBERS = [
+  { name: 'name', type: 'string' },
+  { name: 'version', type: 'string' },
+  { name: 'chainId', type: 'uint256' },
+  { name: 'verifyingContract', type: 'address' },
+] as const;
+const typesMade = new Map<StructName, object>();
+
+/** The same object each time: who writes it as JSON does so once (`Signer.typedDataDigest`). */
+function typesOf(name: StructName): object {
+  const made = typesMade.get(name);
+  if (made !== undefined) return made;
+  const members = Object.entries<WordType>(STRUCTS[name]);
+  const types = {
+    EIP712Domain: DOMAIN_MEMBERS,
+    [name]: members.map(([member, type]) => ({ name: member, type })),
+  };
+  typesMade.set(name, types);
+  return types;
 }
 
 /** The words of a struct, as calldata and EIP-712 have them; hex digits without `0x`. */

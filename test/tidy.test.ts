@@ -86,7 +86,7 @@ const DIRECTION: readonly { from: RegExp; may: RegExp }[] = [
   },
   {
     from: /^processes\/lib\//,
-    may: /^(wit|processes\/lib)\/|^contracts\/(hypermap|calls|events|notes|ranking|hex|addresses|compute(?:-[a-z]+)?|merkle-tree|typed-data)\.ts$|^(hyperware|wasi):/,
+    may: /^(wit|processes\/lib)\/|^contracts\/(hypermap|calls|events|notes|ranking|hex|addresses|compute(?:-[a-z]+)?|merkle-tree|typed-data)\.ts$|^(hyperware|wasi):|^hyperloom:guest\//,
   },
   {
     from: /^processes\/bundled\.ts$/,

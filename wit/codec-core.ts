@@ -34,7 +34,7 @@ export const FAILED: unique symbol = Symbol('failed');
 /** The first mismatch of a decode, once there is one. */
 export class Fault {
   /** From the inside out: put together on the way back, so that what fits pays nothing for it. */
-  readonly #path: (string | number)[] = [];
+  #path: (string | number)[] | undefined;
   #expected: string | undefined;
 
   fail(expected: string): typeof FAILED {
@@ -44,7 +44,7 @@ export class Fault {
 
   /** The failure just returned was in this part of the value. */
   at(step: string | number): typeof FAILED {
-    this.#path.push(step);
+    (this.#path ??= []).push(step);
     return FAILED;
   }
 
@@ -54,7 +54,10 @@ export class Fault {
   }
 
   mismatch(otherwise: string): Mismatch {
-    return { path: this.#path.toReversed().join('.'), expected: this.#expected ?? otherwise };
+    return {
+      path: (this.#path ?? []).toReversed().join('.'),
+      expected: this.#expected ?? otherwise,
+    };
   }
 }
 
@@ -66,10 +69,13 @@ interface Shape<T> {
   readonly unit?: boolean;
 }
 
-let cursorOf: (text: string) => JsonCursor | undefined = () => undefined;
+/** Makes a cursor for a text, which came as `bytes` unless those are undefined. */
+type OpenCursor = (text: string, bytes: Uint8Array | undefined) => JsonCursor | undefined;
+
+let cursorOf: OpenCursor = () => undefined;
 
 /** From now on texts are read by the cursors that `open` makes, where it makes one: see `engineCursor`. For guests. */
-export function readJsonWith(open: (text: string) => JsonCursor | undefined): void {
+export function readJsonWith(open: OpenCursor): void {
   cursorOf = open;
 }
 
@@ -87,9 +93,10 @@ export function codec<T>(shape: Shape<T>): Codec<T> {
     stringify: write,
     encode: (value) => (utf8Encoder ??= new TextEncoder()).encode(write(value)),
     decode(input) {
+      const bytes = typeof input === 'string' ? undefined : input;
       const text = typeof input === 'string' ? input : textOf(input);
       if (text === undefined) return { ok: false, error: { path: '', expected: 'UTF-8' } };
-      const json = cursorOf(text) ?? new JsonReader(text);
+      const json = cursorOf(text, bytes) ?? new JsonReader(text);
       const fault = new Fault();
       try {
         const value = read(json, fault);

@@ -214,6 +214,7 @@ export function record<const F extends Fields>(fields: F): Codec<RecordOf<F>> {
   const codecs = Object.values(fields);
   const indexOf = new Map(names.map((name, index) => [name, index]));
   const quoted = names.map((name) => JSON.stringify(name));
+  const before = quoted.map((name, index) => `${index === 0 ? '' : ','}${name}:`);
   /** Copied rather than built: all values of one codec then look alike to the engine, and adding no field is quicker. */
   const blank: Readonly<Record<string, unknown>> = Object.fromEntries(
     names.map((name) => [name, FAILED]),
@@ -221,7 +222,7 @@ export function record<const F extends Fields>(fields: F): Codec<RecordOf<F>> {
   /** The field that is next in the text, which as a rule is the one declared next; undefined for one that is not ours. */
   const nextField = (json: JsonCursor, expected: number): number | undefined => {
     const guess = quoted[expected];
-    if (guess !== undefined && json.skipKey(guess)) return expected;
+    if (guess !== undefined && json.skipKey(guess, names[expected]!)) return expected;
     return indexOf.get(json.key());
   };
   return codec<RecordOf<F>>({
@@ -262,8 +263,12 @@ export function record<const F extends Fields>(fields: F): Codec<RecordOf<F>> {
       // Proof of the type: every field was read by its codec, or is an option.
       return out as RecordOf<F>;
     },
-    write: (value) =>
-      `{${names.map((name, index) => `${quoted[index]}:${codecs[index]!.stringify(value[name])}`).join(',')}}`,
+    write(value) {
+      let json = '{';
+      for (let index = 0; index < names.length; index++)
+        json += before[index]! + codecs[index]!.stringify(value[names[index]!]);
+      return `${json}}`;
+    },
   });
 }
 

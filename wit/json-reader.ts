@@ -128,8 +128,8 @@ export class JsonReader {
     return key;
   }
 
-  /** Reads past the key and its colon, if it is next and spelled like this, quotes included. */
-  skipKey(quoted: string): boolean {
+  /** Reads past the key and its colon, if it is next and spelled like this, quotes included. `_name` is the same without, for other cursors. */
+  skipKey(quoted: string, _name: string): boolean {
     this.#peek();
     const end = this.#at + quoted.length;
     if (this.#text.charCodeAt(end) !== COLON || !this.#text.startsWith(quoted, this.#at))

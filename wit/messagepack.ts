@@ -114,16 +114,19 @@ export class MessagePackReader {
   /** A text; also `bin` that is UTF-8. */
   text(): string {
     if (this.#texts !== undefined) return this.#known(this.#texts);
-    const raw = this.#raw(true);
-    if (raw.length <= SHORT_TEXT_BYTES) {
-      let text = '';
-      for (const byte of raw) {
-        if (byte >= 0x80) return this.#decoded(raw);
-        text += String.fromCharCode(byte);
-      }
-      return text;
+    const length = this.#rawLength(true);
+    const at = this.#take(length);
+    if (this.failed) return '';
+    const bytes = this.#bytes;
+    const end = at + length;
+    if (length > SHORT_TEXT_BYTES) return this.#decoded(bytes.subarray(at, end));
+    let text = '';
+    for (let index = at; index < end; index++) {
+      const byte = bytes[index]!;
+      if (byte >= 0x80) return this.#decoded(bytes.subarray(at, end));
+      text += String.fromCharCode(byte);
     }
-    return this.#decoded(raw);
+    return text;
   }
 
   /** A byte vector: a list of integers, which is copied, or `bin`, of which a view is returned. */

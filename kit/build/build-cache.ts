@@ -7,7 +7,7 @@ import type { ProcessSource } from './sources.ts';
 import { PROCESS_WIT } from './paths.ts';
 
 /** Raised when this folder changes what it makes of the same sources. */
-const BUILD_VERSION = 1;
+const BUILD_VERSION = 2;
 
 const TOOLS = ['componentize-qjs', 'esbuild', '@bytecodealliance/jco-transpile', 'assemblyscript'];
 

@@ -14,7 +14,11 @@ export interface ScriptBundle {
 }
 
 /** Host interfaces; imported by the component, not bundled. */
-const HOST_IMPORTS = ['hyperware:process/standard@1.0.0', 'wasi:random/random@0.2.12'];
+const HOST_IMPORTS = [
+  'hyperware:process/standard@1.0.0',
+  'wasi:random/random@0.2.12',
+  'hyperloom:guest/native@1.0.0',
+];
 
 /**
  * Bundles `source` behind the prelude of the engine. Async functions are lowered to generators over our own Promise, whose jobs the

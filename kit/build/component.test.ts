@@ -39,7 +39,7 @@ async function withNode<T>(component: Uint8Array, use: (node: SoloNode) => Promi
 }
 
 test.each([
-  ['echo.ts', 'hyperware:process@1', 1_400_000],
+  ['echo.ts', 'hyperware:process@1', 2_100_000],
   ['echo.as.ts', 'hyperware:process@1', 6_000],
   ['echo.wat', 'hyperware:process@1', 3_000],
   ['echo-kinode-1.0.0.wat', 'kinode:process@1.0.0', 3_000],

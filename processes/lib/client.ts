@@ -40,31 +40,38 @@ export function client<M extends Methods>(
   target: Target,
   defaults: RequestOptions = {},
 ): Client<M> {
-  const ask = async (
+  // Without async functions, each of which would cost as much as reading a short answer.
+  const ask = <T>(
     kind: string,
     value: unknown,
-    options: RequestOptions = {},
-  ): Promise<FullResult<unknown>> => {
-    const body = contract.requests.encode({ kind, value });
-    const reply = await requester.request(target, body, { ...defaults, ...options });
-    const error = errorIn(reply.body, reply.metadata);
-    if (error !== undefined) throw error;
-    const decoded = contract.responses.decode(reply.body);
-    if (decoded.ok && decoded.value.kind === kind) {
-      return {
-        value: decoded.value.value,
-        blob: reply.blob,
-        capabilities: reply.capabilities,
-      };
+    options: RequestOptions | undefined,
+    read: (result: unknown, reply: Reply) => T,
+  ): Promise<T> => {
+    let body: Uint8Array;
+    try {
+      body = contract.requests.encode({ kind, value });
+    } catch (error) {
+      return Promise.reject(error);
     }
-    const from = formatAddress(requester.resolve(target));
-    throw new RemoteError('BadResponse', `${from} answered ${kind} with something else`);
+    const asked = options === undefined ? defaults : { ...defaults, ...options };
+    return requester.request(target, body, asked).then((reply) => {
+      const error = errorIn(reply.body, reply.metadata);
+      if (error !== undefined) throw error;
+      const decoded = contract.responses.decode(reply.body);
+      if (decoded.ok && decoded.value.kind === kind) return read(decoded.value.value, reply);
+      const from = formatAddress(requester.resolve(target));
+      throw new RemoteError('BadResponse', `${from} answered ${kind} with something else`);
+    });
   };
   const functions = Object.keys(contract.methods).map((kind) => {
     const full = (value: unknown, options?: RequestOptions): Promise<FullResult<unknown>> =>
-      ask(kind, value, options);
-    const call = async (value: unknown, options?: RequestOptions): Promise<unknown> =>
-      (await ask(kind, value, options)).value;
+      ask(kind, value, options, (result, { blob, capabilities }) => ({
+        value: result,
+        blob,
+        capabilities,
+      }));
+    const call = (value: unknown, options?: RequestOptions): Promise<unknown> =>
+      ask(kind, value, options, (result) => result);
     return [kind, Object.assign(call, { full })];
   });
   // Proof of the type: exactly one function for each method, made from that method's codecs.

@@ -1,10 +1,11 @@
 /** One received request, as its handler sees it: nothing refers to a hidden current message (kit.md §10.1). */
-import type { Address, Capability, LazyLoadBlob, Response } from '../../wit/types.ts';
+import type { Address, Capability, LazyLoadBlob, Request, Response } from '../../wit/types.ts';
 import { packageOf } from '../../wit/address.ts';
 import type { Conversation, Prompt } from './conversation.ts';
-import { encodeError, ERROR_METADATA } from './contract.ts';
+import { type Call, encodeError, ERROR_METADATA } from './contract.ts';
 import { errorBodyOf } from './errors.ts';
 import type { Host } from './host.ts';
+import { bytesOf, textOf } from './utf8.ts';
 
 export interface AnswerOptions {
   readonly blob?: LazyLoadBlob;
@@ -12,19 +13,15 @@ export interface AnswerOptions {
   readonly capabilities?: readonly Capability[];
 }
 
-export interface Received {
-  readonly source: Address;
-  readonly body: Uint8Array;
-  readonly metadata: string | undefined;
-  readonly capabilities: readonly Capability[];
-  /** Seconds the requester waits; undefined when no response is expected. */
-  readonly timeoutS: number | undefined;
+/** What all requests of a process have in common. */
+export interface Desk {
+  readonly host: Host;
+  readonly conversation: Conversation;
   /** Called before an answer that is given after the handler has returned. */
   readonly beforeAnswer: () => void;
+  /** A handler's result as a response: what the contract says. */
+  readonly encode: (call: Call, value: unknown) => Uint8Array;
 }
-
-/** How a handler's result becomes a response; what the contract says, or undefined outside of one. */
-export type EncodeResult = ((value: unknown) => Uint8Array) | undefined;
 
 /** The answer to a request whose handler has returned. */
 export interface DeferredReply {
@@ -39,49 +36,55 @@ export class RequesterGone extends Error {
   override readonly name = 'RequesterGone';
 }
 
+/** Few fields: each costs as much as three calls, and every request makes one of these. */
 export class Context {
   readonly source: Address;
-  readonly body: Uint8Array;
-  readonly metadata: string | undefined;
-  readonly capabilities: readonly Capability[];
-  readonly expectsResponse: boolean;
-  readonly #host: Host;
-  readonly #conversation: Conversation;
+  readonly #request: Request;
+  readonly #desk: Desk;
   readonly #prompt: Prompt;
-  readonly #timeoutS: number | undefined;
-  readonly #beforeAnswer: () => void;
-  #signal: AbortSignal | undefined;
-  #deferred = false;
-  #encode: EncodeResult;
-  #blob: { readonly value: LazyLoadBlob | undefined } | undefined;
+  #blob: LazyLoadBlob | undefined | typeof UNREAD;
   #answered = false;
+  #deferred = false;
+  #call: Call | undefined;
+  #signal: AbortSignal | undefined;
 
-  constructor(host: Host, conversation: Conversation, received: Received) {
-    this.source = received.source;
-    this.body = received.body;
-    this.metadata = received.metadata;
-    this.capabilities = received.capabilities;
-    this.expectsResponse = received.timeoutS !== undefined;
-    this.#timeoutS = received.timeoutS;
-    this.#beforeAnswer = received.beforeAnswer;
-    this.#host = host;
-    this.#conversation = conversation;
-    this.#prompt = conversation.open(received.timeoutS);
-    if (!host.hasBlob()) this.#blob = { value: undefined };
+  constructor(desk: Desk, source: Address, request: Request) {
+    this.source = source;
+    this.#request = request;
+    this.#desk = desk;
+    this.#prompt = desk.conversation.open(request.expectsResponse);
+    this.#blob = desk.host.hasBlob() ? UNREAD : undefined;
+  }
+
+  get body(): Uint8Array {
+    return this.#request.body;
+  }
+
+  get metadata(): string | undefined {
+    return this.#request.metadata;
+  }
+
+  get capabilities(): readonly Capability[] {
+    return this.#request.capabilities;
+  }
+
+  get expectsResponse(): boolean {
+    return this.#request.expectsResponse !== undefined;
   }
 
   /** Whether the sender is on this node. */
   get isLocal(): boolean {
-    return this.source.node === this.#host.our().node;
+    return this.source.node === this.#desk.host.our().node;
   }
 
   /** Whether the sender belongs to this package, on this node. */
   get isOurPackage(): boolean {
-    return this.isLocal && packageOf(this.source.process) === packageOf(this.#host.our().process);
+    const our = this.#desk.host.our();
+    return this.isLocal && packageOf(this.source.process) === packageOf(our.process);
   }
 
   get text(): string {
-    return new TextDecoder().decode(this.body);
+    return textOf(this.body);
   }
 
   get answered(): boolean {
@@ -98,56 +101,70 @@ export class Context {
    * never for a request that wants no response.
    */
   get signal(): AbortSignal {
-    if (this.#signal === undefined) {
-      const gone = new AbortController();
-      this.#signal = gone.signal;
-      if (this.#timeoutS !== undefined) {
-        this.#conversation.afterSeconds(this.#timeoutS, () =>
-          gone.abort(new RequesterGone('the requester has stopped waiting')),
-        );
-      }
+    if (this.#signal !== undefined) return this.#signal;
+    const gone = new AbortController();
+    this.#signal = gone.signal;
+    const { expectsResponse } = this.#request;
+    if (expectsResponse !== undefined) {
+      this.#desk.conversation.afterSeconds(Number(expectsResponse), () =>
+        gone.abort(new RequesterGone('the requester has stopped waiting')),
+      );
     }
-    return this.#signal;
+    return gone.signal;
   }
 
   /** What the handler returns is no answer then; what is given to the result of this is. The state is saved before it leaves. */
   deferReply(): DeferredReply {
     this.#deferred = true;
+    const call = this.#call;
     const answer = (body: Uint8Array | string, options?: AnswerOptions): void => {
-      this.#beforeAnswer();
+      this.#desk.beforeAnswer();
       this.reply(body, options);
     };
     return {
-      // Proof of the type: without a contract a handler answers with text or bytes.
       resolve: (value, options) =>
-        answer(this.#encode?.(value) ?? (value as string | Uint8Array), options),
+        answer(
+          // Proof of the type: without a contract a handler answers with text or bytes.
+          call === undefined ? (value as string | Uint8Array) : this.#desk.encode(call, value),
+          options,
+        ),
       reject: (error) => answer(encodeError(errorBodyOf(error)), { metadata: ERROR_METADATA }),
     };
   }
 
-  /** For the process loop: what the result of this request's method is encoded with. */
-  encodeWith(encode: EncodeResult): void {
-    this.#encode = encode;
+  /** For the process loop: which method of the contract it asks for. */
+  calledAs(call: Call): void {
+    this.#call = call;
   }
 
   /** The blob that came with the request. Copied into this process only when asked for, or when the handler waits. */
   blob(): LazyLoadBlob | undefined {
     // Not get-blob: a state call in between makes that forget (kernel.md §2.1).
-    this.#blob ??= { value: this.#host.lastBlob() };
-    return this.#blob.value;
+    if (this.#blob === UNREAD) this.#blob = this.#desk.host.lastBlob();
+    return this.#blob;
+  }
+
+  /** For the process loop: whether it has a blob that is still with the host. */
+  get hasUnreadBlob(): boolean {
+    return this.#blob === UNREAD;
   }
 
   /** Answers before the handler returns. @throws Error when the request has been answered. No-op when no response is expected. */
-  reply(body: Uint8Array | string, options: AnswerOptions = {}): void {
+  reply(body: Uint8Array | string, options: AnswerOptions = NO_OPTIONS): void {
     if (this.#answered) throw new Error('this request has been answered already');
     this.#answered = true;
     if (!this.expectsResponse) return;
     const response: Response = {
       inherit: false,
-      body: typeof body === 'string' ? new TextEncoder().encode(body) : body,
+      body: bytesOf(body),
       metadata: options.metadata,
-      capabilities: options.capabilities ?? [],
+      capabilities: options.capabilities ?? NO_CAPABILITIES,
     };
-    this.#conversation.answer(this.#prompt, response, options.blob);
+    this.#desk.conversation.answer(this.#prompt, response, options.blob);
   }
 }
+
+/** In the place of a blob that the host still has. */
+const UNREAD = Symbol('unread');
+const NO_OPTIONS: AnswerOptions = {};
+const NO_CAPABILITIES: readonly Capability[] = [];

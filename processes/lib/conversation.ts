@@ -5,9 +5,10 @@
  * current, and sees to it that every unanswered request becomes current again.
  */
 import { TIMER } from '../../wit/address.ts';
-import type { Address, Capability, LazyLoadBlob, Request, Response } from '../../wit/types.ts';
+import type { Address, Capability, LazyLoadBlob, Request, Response, U64 } from '../../wit/types.ts';
 import { noResponse } from './errors.ts';
 import type { Delivery, Host } from './host.ts';
+import { bytesOf } from './utf8.ts';
 
 /** One received request that may be answered. */
 export interface Prompt {
@@ -20,6 +21,8 @@ export interface Prompt {
   msLeft: number;
   /** Until it is made current again, see `keepReachable`. */
   nextMs: number;
+  /** The timer that is to make it current again: the number of its request; 0 for none. */
+  anchor: number;
 }
 
 export interface Reply {
@@ -32,7 +35,7 @@ export interface Reply {
 
 export interface RequestOptions {
   /** Seconds until the request fails with `NoResponse`; fractions are rounded up. Default 5. */
-  readonly timeoutS?: number;
+  readonly timeoutS?: number | undefined;
   readonly metadata?: string;
   readonly capabilities?: readonly Capability[];
   readonly blob?: LazyLoadBlob | undefined;
@@ -64,13 +67,14 @@ interface Pending {
 
 export const DEFAULT_TIMEOUT_S = 5;
 /**
- * How often a request that waits for something other than a response is made current again: after so long first, then each time half as
- * long again, below a second. Its answer is delayed by half of what it waited anyway, at worst.
+ * How often a request that waits for something other than a response is made current again. Its answer rings the timer, so it leaves at
+ * once. A timer of another make may not know what ringing is; until one has been seen to, timers take so long first, then each time
+ * half as long again, below a second, and an answer is late by half of what its request waited anyway, at worst.
  */
 const ANCHOR_MS_MIN = 4;
 const ANCHOR_MS_MAX = 999;
 const ANCHOR_GROWTH = 1.5;
-const ANCHOR_BODY = new TextEncoder().encode('"lib:anchor"');
+const ANCHOR_BODY = '"lib:anchor"';
 
 export class Conversation {
   readonly #host: Host;
@@ -79,6 +83,9 @@ export class Conversation {
   readonly #options: ConversationOptions;
   #current: Prompt | undefined;
   #lastId = 0;
+  /** Whether the timer is known to let itself be rung. */
+  #rings = false;
+  #timerAddress: Address | undefined;
 
   constructor(host: Host, options: ConversationOptions) {
     this.#host = host;
@@ -126,14 +133,15 @@ export class Conversation {
   }
 
   /** A request has arrived, whose sender waits so long; it is the current one from now on. */
-  open(timeoutS: number | undefined): Prompt {
+  open(timeoutS: U64 | undefined): Prompt {
     const expectsResponse = timeoutS !== undefined;
     const prompt: Prompt = {
       answered: !expectsResponse,
       waiting: undefined,
       outstanding: 0,
-      msLeft: (timeoutS ?? 0) * 1_000,
-      nextMs: ANCHOR_MS_MIN,
+      msLeft: Number(timeoutS ?? 0) * 1_000,
+      nextMs: this.#rings ? ANCHOR_MS_MAX : ANCHOR_MS_MIN,
+      anchor: 0,
     };
     // A request that wants no response may still be answerable (its sender handed it on), so what is current is unknown after it.
     this.#current = expectsResponse ? prompt : undefined;
@@ -148,7 +156,14 @@ export class Conversation {
     if (prompt === this.#current) {
       prompt.answered = true;
       this.#host.sendResponse(response, blob);
-    } else prompt.waiting = { response, blob };
+      return;
+    }
+    prompt.waiting = { response, blob };
+    if (prompt.anchor !== 0) {
+      const body = bytesOf(`{"Ring":"${labelOf(prompt.anchor)}"}`);
+      this.send(this.#timer(), body);
+      prompt.anchor = 0;
+    }
   }
 
   /** The end of a request of ours. False when it is none that this conversation sent. */
@@ -193,12 +208,23 @@ export class Conversation {
     prompt.msLeft -= ms;
     // Who may not ask the timer has the kernel's shortest time-out instead.
     const unheard = (): void => {
+      prompt.anchor = 0;
       prompt.msLeft -= 1_000 - ms;
       prompt.nextMs = ANCHOR_MS_MAX;
     };
-    const options = { timeoutS: 1 };
-    const pending = { prompt, counts: true, resolve: nothing, reject: unheard };
-    this.#send({ node: this.#host.our().node, process: TIMER }, setTimer(ms), options, pending);
+    const heard = (reply: Reply): void => {
+      prompt.anchor = 0;
+      if (reply.body.length > 0) this.#rings = true;
+    };
+    const anchor = this.#lastId + 1;
+    prompt.anchor = anchor;
+    const options = { timeoutS: 1, metadata: labelOf(anchor) };
+    const pending = { prompt, counts: true, resolve: heard, reject: unheard };
+    this.#send(this.#timer(), bytesOf(`{"SetTimer":${ms}}`), options, pending);
+  }
+
+  #timer(): Address {
+    return (this.#timerAddress ??= { node: this.#host.our().node, process: TIMER });
   }
 
   /** Whether this is what `afterSeconds` sent. It takes the place of the current request, as any request does. */
@@ -220,7 +246,7 @@ export class Conversation {
     const { seconds: timeoutS, counts, work } = end;
     const options = { timeoutS, metadata: ANCHOR_METADATA };
     const pending = { prompt, counts, resolve: work, reject: work };
-    this.#send(this.#host.our(), ANCHOR_BODY, options, pending);
+    this.#send(this.#host.our(), bytesOf(ANCHOR_BODY), options, pending);
   }
 
   #flush(): void {
@@ -267,11 +293,10 @@ export class Conversation {
   }
 }
 
-function setTimer(ms: number): Uint8Array {
-  return new TextEncoder().encode(`{"SetTimer":${ms}}`);
+/** What the timer of an anchor is rung by. */
+function labelOf(anchor: number): string {
+  return `lib:${anchor}`;
 }
-
-function nothing(): void {}
 
 const ANCHOR_METADATA = '{"lib":"anchor"}';
 
@@ -291,19 +316,21 @@ function requestOf(
 /** What begins the contexts of this library: nobody else's by accident. */
 const MARK = 0x6c69623a;
 const CONTEXT_BYTES = 12;
+/** Contexts are written and read here: a view costs a guest as much as ten numbers. */
+const scratch = new DataView(new ArrayBuffer(CONTEXT_BYTES));
+const scratchBytes = new Uint8Array(scratch.buffer);
 
 /** Bytes, not text: turning text into bytes and back costs an eighth of a request in a guest. */
 function contextFor(id: number): Uint8Array {
-  const context = new DataView(new ArrayBuffer(CONTEXT_BYTES));
-  context.setUint32(0, MARK);
-  context.setFloat64(4, id);
-  return new Uint8Array(context.buffer);
+  scratch.setUint32(0, MARK);
+  scratch.setFloat64(4, id);
+  return scratchBytes.slice();
 }
 
 function idIn(context: Uint8Array | undefined): number | undefined {
   if (context?.length !== CONTEXT_BYTES) return undefined;
-  const view = new DataView(context.buffer, context.byteOffset, CONTEXT_BYTES);
-  return view.getUint32(0) === MARK ? view.getFloat64(4) : undefined;
+  scratchBytes.set(context);
+  return scratch.getUint32(0) === MARK ? scratch.getFloat64(4) : undefined;
 }
 
 function contextOf(delivery: Delivery): Uint8Array | undefined {

@@ -5,7 +5,7 @@
 import type { Codec } from '../../wit/codec.ts';
 import { callModule, type Caller, member, ModuleError } from './modules.ts';
 import { type Fields, HeaderFields } from './http-request.ts';
-import { bytesOf } from './process.ts';
+import { bytesOf, textOf } from './utf8.ts';
 
 /** Seconds that `fetch` waits, unless told otherwise. */
 export const FETCH_TIMEOUT_S = 30;
@@ -58,7 +58,7 @@ export class FetchResponse {
   }
 
   text(): string {
-    return new TextDecoder().decode(this.#body);
+    return textOf(this.#body);
   }
 
   /** The body as JSON of that shape; without a codec whatever it is. @throws HttpClientError BadData */

@@ -6,7 +6,8 @@ import { contentType, HTML } from './content-types.ts';
 import { encodePath, encodePathFully, normalPath, prefixOf } from './http-paths.ts';
 import { escapeHtml, type HttpHeaders } from './http-reply.ts';
 import type { BindOptions, StaticFile, StaticFiles } from './http-routes.ts';
-import { bytesOf, type Process } from './process.ts';
+import type { Process } from './process.ts';
+import { bytesOf, textOf } from './utf8.ts';
 import { drive as driveOf } from './vfs.ts';
 
 export interface FolderOptions extends BindOptions {
@@ -69,7 +70,7 @@ function isIndex(path: string, index: string): boolean {
  * the module shows a process no difference between the two, so that none could be sent on to the other.
  */
 function withBase(page: Uint8Array, folder: string): Uint8Array {
-  const text = new TextDecoder().decode(page);
+  const text = textOf(page);
   if (/<base[\s>]/i.test(text)) return page;
   const head = /<head(\s[^>]*)?>/i.exec(text);
   if (head === null) return page;

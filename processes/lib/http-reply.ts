@@ -3,7 +3,8 @@ import type { Codec } from '../../wit/codec.ts';
 import { BYTES, HTML, JSON_TYPE, TEXT } from './content-types.ts';
 import { INTERNAL, Refusal, RemoteError } from './errors.ts';
 import type { HttpStream } from './http-stream.ts';
-import { bytesOf, type PartAnswer } from './process.ts';
+import type { PartAnswer } from './process.ts';
+import { bytesOf } from './utf8.ts';
 
 /** Names in any case; a name that is no legal HTTP header is left out by the module. */
 export type HttpHeaders = Readonly<Record<string, string>>;

@@ -3,6 +3,7 @@ import { type Codec, refined, text } from '../../wit/codec.ts';
 import type { Context } from './context.ts';
 import { HttpError } from './http-reply.ts';
 import { type ParametersOf, pathIn } from './http-paths.ts';
+import { textOf } from './utf8.ts';
 
 /** The body that the module sends: of `incomingHttpRequest` in wit/http-server-api.ts, parsed by the engine. */
 export interface WireRequest {
@@ -119,7 +120,7 @@ export class HttpRequest<P extends string = string> {
 
   /** The body as UTF-8. */
   text(): string {
-    return new TextDecoder().decode(this.bytes());
+    return textOf(this.bytes());
   }
 
   /** The body as JSON of that shape; without a codec whatever it is. @throws HttpError 400, saying where it differs */

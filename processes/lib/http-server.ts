@@ -31,8 +31,9 @@ import {
 } from './http-routes.ts';
 import { callHttpServer, HTTP_SERVER } from './http-server-calls.ts';
 import type { Context } from './context.ts';
-import { bytesOf, type Part, type PartAnswer, type Process } from './process.ts';
+import type { Part, PartAnswer, Process } from './process.ts';
 import { SocketTable, type WireSocketEvent } from './socket-table.ts';
+import { bytesOf } from './utf8.ts';
 import type { SocketHandlers, WebSockets } from './web-sockets.ts';
 
 export { escapeHtml, HttpError, HttpReply, reply, strictHeaders } from './http-reply.ts';

@@ -1,7 +1,7 @@
 /** Answers whose body comes in pieces, through `http-server:distro:sys` (compute-market.md §12.1; ours). */
 import { HttpServerError } from './http-server-calls.ts';
 import { callModule, type Caller } from './modules.ts';
-import { bytesOf } from './process.ts';
+import { bytesOf } from './utf8.ts';
 
 /** For one piece: a client that takes nothing for this long is let go by the module before. */
 const PUSH_S = 120;

@@ -7,6 +7,7 @@ import type { Codec } from '../../wit/codec.ts';
 import { KV, packageId, packageOf } from '../../wit/address.ts';
 import { callModule, type Caller, member, type ModuleAnswer, ModuleError } from './modules.ts';
 import { databaseCapabilities, wirePackage } from './databases.ts';
+import { bytesOf, textOf } from './utf8.ts';
 
 /** Keys asked for at a time when the database is scanned. */
 const PAGE_ENTRIES = 256;
@@ -30,10 +31,10 @@ export const rawBytes: KvCodec<Uint8Array> = {
 
 /** UTF-8, without quotes: texts sort as their bytes do, and a prefix of the text is one of the key. */
 export const rawText: KvCodec<string> = {
-  encode: (value) => new TextEncoder().encode(value),
+  encode: (value) => bytesOf(value),
   decode: (input) => ({
     ok: true,
-    value: typeof input === 'string' ? input : new TextDecoder().decode(input),
+    value: typeof input === 'string' ? input : textOf(input),
   }),
 };
 
@@ -101,7 +102,7 @@ export class Kv<K, V> {
   ): AsyncGenerator<readonly [key: K, value: V], void> {
     const { prefix = '' } = options;
     let left = options.limit ?? Number.MAX_SAFE_INTEGER;
-    const start = numbers(typeof prefix === 'string' ? new TextEncoder().encode(prefix) : prefix);
+    const start = numbers(bytesOf(prefix));
     let cursor: unknown = null;
     while (left > 0) {
       const limit = Math.min(left, PAGE_ENTRIES);

@@ -1,16 +1,23 @@
 /** Drives one process: what arrives goes to its handlers, what they return goes back. */
 import { formatAddress } from '../../wit/address.ts';
-import { type AnswerOptions, Context } from './context.ts';
+import { Context, type Desk } from './context.ts';
 import { type Call, encodeError, ERROR_METADATA, type Methods } from './contract.ts';
 import { Conversation, type RequestOptions } from './conversation.ts';
 import { describe } from './engine/console.ts';
 import { errorBodyOf, INTERNAL, Refusal } from './errors.ts';
 import type { Delivery, Host } from './host.ts';
-import { bytesOf, type Definition, Process, type Target } from './process.ts';
+import { type Definition, type PartAnswer, Process, type Target } from './process.ts';
 import type { StateCell } from './state.ts';
 import { sleep } from './timers.ts';
+import { bytesOf } from './utf8.ts';
 
-type Handler = (args: unknown, context: Context, process: unknown) => unknown;
+/** Of a method of the contract, of `onMessage` or a `Taker`, which have no arguments. */
+type Handler = (first: unknown, second: unknown, third?: unknown) => unknown;
+
+/** What a request is handled as: a method of the contract, or what reports call it. */
+type Asked = Call | typeof PART | typeof MESSAGE;
+const PART = 'request';
+const MESSAGE = 'onMessage';
 
 export class ProcessLoop<M extends Methods, S> {
   readonly process: Process<S>;
@@ -18,8 +25,9 @@ export class ProcessLoop<M extends Methods, S> {
   readonly #definition: Definition<M, S>;
   readonly #conversation: Conversation;
   readonly #state: StateCell<S> | undefined;
-  /** Handlers under way, which may still want the blob of their request. */
-  readonly #running = new Set<Context>();
+  readonly #desk: Desk;
+  /** Requests whose handlers are under way and may still want the blob, which is with the host. */
+  readonly #unread = new Set<Context>();
   /** Requests that arrived before `setup` was done. */
   #early: Context[] = [];
   #ready = false;
@@ -34,6 +42,11 @@ export class ProcessLoop<M extends Methods, S> {
     });
     this.#state = definition.state?.open(host);
     this.process = new Process(host, this.#conversation, this.#state);
+    const beforeAnswer = (): void => this.#state?.save();
+    const responses = definition.contract?.responses;
+    const encode = ({ kind }: Call, value: unknown): Uint8Array =>
+      responses?.encode({ kind, value }) ?? new Uint8Array();
+    this.#desk = { host, conversation: this.#conversation, beforeAnswer, encode };
   }
 
   /** Whether the process is to end, by its own wish or because `setup` failed. */
@@ -92,16 +105,8 @@ export class ProcessLoop<M extends Methods, S> {
       return;
     }
     if (this.#conversation.takeAnchor(delivery)) return;
-    const { request } = delivery.message;
-    const context = new Context(this.#host, this.#conversation, {
-      source: delivery.source,
-      body: request.body,
-      metadata: request.metadata,
-      capabilities: request.capabilities,
-      timeoutS: request.expectsResponse === undefined ? undefined : Number(request.expectsResponse),
-      beforeAnswer: () => this.#state?.save(),
-    });
-    this.#running.add(context);
+    const context = new Context(this.#desk, delivery.source, delivery.message.request);
+    if (context.hasUnreadBlob) this.#unread.add(context);
     if (this.#ready) this.#handle(context);
     else this.#early.push(context);
   }
@@ -115,25 +120,20 @@ export class ProcessLoop<M extends Methods, S> {
   #handle(context: Context): void {
     const taker = this.process.takerOf(context.source);
     if (taker !== undefined) {
-      settle(
-        () => taker(context),
-        (answer) => this.#done(context, answer?.body, answer),
-        (reason) => this.#failed(context, 'request', reason),
-      );
+      this.#work(context, PART, taker as Handler);
       return;
     }
     const { contract, on, onMessage } = this.#definition;
     const call = contract?.requests.decode(context.body);
     if (call?.ok === true && on !== undefined) {
-      this.#call(context, call.value, on[call.value.kind] as Handler | undefined);
+      const { value } = call;
+      context.calledAs(value);
+      // Proof of the type: the contract decoded the argument of that method.
+      this.#work(context, value, on[value.kind] as Handler | undefined);
       return;
     }
     if (onMessage !== undefined) {
-      settle(
-        () => onMessage(context, this.process),
-        (answer) => this.#done(context, answer ?? undefined),
-        (reason) => this.#failed(context, 'onMessage', reason),
-      );
+      this.#work(context, MESSAGE, onMessage as Handler);
       return;
     }
     const why =
@@ -142,38 +142,68 @@ export class ProcessLoop<M extends Methods, S> {
       'BadRequest',
       `the request cannot be understood${why && `: ${why}`}`,
     );
-    this.#failed(context, 'request', refusal);
+    this.#failed(context, PART, refusal);
   }
 
-  #call(context: Context, call: Call, handler: Handler | undefined): void {
-    const access = this.#definition.contract?.access[call.kind] ?? 'any';
-    const allowed =
-      access === 'any' || (access === 'local' ? context.isLocal : context.isOurPackage);
-    const responses = this.#definition.contract?.responses;
-    const encode = (value: unknown): Uint8Array =>
-      responses?.encode({ ...call, value }) ?? new Uint8Array();
-    context.encodeWith(encode);
-    settle(
-      () => {
-        if (!allowed) throw new Refusal('Forbidden', `${call.kind} is for ${access} callers`);
-        if (handler === undefined) throw new Refusal('NotHandled', `${call.kind} has no handler`);
-        return handler(call.value, context, this.process);
-      },
-      (value) =>
-        this.#done(context, context.answered || context.deferred ? undefined : encode(value)),
-      (reason) => this.#failed(context, call.kind, reason),
-    );
+  /** What is not asynchronous is done on return, without a promise. */
+  #work(context: Context, asked: Asked, handler: Handler | undefined): void {
+    let result: unknown;
+    try {
+      result =
+        asked === PART || asked === MESSAGE
+          ? handler?.(context, this.process)
+          : this.#call(context, asked, handler);
+    } catch (error) {
+      this.#failed(context, asked, error);
+      return;
+    }
+    if (!(result instanceof Promise)) this.#finish(context, asked, result);
+    else {
+      result.then(
+        (value: unknown) => this.#finish(context, asked, value),
+        (error: unknown) => this.#failed(context, asked, error),
+      );
+    }
+  }
+
+  #call(context: Context, { kind, value }: Call, handler: Handler | undefined): unknown {
+    const access = this.#definition.contract?.access[kind] ?? 'any';
+    if (access !== 'any' && !(access === 'local' ? context.isLocal : context.isOurPackage)) {
+      throw new Refusal('Forbidden', `${kind} is for ${access} callers`);
+    }
+    if (handler === undefined) throw new Refusal('NotHandled', `${kind} has no handler`);
+    return handler(value, context, this.process);
+  }
+
+  /** The handler has returned. */
+  #finish(context: Context, asked: Asked, value: unknown): void {
+    try {
+      this.#answer(context, asked, value);
+    } catch (error) {
+      this.#failed(context, asked, error);
+    }
   }
 
   /** State first, so that nothing acknowledged is lost when the process dies between the two. */
-  #done(context: Context, answer: Uint8Array | string | undefined, options?: AnswerOptions): void {
-    this.#running.delete(context);
+  #answer(context: Context, asked: Asked, value: unknown): void {
+    if (context.hasUnreadBlob) this.#unread.delete(context);
+    // Proof of the types: what the types of `Taker` and `onMessage` allow.
+    const part = asked === PART ? (value as PartAnswer | undefined) : undefined;
+    const answer =
+      asked === PART
+        ? part?.body
+        : asked === MESSAGE
+          ? ((value ?? undefined) as Uint8Array | string | undefined)
+          : context.answered || context.deferred
+            ? undefined
+            : this.#desk.encode(asked, value);
     this.#state?.save();
-    if (answer !== undefined && !context.answered) context.reply(answer, options);
+    if (answer !== undefined && !context.answered) context.reply(answer, part);
   }
 
-  #failed(context: Context, handler: string, reason: unknown): void {
-    this.#running.delete(context);
+  #failed(context: Context, asked: Asked, reason: unknown): void {
+    if (context.hasUnreadBlob) this.#unread.delete(context);
+    const handler = typeof asked === 'string' ? asked : asked.kind;
     // A fault of ours is shown with its stack; what others refused or did not answer is their doing, and passed on.
     const { kind, message } = errorBodyOf(reason);
     this.#host.print(
@@ -186,7 +216,9 @@ export class ProcessLoop<M extends Methods, S> {
 
   /** The host forgets a blob when the next one arrives. */
   #keepBlobs(): void {
-    for (const context of this.#running) context.blob();
+    if (this.#unread.size === 0) return;
+    for (const context of this.#unread) context.blob();
+    this.#unread.clear();
   }
 }
 

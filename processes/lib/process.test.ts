@@ -12,6 +12,7 @@ import {
   t,
 } from './index.ts';
 import { fakeTimer } from './testing/fake-timer.ts';
+import type { Peer } from './testing/memory-host.ts';
 import { TestProcess } from './testing/test-process.ts';
 
 const counting = contract(
@@ -154,30 +155,76 @@ test('a handler that waits for another handler still answers its own requester',
   expect(process.answerTo(waiting)).toBe('went through');
 });
 
-test('the answer to a request that waited is late by half of that, no more', async () => {
-  const waits = defineProcess({
-    onMessage: async (context) => {
-      if (context.text === 'open') return release();
-      await new Promise<void>((resolve) => (release = resolve));
-      return 'went through';
-    },
-  });
-  let release = (): void => {};
+let release = (): void => {};
+const waits = defineProcess({
+  onMessage: async (context) => {
+    if (context.text === 'open') return release();
+    await new Promise<void>((resolve) => (release = resolve));
+    return 'went through';
+  },
+});
+
+/** A `TestProcess`, whatever it is. */
+type AnyProcess = Pick<TestProcess<never, never>, 'host' | 'run'>;
+
+/** Lets time pass as a node would, millisecond by millisecond. */
+async function pass(process: AnyProcess, ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += 1) {
+    process.host.advance(0.001);
+    await process.run();
+  }
+}
+
+async function open(process: AnyProcess): Promise<void> {
+  process.host.arrive({ body: new TextEncoder().encode('open') });
+  await process.run();
+}
+
+async function wait(process: AnyProcess): Promise<number> {
+  const id = process.host.arrive({ expectsResponse: 60, body: new Uint8Array([1]) });
+  await process.run();
+  return id;
+}
+
+test('a handler that waits for another message goes on as soon as that has come', async () => {
+  const process = await TestProcess.start(waits, { peers: { 'timer:distro:sys': fakeTimer() } });
+  for (const waitMs of [0, 20, 300]) {
+    const waiting = await wait(process);
+    await pass(process, waitMs);
+    const { responses } = process.host;
+    expect(responses.map(({ id }) => id)).not.toContain(waiting);
+    await open(process);
+    // No time has passed since.
+    expect(process.answerTo(waiting), `${waitMs}`).toBe('went through');
+  }
+});
+
+test('once the timer has been rung, a handler that waits costs one timer a second', async () => {
+  const process = await TestProcess.start(waits, { peers: { 'timer:distro:sys': fakeTimer() } });
+  await wait(process);
+  await open(process);
+  const { sent } = process.host;
+  const bodies = (): string[] => sent.map(({ request }) => new TextDecoder().decode(request.body));
+  expect(bodies()).toEqual(['{"SetTimer":4}', '{"Ring":"lib:1"}']);
+  sent.length = 0;
+  const waiting = await wait(process);
+  await pass(process, 900);
+  await open(process);
+  expect(process.answerTo(waiting)).toBe('went through');
+  expect(bodies()).toEqual(['{"SetTimer":999}', '{"Ring":"lib:2"}']);
+});
+
+test('where the timer cannot be rung, the answer to a request that waited is late by half of that, no more', async () => {
+  const timer = fakeTimer();
+  const deaf: Peer = (sent, host) =>
+    new TextDecoder().decode(sent.request.body).includes('Ring') ? undefined : timer(sent, host);
   for (const waitMs of [20, 300, 5_000]) {
-    const process = await TestProcess.start(waits, { peers: { 'timer:distro:sys': fakeTimer() } });
-    const pass = async (ms: number): Promise<void> => {
-      for (let passed = 0; passed < ms; passed += 1) {
-        process.host.advance(0.001);
-        await process.run();
-      }
-    };
-    const waiting = process.host.arrive({ expectsResponse: 60, body: new Uint8Array([1]) });
-    await process.run();
-    await pass(waitMs);
-    process.host.arrive({ body: new TextEncoder().encode('open') });
-    await process.run();
+    const process = await TestProcess.start(waits, { peers: { 'timer:distro:sys': deaf } });
+    const waiting = await wait(process);
+    await pass(process, waitMs);
+    await open(process);
     expect(process.answerTo(waiting)).toBe(undefined);
-    await pass(Math.min(1_000, waitMs / 2 + 5));
+    await pass(process, Math.min(1_000, waitMs / 2 + 5));
     expect(process.answerTo(waiting), `${waitMs}`).toBe('went through');
   }
 });

@@ -11,6 +11,7 @@ import { installTimeouts } from './engine/timeouts.ts';
 import { type Host, host } from './host.ts';
 import { ProcessLoop } from './process-loop.ts';
 import type { StateCell, StateSpec } from './state.ts';
+import { bytesOf } from './utf8.ts';
 
 type Awaitable<T> = T | Promise<T>;
 
@@ -195,9 +196,4 @@ export function defineProcess<M extends Methods, S>(
       loop.finish();
     },
   };
-}
-
-/** A body as bytes; text as UTF-8. */
-export function bytesOf(body: Uint8Array | string): Uint8Array {
-  return typeof body === 'string' ? new TextEncoder().encode(body) : body;
 }

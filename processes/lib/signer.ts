@@ -2,7 +2,8 @@
  * Signatures by keys that the node keeps, and hashes that are slow in a guest, through `signer:distro:sys` (docs/signer.md).
  * `import { signer } from 'hyperware/signer'`. Bytes are `0x` hex, amounts bigints in atomic units.
  */
-import { callModule, type Caller, member, type ModuleAnswer, ModuleError } from './modules.ts';
+import { askModule, type Caller, member, ModuleError } from './modules.ts';
+import { bytesOf } from './utf8.ts';
 
 /** `code`: such as `NotPermitted`, `OverBudget` or `NoSuchKey`; or `NoMessaging`. */
 export class SignerError extends ModuleError {
@@ -124,12 +125,14 @@ export class Signer {
 
   /** r, s and v. `key`: name or address, spelled as in the capability. */
   async signTypedData(key: string, data: TypedData): Promise<string> {
-    const body = await this.act({ SignTypedData: { key, data: wire(data) } });
-    return text(field(body, 'Signature'), 'signature');
+    const request = `{"SignTypedData":{"key":${JSON.stringify(key)},"data":${typedText(data)}}}`;
+    const answer = await this.#ask('SignTypedData', bytesOf(request));
+    return text(field(answer, 'Signature'), 'signature');
   }
 
   async typedDataDigest(data: TypedData): Promise<string> {
-    return text(await this.act({ TypedDataDigest: wire(data) }), 'Hash');
+    const request = `{"TypedDataDigest":${typedText(data)}}`;
+    return text(await this.#ask('TypedDataDigest', bytesOf(request)), 'Hash');
   }
 
   /** For `eth_sendRawTransaction`. */
@@ -175,7 +178,7 @@ export class Signer {
       maxFeePerGas: maxFeePerGas === undefined ? null : String(maxFeePerGas),
     };
     const timeoutS = this.#options.timeoutS ?? SEND_TIMEOUT_S;
-    return sentOf(await this.#act({ Send: { id, key, chainId, transaction } }, { timeoutS }));
+    return sentOf(await this.#act({ Send: { id, key, chainId, transaction } }, timeoutS));
   }
 
   /** @throws SignerError `NoSuchSend`, where this package sent nothing under the id */
@@ -241,28 +244,24 @@ export class Signer {
 
   /** One request of docs/signer.md, as it is on the wire: the answer's body. For what has no method here. */
   act(request: unknown, blob?: Uint8Array): Promise<unknown> {
-    return this.#act(request, { timeoutS: this.#options.timeoutS, blob });
+    return this.#act(request, this.#options.timeoutS, blob);
   }
 
-  async #act(
-    request: unknown,
-    {
-      timeoutS,
-      blob,
-    }: { readonly timeoutS: number | undefined; readonly blob?: Uint8Array | undefined },
-  ): Promise<unknown> {
-    const calls = {
-      module: 'signer',
-      timeoutS,
-      error: SignerError,
-    } as const;
+  #act(request: unknown, timeoutS: number | undefined, blob?: Uint8Array): Promise<unknown> {
     const kind = typeof request === 'string' ? request : Object.keys(request as object).join();
-    const answer: ModuleAnswer = await callModule(this.#caller, calls, {
-      what: `signer ${kind}`,
-      body: request,
-      blob,
-    });
-    return answer.body;
+    return this.#ask(kind, request, timeoutS, blob);
+  }
+
+  /** `body`: as `ModuleQuestion` has it. */
+  #ask(
+    kind: string,
+    body: unknown,
+    timeoutS = this.#options.timeoutS,
+    blob?: Uint8Array,
+  ): Promise<unknown> {
+    const calls = { module: 'signer', timeoutS, error: SignerError } as const;
+    const question = { what: `signer ${kind}`, body, blob };
+    return askModule(this.#caller, calls, question, (answer) => answer.body);
   }
 }
 
@@ -279,16 +278,32 @@ function sentOf(answer: unknown): Sent {
   return { ...whole, state: 'mined', block, ok: field(mined, 'ok') === true };
 }
 
-/** JSON has no bigints; typed data takes digits in a text. */
-function wire(value: TypedData): unknown;
-function wire(value: TypedValue): unknown;
-function wire(value: TypedData | TypedValue): unknown {
+/** As the module takes it: JSON has no bigints; typed data takes digits in a text. */
+function typedText({ domain, types, primaryType, message }: TypedData): string {
+  let typesText = typesTexts.get(types);
+  if (typesText === undefined) {
+    typesText = JSON.stringify(types);
+    typesTexts.set(types, typesText);
+  }
+  return `{"domain":${JSON.stringify(plain(domain))},"types":${typesText},"primaryType":${JSON.stringify(primaryType)},"message":${JSON.stringify(plain(message))}}`;
+}
+
+/** They are most of the text, and a program's own, so the same object as a rule. */
+const typesTexts = new WeakMap<TypedData['types'], string>();
+
+/** The value itself where it has no bigints, which costs a guest least. */
+function plain(value: TypedValue): unknown {
   if (typeof value === 'bigint') return String(value);
-  if (Array.isArray(value)) return (value as readonly TypedValue[]).map((each) => wire(each));
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value as Record<string, TypedValue>).map(([name, each]) => [name, wire(each)]),
-  );
+  if (Array.isArray(value)) return (value as readonly TypedValue[]).map((each) => plain(each));
+  const fields = value as Readonly<Record<string, TypedValue>>;
+  let changed: Record<string, unknown> | undefined;
+  for (const name in fields) {
+    const each = fields[name]!;
+    const other = plain(each);
+    if (other !== each) (changed ??= { ...fields })[name] = other;
+  }
+  return changed ?? value;
 }
 
 function field(value: unknown, name: string): unknown {

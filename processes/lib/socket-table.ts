@@ -4,6 +4,7 @@ import { describe } from './engine/console.ts';
 import { normalPath } from './http-paths.ts';
 import { callHttpServer, HTTP_SERVER } from './http-server-calls.ts';
 import type { Process } from './process.ts';
+import { textOf } from './utf8.ts';
 import {
   Channel,
   type FrameType,
@@ -142,11 +143,11 @@ export class SocketTable<S> {
       return undefined;
     }
     const { channel, sockets } = known;
-    if (message_type === 'Close') channel.explain(textOf(context));
+    if (message_type === 'Close') channel.explain(textOf(bytesIn(context)));
     if (message_type !== 'Text' && message_type !== 'Binary') return undefined;
     const { onMessage, receives } = sockets.handlers;
     if (onMessage === undefined) return undefined;
-    const frame = message_type === 'Text' ? textOf(context) : bytesIn(context);
+    const frame = message_type === 'Text' ? textOf(bytesIn(context)) : bytesIn(context);
     if (receives === undefined) {
       return this.#run('onMessage', () => onMessage(channel, frame, this.#running()));
     }
@@ -181,8 +182,4 @@ export class SocketTable<S> {
 
 function bytesIn(context: Context): Uint8Array {
   return context.blob()?.bytes ?? new Uint8Array();
-}
-
-function textOf(context: Context): string {
-  return new TextDecoder().decode(bytesIn(context));
 }

@@ -2,8 +2,17 @@
 import type { Capability, PackageId } from '../../wit/types.ts';
 import { packageId, packageOf, SQLITE } from '../../wit/address.ts';
 import { databaseCapabilities, wirePackage } from './databases.ts';
-import { callModule, type Caller, member, type ModuleAnswer, ModuleError } from './modules.ts';
-import { type Raw, statement, type SqlStatement, type SqlValue } from './sql.ts';
+import {
+  askModule,
+  callModule,
+  type Caller,
+  member,
+  type ModuleAnswer,
+  type ModuleCalls,
+  ModuleError,
+} from './modules.ts';
+import { type Raw, statement, type SqlValue } from './sql.ts';
+import { bytesOf, textOf } from './utf8.ts';
 
 export { blobBytes, listOf, raw, type SqlValue } from './sql.ts';
 
@@ -49,35 +58,37 @@ export class Sqlite {
   readonly package: PackageId;
   readonly #caller: Caller;
   readonly #wirePackage: unknown;
-  readonly #timeoutS: number | undefined;
+  readonly #calls: ModuleCalls;
+  readonly #bodies: StatementBodies;
 
   constructor(caller: Caller, name: string, options: SqliteOptions) {
     this.name = name;
     this.package = options.of === undefined ? packageOf(caller.our.process) : packageId(options.of);
     this.#caller = caller;
     this.#wirePackage = wirePackage(this.package);
-    this.#timeoutS = options.timeoutS;
+    this.#calls = { module: 'sqlite', timeoutS: options.timeoutS, error: SqliteError };
+    this.#bodies = new StatementBodies(this.#wirePackage, name);
   }
 
   /** All rows of a query. `R` is what the caller says they are; nothing checks it. */
-  async all<R extends Row = Row>(
+  all<R extends Row = Row>(
     pieces: TemplateStringsArray,
     ...values: (SqlValue | Raw)[]
   ): Promise<R[]> {
-    return this.#query<R>(statement(pieces, values));
+    return this.#query(pieces, values, (rows) => rows as R[]);
   }
 
   /** The first row of a query. Say `limit 1`: all of them are read. */
-  async get<R extends Row = Row>(
+  get<R extends Row = Row>(
     pieces: TemplateStringsArray,
     ...values: (SqlValue | Raw)[]
   ): Promise<R | undefined> {
-    return (await this.#query<R>(statement(pieces, values)))[0];
+    return this.#query(pieces, values, (rows) => (rows as R[])[0]);
   }
 
   /** Runs a statement that changes something. Resolves when it is on disk. */
-  async run(pieces: TemplateStringsArray, ...values: (SqlValue | Raw)[]): Promise<void> {
-    await this.#write(statement(pieces, values), null);
+  run(pieces: TemplateStringsArray, ...values: (SqlValue | Raw)[]): Promise<void> {
+    return this.#write(pieces, values, null);
   }
 
   /**
@@ -90,7 +101,7 @@ export class Sqlite {
     let result: R;
     try {
       const run = (pieces: TemplateStringsArray, ...values: (SqlValue | Raw)[]): Promise<void> =>
-        this.#write(statement(pieces, values), tx_id);
+        this.#write(pieces, values, tx_id);
       result = await work({ run });
     } catch (error) {
       // If this is lost, the module forgets the transaction when the process ends.
@@ -113,28 +124,84 @@ export class Sqlite {
 
   /** One action of runtime-modules.md §4, as it is on the wire. For what has no method here. */
   act(action: unknown, blob?: Uint8Array): Promise<ModuleAnswer> {
-    const calls = { module: 'sqlite', timeoutS: this.#timeoutS, error: SqliteError } as const;
     const kind = typeof action === 'string' ? action : Object.keys(action as object).join();
-    return callModule(this.#caller, calls, {
+    return callModule(this.#caller, this.#calls, {
       what: `sqlite ${kind} ${this.name}`,
       body: { package_id: this.#wirePackage, db: this.name, action },
       blob,
     });
   }
 
-  async #query<R>({ text, parameters }: SqlStatement): Promise<R[]> {
-    const { bytes } = await this.act({ Query: text }, new TextEncoder().encode(parameters));
-    // Proof of the type: the module answers with an array of objects; of their fields nobody but the caller knows.
-    return parseRows(new TextDecoder().decode(bytes)) as R[];
+  #query<T>(
+    pieces: TemplateStringsArray,
+    values: readonly (SqlValue | Raw)[],
+    read: (rows: unknown) => T,
+  ): Promise<T> {
+    return this.#statement('Query', pieces, values, ({ bytes }) => read(parseRows(textOf(bytes))));
   }
 
-  async #write({ text, parameters }: SqlStatement, tx_id: unknown): Promise<void> {
-    await this.act({ Write: { statement: text, tx_id } }, new TextEncoder().encode(parameters));
+  #write(
+    pieces: TemplateStringsArray,
+    values: readonly (SqlValue | Raw)[],
+    tx_id: unknown,
+  ): Promise<void> {
+    return this.#statement('Write', pieces, values, nothing, tx_id);
+  }
+
+  #statement<T>(
+    kind: 'Query' | 'Write',
+    pieces: TemplateStringsArray,
+    values: readonly (SqlValue | Raw)[],
+    read: (answer: ModuleAnswer) => T,
+    tx_id: unknown = null,
+  ): Promise<T> {
+    let body: Uint8Array;
+    let blob: Uint8Array;
+    try {
+      const { text, parameters } = statement(pieces, values);
+      body = this.#bodies.of(kind, text, tx_id);
+      blob = bytesOf(parameters);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const what = `sqlite ${kind} ${this.name}`;
+    return askModule(this.#caller, this.#calls, { what, body, blob }, read);
   }
 }
 
-/** Of rows as the module writes them, without spaces. Hashes as hex have such runs of digits too, but nothing of this before them. */
-const LONG_INTEGER = /[:,[]-?\d{16,}/;
+function nothing(): void {}
+
+/** Bodies that are remembered, and how long the statements in them may be. A program has a few dozen. */
+const BODIES_MAX = 128;
+const REMEMBERED_CHARS_MAX = 4_096;
+
+/** Requests around statements. Values are beside them, so the same ones come again and again, and making one costs as much as sending it. */
+class StatementBodies {
+  readonly #head: string;
+  readonly #made = new Map<string, Uint8Array>();
+
+  constructor(package_id: unknown, db: string) {
+    this.#head = `{"package_id":${JSON.stringify(package_id)},"db":${JSON.stringify(db)},"action":`;
+  }
+
+  of(kind: 'Query' | 'Write', text: string, tx_id: unknown): Uint8Array {
+    const isLasting = tx_id === null && text.length <= REMEMBERED_CHARS_MAX;
+    const key = kind + text;
+    const known = isLasting ? this.#made.get(key) : undefined;
+    if (known !== undefined) return known;
+    const inner =
+      kind === 'Query'
+        ? JSON.stringify(text)
+        : `{"statement":${JSON.stringify(text)},"tx_id":${JSON.stringify(tx_id)}}`;
+    const body = bytesOf(`${this.#head}{"${kind}":${inner}}}`);
+    if (isLasting) {
+      if (this.#made.size >= BODIES_MAX) this.#made.clear();
+      this.#made.set(key, body);
+    }
+    return body;
+  }
+}
+
 /** A string, which may look like anything inside, or such an integer with nothing around it that would make it a float. */
 const STRING_OR_LONG_INTEGER = /"(?:[^"\\]|\\.)*"|(?<![\d.])-?\d{16,}(?![\d.eE])/g;
 /** What an integer is marked with as a text. A text of the rows that begins with a NUL gets another one, so that none looks like it. */
@@ -143,7 +210,8 @@ const INTEGER = `${NUL}i`;
 
 /** Rows, their integers exact. Those that need it go by way of marked texts, because the engine's own JSON is the only fast one. */
 function parseRows(text: string): unknown {
-  if (!LONG_INTEGER.test(text)) return JSON.parse(text);
+  const rows: unknown = JSON.parse(text);
+  if (!hasLongInteger(rows)) return rows;
   const marked = text.replace(STRING_OR_LONG_INTEGER, (found) => {
     if (found.startsWith('"\\u0000')) return `"\\u0000${found.slice(1)}`;
     if (found.startsWith('"') || Number.isSafeInteger(Number(found))) return found;
@@ -154,6 +222,17 @@ function parseRows(text: string): unknown {
     return value.startsWith(INTEGER) ? BigInt(value.slice(INTEGER.length)) : value.slice(1);
   });
 }
+
+/** Whether a number among them may have been an integer that lost digits. Looking at the text costs a guest twenty times as much. */
+function hasLongInteger(value: unknown): boolean {
+  if (typeof value === 'number') return value > MAX_SAFE || value < -MAX_SAFE;
+  if (typeof value !== 'object' || value === null) return false;
+  const fields = value as Readonly<Record<string, unknown>>;
+  for (const name in fields) if (hasLongInteger(fields[name])) return true;
+  return false;
+}
+
+const MAX_SAFE = Number.MAX_SAFE_INTEGER;
 
 /** The version is the number of rows here, each written together with what it stands for. */
 async function migrate(

@@ -7,6 +7,7 @@ import type { Codec } from '../../wit/codec.ts';
 import type { Host } from './host.ts';
 import { packageOf } from '../../wit/address.ts';
 import type { Caller } from './modules.ts';
+import { bytesOf, textOf } from './utf8.ts';
 
 export interface StateOptions {
   /** Of the codec; raise it with every change that the codec cannot read, and add a migration. Default 1. */
@@ -85,7 +86,7 @@ export class StateCell<S> {
   save(): void {
     const text = this.#text();
     if (text === this.#saved) return;
-    this.#host.setState(new TextEncoder().encode(text));
+    this.#host.setState(bytesOf(text));
     this.#saved = text;
   }
 
@@ -121,7 +122,7 @@ export class StateCell<S> {
   #load(): S {
     const bytes = this.#host.getState();
     if (bytes === undefined) return this.#spec.initial();
-    const stored = new TextDecoder().decode(bytes);
+    const stored = textOf(bytes);
     const head = HEAD.exec(stored);
     this.#unreadable = head?.[2];
     const text = head === null ? stored : stored.slice(head[0].length, -1);
@@ -165,7 +166,7 @@ async function act(
   const reply = await caller.request('vfs:distro:sys', JSON.stringify({ path, action }), {
     blob: bytes && { mime: undefined, bytes },
   });
-  const answer = new TextDecoder().decode(reply.body);
+  const answer = textOf(reply.body);
   if (answer !== '"Ok"') throw new Error(answer);
 }
 

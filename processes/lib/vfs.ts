@@ -12,6 +12,7 @@ import {
   type ModuleAnswer,
   ModuleError,
 } from './modules.ts';
+import { bytesOf, textOf } from './utf8.ts';
 
 /** Bytes of one message when a file is streamed. */
 export const CHUNK_BYTES = 262_144;
@@ -76,7 +77,7 @@ export class Drive {
   }
 
   async readText(path: string): Promise<string> {
-    return new TextDecoder().decode(await this.read(path));
+    return textOf(await this.read(path));
   }
 
   /** Replaces the file, or makes it. `mkdirs`: makes missing folders too. */
@@ -271,8 +272,4 @@ export class Drive {
 
 function isMissing(error: unknown): boolean {
   return error instanceof VfsError && (error.errno === ENOENT || error.errno === ENOTDIR);
-}
-
-function bytesOf(data: Uint8Array | string): Uint8Array {
-  return typeof data === 'string' ? new TextEncoder().encode(data) : data;
 }

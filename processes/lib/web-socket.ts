@@ -10,7 +10,8 @@ import type { Context } from './context.ts';
 import { describe } from './engine/console.ts';
 import { HttpClientError } from './http-client.ts';
 import { callModule, type Caller } from './modules.ts';
-import { bytesOf, type Process } from './process.ts';
+import type { Process } from './process.ts';
+import { bytesOf, textOf } from './utf8.ts';
 
 type Awaitable<T> = T | Promise<T>;
 type Raw = string | Uint8Array;
@@ -100,7 +101,7 @@ export class WebSocket<In = Raw, Out = Raw> {
   /** A frame has come. */
   async received(type: FrameType, bytes: Uint8Array): Promise<void> {
     if (type !== 'Text' && type !== 'Binary') return;
-    const frame = type === 'Text' ? new TextDecoder().decode(bytes) : bytes;
+    const frame = type === 'Text' ? textOf(bytes) : bytes;
     const { receives, onMessage } = this.#options;
     if (receives === undefined) {
       // Proof of the type: without a codec `In` is text or bytes.

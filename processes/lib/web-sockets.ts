@@ -2,8 +2,9 @@
 import type { Codec } from '../../wit/codec.ts';
 import { normalPath, PathPattern } from './http-paths.ts';
 import { HttpServerError } from './http-server-calls.ts';
-import { bytesOf, type Process } from './process.ts';
+import type { Process } from './process.ts';
 import type { SocketTable } from './socket-table.ts';
+import { bytesOf } from './utf8.ts';
 
 type Awaitable<T> = T | Promise<T>;
 type Raw = string | Uint8Array;

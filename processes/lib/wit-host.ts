@@ -16,7 +16,7 @@ import type {
 import type { Host } from './host.ts';
 
 export const witHost: Host = {
-  our: () => addressFrom(standard.our()),
+  our: () => (ourselves ??= addressFrom(standard.our())),
   print: standard.printToTerminal,
   getOnExit: () => onExitFrom(standard.getOnExit()),
   setOnExit: (onExit) => standard.setOnExit(onExitTo(onExit)),
@@ -47,8 +47,10 @@ export const witHost: Host = {
   ourCapabilities: () => standard.ourCapabilities().map(capabilityFrom),
   receive() {
     try {
-      const [source, message] = standard.receive();
-      return { kind: 'message', source: addressFrom(source), message: messageFrom(message) };
+      // By index: taking a list apart makes an iterator, which costs as much as the whole rest here.
+      const received = standard.receive();
+      const source = addressFrom(received[0]);
+      return { kind: 'message', source, message: messageFrom(received[1]) };
     } catch (error) {
       // Proof of the type: the only error that the contract gives `receive`.
       const payload = payloadOf(error) as
@@ -66,20 +68,14 @@ export const witHost: Host = {
   getBlob: () => blobFrom(standard.getBlob()),
   lastBlob: () => blobFrom(standard.lastBlob()),
   sendRequest: ({ target, request, context, blob }) =>
-    standard.sendRequest(addressTo(target), requestTo(request), context ?? null, blobTo(blob)),
+    standard.sendRequest(addressTo(target), requestTo(request), context, blob),
   sendRequests: (requests) => standard.sendRequests(requests.map(outgoingTo)),
-  sendResponse: (response, blob) => standard.sendResponse(responseTo(response), blobTo(blob)),
+  sendResponse: (response, blob) => standard.sendResponse(responseTo(response), blob),
   sendAndAwaitResponse(target, request, blob) {
     try {
-      const [source, message] = standard.sendAndAwaitResponse(
-        addressTo(target),
-        requestTo(request),
-        blobTo(blob),
-      );
-      return {
-        ok: true,
-        value: { source: addressFrom(source), message: messageFrom(message) },
-      };
+      const received = standard.sendAndAwaitResponse(addressTo(target), requestTo(request), blob);
+      const source = addressFrom(received[0]);
+      return { ok: true, value: { source, message: messageFrom(received[1]) } };
     } catch (error) {
       const payload = payloadOf(error) as standard.WireSendError | undefined;
       if (payload === undefined) throw error;
@@ -93,6 +89,9 @@ function payloadOf(error: unknown): unknown {
   return error instanceof Error && 'payload' in error ? error.payload : undefined;
 }
 
+/** It never changes, and asking costs as much as a whole delivery of the kernel's own. */
+let ourselves: Address | undefined;
+
 // ---- from the wire
 
 function processFrom({
@@ -103,8 +102,20 @@ function processFrom({
   return `${processName}:${packageName}:${publisherNode}` as ProcessId;
 }
 
-function addressFrom({ node, process }: standard.WireAddress): Address {
-  return { node, process: processFrom(process) };
+/** Addresses that are remembered, of each direction. A process hears of few others; making one costs a twentieth of a delivery. */
+const ADDRESSES_MAX = 64;
+/** By process: the address made last. */
+const known = new Map<ProcessId, Address>();
+
+/** The same object for the same address, as a rule. */
+function addressFrom({ node, process: id }: standard.WireAddress): Address {
+  const process = processFrom(id);
+  const made = known.get(process);
+  if (made !== undefined && made.node === node) return made;
+  const address: Address = { node, process };
+  if (known.size >= ADDRESSES_MAX) known.clear();
+  known.set(process, address);
+  return address;
 }
 
 function capabilityFrom({ issuer, params }: standard.WireCapability): Capability {
@@ -123,28 +134,38 @@ function u64From(value: number | bigint | null | undefined): U64 | undefined {
     : value;
 }
 
-function requestFrom(request: standard.WireRequest): Request {
-  return {
-    inherit: request.inherit,
-    expectsResponse: u64From(request.expectsResponse),
-    body: request.body,
-    metadata: request.metadata ?? undefined,
-    capabilities: request.capabilities.map(capabilityFrom),
-  };
+/** What a message carries, in both kinds. Records are fresh with every message, so they are changed rather than copied. */
+interface Carried {
+  expectsResponse?: unknown;
+  metadata?: unknown;
+  capabilities: unknown;
 }
 
-function messageFrom(message: standard.WireMessage): Message {
-  if (message.tag === 'request') return { kind: 'request', request: requestFrom(message.val) };
-  const [response, context] = message.val;
+function evenOut(record: Carried & { readonly capabilities: standard.WireCapability[] }): void {
+  record.metadata ??= undefined;
+  if (record.capabilities.length > 0) {
+    const { capabilities } = record;
+    (record as Carried).capabilities = capabilities.map(capabilityFrom);
+  }
+}
+
+function requestFrom(request: standard.WireRequest): Request {
+  const carried: Carried & standard.WireRequest = request;
+  carried.expectsResponse = u64From(request.expectsResponse);
+  evenOut(carried);
+  // Proof of the type: every field that differs has been replaced.
+  return request as unknown as Request;
+}
+
+function messageFrom({ tag, val }: standard.WireMessage): Message {
+  if (tag === 'request') return { kind: 'request', request: requestFrom(val) };
+  const response = val[0];
+  evenOut(response);
   return {
     kind: 'response',
-    response: {
-      inherit: response.inherit,
-      body: response.body,
-      metadata: response.metadata ?? undefined,
-      capabilities: response.capabilities.map(capabilityFrom),
-    },
-    context: context ?? undefined,
+    // Proof of the type: as above.
+    response: response as unknown as Response,
+    context: val[1] ?? undefined,
   };
 }
 
@@ -174,37 +195,45 @@ function processTo(process: ProcessId): standard.WireProcessId {
   return { processName, packageName, publisherNode };
 }
 
-function addressTo({ node, process }: Address): standard.WireAddress {
-  return { node, process: processTo(process) };
+/** By the object, which those who send often keep (`Process.resolve`). */
+const lowered = new Map<Address, standard.WireAddress>();
+
+function addressTo(address: Address): standard.WireAddress {
+  const made = lowered.get(address);
+  if (made !== undefined) return made;
+  const wire = { node: address.node, process: processTo(address.process) };
+  if (lowered.size >= ADDRESSES_MAX) lowered.clear();
+  lowered.set(address, wire);
+  return wire;
 }
 
 function capabilityTo({ issuer, params }: Capability): standard.WireCapability {
   return { issuer: addressTo(issuer), params };
 }
 
-function blobTo(blob: LazyLoadBlob | undefined): standard.WireBlob | null {
-  return blob === undefined ? null : { mime: blob.mime ?? null, bytes: blob.bytes };
-}
+// Of a record that has nothing to be changed, the record itself: both engines take undefined for `none`.
 
 function requestTo(request: Request): standard.WireRequest {
-  const { inherit, expectsResponse, body, metadata, capabilities } = request;
+  const { expectsResponse } = request;
+  // Proof of the type: without capabilities their list is the same on both sides, and nobody changes it.
+  if (request.capabilities.length === 0 && typeof expectsResponse !== 'bigint')
+    return request as unknown as standard.WireRequest;
+  const { inherit, body, metadata, capabilities } = request;
   return {
     inherit,
     // A bigint would trap a QuickJS component. No timeout needs the digits that a number lacks.
-    expectsResponse: expectsResponse === undefined ? null : Number(expectsResponse),
+    expectsResponse: expectsResponse === undefined ? undefined : Number(expectsResponse),
     body,
-    metadata: metadata ?? null,
+    metadata,
     capabilities: capabilities.map(capabilityTo),
   };
 }
 
-function responseTo({ inherit, body, metadata, capabilities }: Response): standard.WireResponse {
-  return {
-    inherit,
-    body,
-    metadata: metadata ?? null,
-    capabilities: capabilities.map(capabilityTo),
-  };
+function responseTo(response: Response): standard.WireResponse {
+  // Proof of the type: as of requests.
+  if (response.capabilities.length === 0) return response as unknown as standard.WireResponse;
+  const { inherit, body, metadata, capabilities } = response;
+  return { inherit, body, metadata, capabilities: capabilities.map(capabilityTo) };
 }
 
 function outgoingTo({
@@ -213,7 +242,7 @@ function outgoingTo({
   context,
   blob,
 }: OutgoingRequest): Parameters<typeof standard.sendRequests>[0][number] {
-  return [addressTo(target), requestTo(request), context ?? null, blobTo(blob)];
+  return [addressTo(target), requestTo(request), context, blob];
 }
 
 function onExitTo(onExit: OnExit): standard.WireOnExit {
@@ -223,10 +252,10 @@ function onExitTo(onExit: OnExit): standard.WireOnExit {
       target,
       request,
       blob,
-    }): [standard.WireAddress, standard.WireRequest, standard.WireBlob | null] => [
+    }): [standard.WireAddress, standard.WireRequest, standard.WireBlob | undefined] => [
       addressTo(target),
       requestTo(request),
-      blobTo(blob),
+      blob,
     ],
   );
   return { tag: 'requests', val };

@@ -1,9 +1,9 @@
 /**
  * `timer:distro:sys` (runtime-modules.md §5): one empty response after a delay, whether or not one was expected. Public: any local
- * process may ask. It stays silent on remote requests and on bodies it cannot read.
+ * process may ask. It stays silent on remote requests and on bodies it cannot read. Ours: a timer can be rung before its time, by who set it.
  */
 import type { Answer, KernelPort, ModuleRequest, RuntimeModule } from '../../kernel/module.ts';
-import { timerRequest } from '../../wit/timer-api.ts';
+import { RUNG, timerRequest } from '../../wit/timer-api.ts';
 import type { ProcessId, Result } from '../../wit/types.ts';
 import { SCHEDULE_MS_MAX, type Clock } from '../shared/clock.ts';
 import { decodeBody } from '../shared/refuse.ts';
@@ -17,8 +17,10 @@ export const TIMERS_PER_PROCESS_MAX = 960;
 export const TIMERS_MAX = 65_536;
 /** Longest delay, about 285 years: a number that arithmetic in milliseconds can carry. Longer ones are cut to it. */
 export const DELAY_MS_MAX = 2 ** 53 - 1;
-/** A body has one number. */
+/** A body has one number, or a label. */
 const BODY_BYTES_MAX = 4096;
+/** Metadata of a timer up to this length is a label that it can be rung by. */
+const LABEL_CHARS_MAX = 64;
 
 export interface TimerNeeds {
   readonly clock: Clock;
@@ -32,20 +34,28 @@ export interface TimerOptions {
   readonly max?: number;
 }
 
-export interface TimerWork {
-  readonly kind: 'set' | 'debug';
-  readonly process: ProcessId;
-  readonly delayMs: number;
-}
+export type TimerWork =
+  | { readonly kind: 'debug' }
+  | { readonly kind: 'ring'; readonly process: ProcessId; readonly label: string }
+  | {
+      readonly kind: 'set';
+      readonly process: ProcessId;
+      readonly delayMs: number;
+      /** What it can be rung by. */
+      readonly label: string | undefined;
+    };
 
 export const timer =
   (options: TimerOptions = {}) =>
   (needs: TimerNeeds): RuntimeModule<TimerWork> =>
     new Timer(needs, options);
 
+/** How a wait ends: its time has come, it was rung, or nobody is to hear of it. */
+type End = 'due' | 'rung' | 'aborted';
+
 interface Pending {
   readonly dueMs: number;
-  readonly end: (fired: boolean) => void;
+  readonly end: (how: End) => void;
 }
 
 class Timer implements RuntimeModule<TimerWork> {
@@ -56,6 +66,8 @@ class Timer implements RuntimeModule<TimerWork> {
   readonly #max: number;
   readonly #pending = new Set<Pending>();
   readonly #counts = new Map<ProcessId, number>();
+  /** By process and label: of several the last. */
+  readonly #labelled = new Map<string, Pending>();
   readonly #groups = new WeakMap<AbortSignal, Set<Pending>>();
 
   constructor(needs: TimerNeeds, options: TimerOptions) {
@@ -72,11 +84,15 @@ class Timer implements RuntimeModule<TimerWork> {
       this.#needs.port.print(1, `timer: malformed request from ${process}: ${body.error}`);
       return { ok: false, error: undefined };
     }
-    if (body.value.kind === 'Debug')
-      return { ok: true, value: { kind: 'debug', process, delayMs: 0 } };
+    if (body.value.kind === 'Debug') return { ok: true, value: { kind: 'debug' } };
+    if (body.value.kind === 'Ring')
+      return { ok: true, value: { kind: 'ring', process, label: body.value.value } };
     const delay = body.value.value;
     const delayMs = delay > DELAY_MS_MAX ? DELAY_MS_MAX : Number(delay);
-    return { ok: true, value: { kind: 'set', process, delayMs } };
+    const { metadata } = request;
+    const label =
+      metadata === undefined || metadata.length > LABEL_CHARS_MAX ? undefined : metadata;
+    return { ok: true, value: { kind: 'set', process, delayMs, label } };
   }
 
   /** Timers wait side by side, also those of one process. */
@@ -86,6 +102,10 @@ class Timer implements RuntimeModule<TimerWork> {
 
   async handle(work: TimerWork, signal: AbortSignal): Promise<Answer | undefined> {
     if (work.kind === 'debug') return this.#debug();
+    if (work.kind === 'ring') {
+      this.#labelled.get(keyOf(work.process, work.label))?.end('rung');
+      return undefined;
+    }
     const mine = this.#counts.get(work.process) ?? 0;
     if (mine >= this.#perProcessMax || this.#pending.size >= this.#max) {
       const which =
@@ -95,15 +115,16 @@ class Timer implements RuntimeModule<TimerWork> {
     }
     this.#needs.port.print(3, `set timer to pop in ${work.delayMs}ms`);
     this.#counts.set(work.process, mine + 1);
-    const fired = await this.#wait(work.delayMs, signal);
+    const how = await this.#wait(work, signal);
     const left = (this.#counts.get(work.process) ?? 1) - 1;
     if (left > 0) this.#counts.set(work.process, left);
     else this.#counts.delete(work.process);
-    return fired ? { body: new Uint8Array(), send: 'always' } : undefined;
+    if (how === 'aborted') return undefined;
+    return { body: how === 'rung' ? RUNG_BODY : NO_BODY, send: 'always' };
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    for (const pending of this.#pending) pending.end(false);
+    for (const pending of this.#pending) pending.end('aborted');
     return Promise.resolve();
   }
 
@@ -116,31 +137,37 @@ class Timer implements RuntimeModule<TimerWork> {
   }
 
   /**
-   * True when it is time, false when aborted. One millisecond early on purpose: guests give the kernel a timeout of whole seconds
+   * Resolves when it is over. One millisecond early on purpose: guests give the kernel a timeout of whole seconds
    * that may be only 1 ms above the delay (M111), and the host's timers may be a fraction early or late.
    */
-  #wait(delayMs: number, signal: AbortSignal): Promise<boolean> {
+  #wait(
+    { process, delayMs, label }: Extract<TimerWork, { readonly kind: 'set' }>,
+    signal: AbortSignal,
+  ): Promise<End> {
     const { clock } = this.#needs;
-    if (signal.aborted) return Promise.resolve(false);
+    if (signal.aborted) return Promise.resolve('aborted');
+    const key = label === undefined ? undefined : keyOf(process, label);
     return new Promise((resolve) => {
       let handle: object | undefined;
       const group = this.#groupOf(signal);
       const pending: Pending = {
         dueMs: clock.nowMs() + Math.max(0, delayMs - 1),
-        end: (fired) => {
+        end: (how) => {
           if (!this.#pending.delete(pending)) return;
           group.delete(pending);
+          if (key !== undefined && this.#labelled.get(key) === pending) this.#labelled.delete(key);
           if (handle !== undefined) clock.cancel(handle);
-          resolve(fired);
+          resolve(how);
         },
       };
       const arm = (): void => {
         const leftMs = pending.dueMs - clock.nowMs();
-        if (leftMs <= 0) return pending.end(true);
+        if (leftMs <= 0) return pending.end('due');
         handle = clock.schedule(arm, Math.min(Math.ceil(leftMs), SCHEDULE_MS_MAX));
       };
       this.#pending.add(pending);
       group.add(pending);
+      if (key !== undefined) this.#labelled.set(key, pending);
       arm();
     });
   }
@@ -152,9 +179,17 @@ class Timer implements RuntimeModule<TimerWork> {
     const group = new Set<Pending>();
     this.#groups.set(signal, group);
     const onAbort = (): void => {
-      for (const pending of group) pending.end(false);
+      for (const pending of group) pending.end('aborted');
     };
     signal.addEventListener('abort', onAbort, { once: true });
     return group;
   }
+}
+
+const NO_BODY = new Uint8Array();
+const RUNG_BODY = new TextEncoder().encode(RUNG);
+
+/** Process ids have no spaces. */
+function keyOf(process: ProcessId, label: string): string {
+  return `${process} ${label}`;
 }

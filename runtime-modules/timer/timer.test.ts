@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Bench, TestClock, TestPort, type Reply } from '../shared/testing.ts';
+import { RUNG } from '../../wit/timer-api.ts';
 import { DELAY_MS_MAX, timer, type TimerWork } from './index.ts';
 
 let clock: TestClock;
@@ -40,6 +41,26 @@ test('M109 an empty response after the delay, also when none was expected, no me
   expect(replies).toEqual([
     { to: { node: 'alice.os', process: 'p:k:q' }, body: '', blob: undefined, metadata: undefined },
   ]);
+});
+
+test('a timer is rung by the process that set it, by its metadata, once', async () => {
+  const mine = set(60_000, 'p:k:q', 'one');
+  const other = set(60_000, 'p:k:q', 'two');
+  const theirs = set(60_000, 'x:k:q', 'one');
+  await clock.advance(0);
+  const ring = (from: string, label: string): Promise<unknown> =>
+    bench.ask({ from, body: JSON.stringify({ Ring: label }), expectsResponse: true });
+  expect(await ring('p:k:q', 'one')).toBeUndefined();
+  await mine.done;
+  expect(mine.replies.map(({ body }) => body)).toEqual([JSON.parse(RUNG)]);
+  expect([other.replies, theirs.replies]).toEqual([[], []]);
+  // What is over, or never was, is not rung.
+  await ring('p:k:q', 'one');
+  await ring('p:k:q', 'three');
+  await clock.advance(60_000);
+  expect(mine.replies).toHaveLength(1);
+  expect(other.replies.map(({ body }) => body)).toEqual(['']);
+  expect(theirs.replies.map(({ body }) => body)).toEqual(['']);
 });
 
 test('M110 a delay of 0 is answered at once', async () => {

@@ -8,6 +8,7 @@ import { densities } from './density.ts';
 import { fuels } from './fuel.ts';
 import { harts } from './harts.ts';
 import { https } from './http.ts';
+import { libDeliveries } from './lib-delivery.ts';
 import { markets } from './market.ts';
 import { nets } from './net.ts';
 import { runnerCosts } from './compute-runners.ts';
@@ -21,6 +22,7 @@ import { webSockets } from './ws.ts';
 
 export const benches: readonly Bench[] = [
   ...roundtrips,
+  ...libDeliveries,
   ...spawns,
   ...densities,
   ...preempts,

@@ -1,7 +1,7 @@
 /** What a bench hands back: one row a figure, beside its floor of the same run (style.md §4.11). */
 
 /** The printed unit of a value and of its floor. */
-export type Unit = 'us' | 'ms' | 's' | 'MB' | 'MiB' | 'x';
+export type Unit = 'us' | 'ms' | 's' | 'MB' | 'MiB' | 'x' | 'kfuel';
 
 /** What a figure has to keep to: its own value, or its ratio to the floor. */
 export interface Target {

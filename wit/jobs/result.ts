@@ -1,8 +1,8 @@
 /** What a run leaves behind beside its files (compute-market.md §3.3, §7.1, §7.2). Runs in guests. */
-import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { canonicalJson } from '../canonical-json.ts';
 import { bool, record, refined, text, u32, u64, type Decoded } from '../codec.ts';
+import { sha256 } from './sha256.ts';
 
 /** 64 lower-case hex digits: a content's SHA-256. */
 export const contentHash = refined(

@@ -3,13 +3,13 @@
  * by the limits of its type before it is hashed, so that its hash has one meaning; unknown members are refused for the same reason. Runs
  * in guests, browsers and Node.
  */
-import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { canonicalJson, isObject, parseDocument, type DocumentValue } from '../canonical-json.ts';
 import type { Result } from '../types.ts';
 import { checkSpec } from './spec-check.ts';
 import { hardTimeoutS, TYPE_LIMITS, type JobType } from './limits.ts';
 import type { JobSpec, SpecError, SpecErrorCode } from './spec-shape.ts';
+import { sha256 } from './sha256.ts';
 
 export type * from './spec-shape.ts';
 

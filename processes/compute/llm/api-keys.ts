@@ -2,8 +2,8 @@
  * API keys of the model service (compute-market.md §12.4): what clients of OpenAI's interface call a key. Only a key's hash is kept, and
  * what it may do; whoever reads the table can use none.
  */
-import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
+import { sha256 } from '../../../wit/jobs/sha256.ts';
 
 /** Bytes of randomness in a key: 43 characters. */
 const SECRET_BYTES = 32;

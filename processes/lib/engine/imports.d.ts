@@ -89,6 +89,15 @@ declare module 'hyperware:process/standard@1.0.0' {
   ): [WireAddress, WireMessage];
 }
 
+/** Put into QuickJS guests by kit (kit/build/quickjs-native.ts). Not there yet while the module is loaded. */
+declare module 'hyperloom:guest/native@1.0.0' {
+  /** Null for what is no UTF-8. */
+  export function decodeUtf8(bytes: Uint8Array): string | null;
+  /** The text must be well-formed. */
+  export function encodeUtf8(text: string): Uint8Array;
+  export function sha256(bytes: Uint8Array): Uint8Array;
+}
+
 /** Given to QuickJS guests by kit's copy of the world. */
 declare module 'wasi:random/random@0.2.12' {
   export function getRandomBytes(length: number): Uint8Array;

@@ -2,44 +2,49 @@
  * Promise for guests: the same behaviour as ECMA-262's, its jobs in our own queue (see jobs.ts). Built-in methods are those of
  * ES2025. Not covered: subclassing through Symbol.species.
  */
-import { enqueueJob, reportUncaught } from './jobs.ts';
+import { enqueueJob, enqueueStep, reportUncaught } from './jobs.ts';
 
 type Resolve<T> = (value: T | PromiseLike<T>) => void;
 type Reject = (reason?: unknown) => void;
+type Executor = (resolve: Resolve<unknown>, reject: Reject) => unknown;
+type Fulfilled = ((value: unknown) => unknown) | null | undefined;
+type Rejected = ((reason: unknown) => unknown) | null | undefined;
 
-/** What is to happen when a promise is settled: its handler runs, or the outcome is passed through, to `derived`. */
-interface Reaction {
-  readonly derived: GuestPromise<unknown>;
-  readonly fulfilled: ((value: unknown) => unknown) | null | undefined;
-  readonly rejected: ((reason: unknown) => unknown) | null | undefined;
-}
-
-/** A generator that stands for an async function, and the promise it returned (see `GuestPromise.async`). */
-interface Suspended {
-  readonly generator: Generator;
-  readonly result: GuestPromise<unknown>;
-}
+/**
+ * What is to happen when a promise is settled: a handler runs, or the outcome is passed through, to the first item; or a generator, which
+ * stands for an async function, goes on, whose promise the first item is. Lists, because they cost a third of what objects do.
+ */
+type Reaction =
+  | readonly [derived: GuestPromise<unknown>, fulfilled: Fulfilled, rejected: Rejected]
+  | readonly [result: GuestPromise<unknown>, generator: Generator];
 
 /** In place of an executor: the promise is settled from inside. A closure costs more than all else here, so there are few. */
 const INSIDE = (): void => {};
 
-/** Runs an async function up to its next `await`, or to its end. */
-let resume: (suspended: Suspended, how: 'next' | 'throw', value: unknown) => void;
+/** States; `HANDLED` is added to them. In one field and without private methods: each costs a fifth of a promise. */
+const PENDING = 0;
+const FULFILLED = 1;
+const REJECTED = 2;
+const HANDLED = 4;
+
+// Assigned where the fields can be seen, in the class's static block.
+let react: (promise: GuestPromise<unknown>, reaction: Reaction) => void;
+let settle: (
+  promise: GuestPromise<unknown>,
+  state: typeof FULFILLED | typeof REJECTED,
+  outcome: unknown,
+) => void;
+/** Whether a rejection of it is somebody's business by now. */
+let isHandled: (promise: GuestPromise<unknown>) => boolean;
 
 export class GuestPromise<T> {
-  #state: 'pending' | 'fulfilled' | 'rejected' = 'pending';
-  #value: unknown = undefined;
-  #reactions: (Reaction | Suspended)[] | undefined = undefined;
-  #handled = false;
+  #state = PENDING;
+  /** The value or the reason; of a pending one whatever reacts, undefined for nothing. */
+  #outcome: unknown = undefined;
 
   constructor(executor: (resolve: Resolve<T>, reject: Reject) => void) {
     if (executor === INSIDE) return;
-    const { resolve, reject } = this.#resolvers();
-    try {
-      executor(resolve, reject);
-    } catch (error) {
-      reject(error);
-    }
+    callWithResolvers(this, executor);
   }
 
   get [Symbol.toStringTag](): string {
@@ -52,10 +57,8 @@ export class GuestPromise<T> {
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): GuestPromise<A | B> {
     const derived = new GuestPromise<unknown>(INSIDE);
-    this.#handled = true;
     // Proof of the type: `fulfilled` is called with the value alone.
-    const fulfilled = onFulfilled as Reaction['fulfilled'];
-    this.#react({ derived, fulfilled, rejected: onRejected });
+    react(this, [derived, onFulfilled as Fulfilled, onRejected]);
     return derived as GuestPromise<A | B>;
   }
 
@@ -81,7 +84,7 @@ export class GuestPromise<T> {
   static resolve(value?: unknown): unknown {
     if (value instanceof GuestPromise) return value;
     const promise = new GuestPromise<unknown>(INSIDE);
-    promise.#adopt(value);
+    adopt(promise, value);
     return promise;
   }
 
@@ -96,35 +99,63 @@ export class GuestPromise<T> {
   ): GuestPromise<unknown> {
     const result = new GuestPromise<unknown>(INSIDE);
     try {
-      const generator = Reflect.apply(body, self, args ?? []);
-      resume({ generator, result }, 'next', undefined);
+      resume(result, Reflect.apply(body, self, args ?? NO_ARGUMENTS), FULFILLED, undefined);
     } catch (error) {
-      result.#settle('rejected', error);
+      settle(result, REJECTED, error);
     }
     return result;
   }
 
   static {
-    resume = ({ generator, result }, how, value) => {
-      let step: IteratorResult<unknown, unknown>;
+    react = (promise, reaction) => {
+      const state = promise.#state;
+      promise.#state = state | HANDLED;
+      if ((state & ~HANDLED) !== PENDING) enqueueStep(run, promise, reaction);
+      else if (promise.#outcome === undefined) promise.#outcome = [reaction];
+      else (promise.#outcome as Reaction[]).push(reaction);
+    };
+    settle = (promise, state, outcome) => {
+      const reactions = promise.#outcome as Reaction[] | undefined;
+      const handled = promise.#state & HANDLED;
+      promise.#state = state | handled;
+      promise.#outcome = outcome;
+      if (reactions !== undefined) {
+        for (let at = 0; at < reactions.length; at++) enqueueStep(run, promise, reactions[at]!);
+      }
+      // Behind every job queued by now, because a handler is often attached in the same turn.
+      if (state === REJECTED && handled === 0) {
+        enqueueJob(() => enqueueStep(reportIfLost, promise, outcome));
+      }
+    };
+    isHandled = (promise) => (promise.#state & HANDLED) !== 0;
+    const run = (promise: GuestPromise<unknown>, reaction: Reaction): void => {
+      const fulfilled = (promise.#state & FULFILLED) !== 0;
+      if (reaction.length === 2) {
+        resume(reaction[0], reaction[1], fulfilled ? FULFILLED : REJECTED, promise.#outcome);
+        return;
+      }
+      const derived = reaction[0];
+      const handler = fulfilled ? reaction[1] : reaction[2];
+      if (typeof handler !== 'function') {
+        if (fulfilled) adopt(derived, promise.#outcome);
+        else settle(derived, REJECTED, promise.#outcome);
+        return;
+      }
+      let result: unknown;
       try {
-        step = generator[how](value);
+        result = handler(promise.#outcome);
       } catch (error) {
-        result.#settle('rejected', error);
+        settle(derived, REJECTED, error);
         return;
       }
-      if (step.done === true) {
-        result.#adopt(step.value);
-        return;
-      }
-      const awaited: GuestPromise<unknown> = GuestPromise.resolve(step.value);
-      awaited.#handled = true;
-      awaited.#react({ generator, result });
+      adopt(derived, result);
     };
   }
 
   static reject<V = never>(reason?: unknown): GuestPromise<V> {
-    return new GuestPromise<V>((_, reject) => reject(reason));
+    const promise = new GuestPromise<unknown>(INSIDE);
+    settle(promise, REJECTED, reason);
+    return promise as GuestPromise<V>;
   }
 
   static withResolvers<V>(): { promise: GuestPromise<V>; resolve: Resolve<V>; reject: Reject } {
@@ -171,109 +202,85 @@ export class GuestPromise<T> {
       }
     });
   }
+}
 
-  #resolvers(): { resolve: Resolve<T>; reject: Reject } {
-    let done = false;
-    const once = (settle: () => void): void => {
+const NO_ARGUMENTS: readonly unknown[] = [];
+
+/** Runs an async function up to its next `await`, or to its end. */
+function resume(
+  result: GuestPromise<unknown>,
+  generator: Generator,
+  state: number,
+  outcome: unknown,
+): void {
+  let step: IteratorResult<unknown, unknown>;
+  try {
+    step = state === FULFILLED ? generator.next(outcome) : generator.throw(outcome);
+  } catch (error) {
+    settle(result, REJECTED, error);
+    return;
+  }
+  const { value } = step;
+  if (step.done === true) adopt(result, value);
+  else if (typeof value !== 'object' || value === null) {
+    // A promise of it would be settled at once, so what comes of it is done without one.
+    if (typeof value === 'function') react(GuestPromise.resolve(value), [result, generator]);
+    else enqueueStep(goOn, [result, generator], value);
+  } else react(GuestPromise.resolve(value), [result, generator]);
+}
+
+function goOn(
+  [result, generator]: readonly [GuestPromise<unknown>, Generator],
+  value: unknown,
+): void {
+  resume(result, generator, FULFILLED, value);
+}
+
+function reportIfLost(promise: GuestPromise<unknown>, reason: unknown): void {
+  if (!isHandled(promise)) reportUncaught(reason);
+}
+
+/** `promise` gets the fate of `value`, if that is a promise or like one, or else the value. */
+function adopt(promise: GuestPromise<unknown>, value: unknown): void {
+  if (value === null || (typeof value !== 'object' && typeof value !== 'function')) {
+    settle(promise, FULFILLED, value);
+    return;
+  }
+  if (value === promise) {
+    settle(promise, REJECTED, new TypeError('a promise cannot resolve to itself'));
+    return;
+  }
+  let then: unknown;
+  try {
+    then = (value as { then?: unknown }).then;
+  } catch (error) {
+    settle(promise, REJECTED, error);
+    return;
+  }
+  if (typeof then !== 'function') settle(promise, FULFILLED, value);
+  else if (value instanceof GuestPromise && then === GuestPromise.prototype.then) {
+    enqueueStep(react, value as GuestPromise<unknown>, [promise, undefined, undefined]);
+  } else {
+    enqueueJob(() => callWithResolvers(promise, (...args) => Reflect.apply(then, value, args)));
+  }
+}
+
+/** Calls what settles `promise`, once, through the two functions that it gets. */
+function callWithResolvers(promise: GuestPromise<unknown>, executor: Executor): void {
+  let done = false;
+  const reject = (reason: unknown): void => {
+    if (done) return;
+    done = true;
+    settle(promise, REJECTED, reason);
+  };
+  try {
+    executor((value) => {
       if (done) return;
       done = true;
-      settle();
-    };
-    return {
-      resolve: (value) => once(() => this.#adopt(value)),
-      reject: (reason) => once(() => this.#settle('rejected', reason)),
-    };
-  }
-
-  #adopt(value: unknown): void {
-    if (value === this) {
-      this.#settle('rejected', new TypeError('a promise cannot resolve to itself'));
-      return;
-    }
-    if (value === null || (typeof value !== 'object' && typeof value !== 'function')) {
-      this.#settle('fulfilled', value);
-      return;
-    }
-    let then: unknown;
-    try {
-      then = (value as { then?: unknown }).then;
-    } catch (error) {
-      this.#settle('rejected', error);
-      return;
-    }
-    if (typeof then !== 'function') {
-      this.#settle('fulfilled', value);
-      return;
-    }
-    if (value instanceof GuestPromise && then === GuestPromise.prototype.then) {
-      enqueueJob(() => {
-        value.#handled = true;
-        value.#react({
-          derived: this as GuestPromise<unknown>,
-          fulfilled: undefined,
-          rejected: undefined,
-        });
-      });
-      return;
-    }
-    enqueueJob(() => {
-      const { resolve, reject } = this.#resolvers();
-      try {
-        Reflect.apply(then, value, [resolve, reject]);
-      } catch (error) {
-        reject(error);
-      }
-    });
-  }
-
-  #settle(state: 'fulfilled' | 'rejected', value: unknown): void {
-    this.#state = state;
-    this.#value = value;
-    const reactions = this.#reactions;
-    if (reactions !== undefined) {
-      this.#reactions = undefined;
-      for (const reaction of reactions) this.#schedule(reaction);
-    }
-    if (state === 'rejected' && !this.#handled) {
-      // Behind every job queued by now, because a handler is often attached in the same turn.
-      enqueueJob(() =>
-        enqueueJob(() => {
-          if (!this.#handled) reportUncaught(value);
-        }),
-      );
-    }
-  }
-
-  #react(reaction: Reaction | Suspended): void {
-    if (this.#state !== 'pending') this.#schedule(reaction);
-    else if (this.#reactions === undefined) this.#reactions = [reaction];
-    else this.#reactions.push(reaction);
-  }
-
-  #schedule(reaction: Reaction | Suspended): void {
-    enqueueJob(() => {
-      if ('generator' in reaction) {
-        resume(reaction, this.#state === 'fulfilled' ? 'next' : 'throw', this.#value);
-      } else this.#run(reaction);
-    });
-  }
-
-  #run({ derived, fulfilled, rejected }: Reaction): void {
-    const kept = this.#state === 'fulfilled';
-    const handler = kept ? fulfilled : rejected;
-    if (typeof handler !== 'function') {
-      if (kept) derived.#adopt(this.#value);
-      else derived.#settle('rejected', this.#value);
-      return;
-    }
-    let result: unknown;
-    try {
-      result = handler(this.#value);
-    } catch (error) {
-      derived.#settle('rejected', error);
-      return;
-    }
-    derived.#adopt(result);
+      adopt(promise, value);
+    }, reject);
+  } catch (error) {
+    reject(error);
   }
 }
 

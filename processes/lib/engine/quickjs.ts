@@ -3,7 +3,9 @@
  * Installed at build time, before the snapshot; nothing here calls the host until `init` runs.
  */
 import { printToTerminal } from 'hyperware:process/standard@1.0.0';
+import * as native from 'hyperloom:guest/native@1.0.0';
 import { getRandomBytes } from 'wasi:random/random@0.2.12';
+import { useNativeSha256 } from '../../../wit/jobs/native-sha256.ts';
 import { installHost } from '../host.ts';
 import { witHost } from '../wit-host.ts';
 import { GuestAbortController, GuestAbortSignal } from './abort.ts';
@@ -12,7 +14,7 @@ import { initFunction, type GuestModule } from './init.ts';
 import { enqueueJob } from './jobs.ts';
 import { GuestPromise } from './promise.ts';
 import { cryptoObject, randomFunction } from './random.ts';
-import { GuestTextDecoder, GuestTextEncoder } from './text.ts';
+import { GuestTextDecoder, GuestTextEncoder, useNative } from './text.ts';
 import { guestClearTimeout, guestSetInterval, guestSetTimeout } from './timeouts.ts';
 
 const source = (length: number): Uint8Array => getRandomBytes(length);
@@ -38,6 +40,8 @@ export function boot(guest: GuestModule): (our: string) => void {
   const init = initFunction(guest, printToTerminal);
   return (our) => {
     installHost(witHost);
+    useNative(native);
+    useNativeSha256(native.sha256);
     init(our);
   };
 }

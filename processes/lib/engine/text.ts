@@ -5,6 +5,8 @@
 
 /** Arguments of one `apply`; more would overflow the engine's stack. */
 const CHUNK_BYTES = 4_096;
+/** Up to here characters are put together one by one; by way of base64 each costs half, and the way itself as much as 24. */
+const SHORT_BYTES = 24;
 
 /** The engine's native base64, the only conversion between bytes and text that it does not leave to a loop. */
 interface Base64Bytes extends Uint8Array<ArrayBuffer> {
@@ -13,8 +15,24 @@ interface Base64Bytes extends Uint8Array<ArrayBuffer> {
 // Proof of the type: ES2026, present in both guest engines and in Node; a missing one fails the first test.
 const Bytes = Uint8Array as unknown as { fromBase64(text: string): Uint8Array };
 
+/** What does it where instructions are not interpreted. */
+export interface NativeUtf8 {
+  /** Null for what is no UTF-8. */
+  decodeUtf8(bytes: Uint8Array): string | null;
+  /** Of a well-formed text. */
+  encodeUtf8(text: string): Uint8Array;
+}
+
+let native: NativeUtf8 | undefined;
+
+/** From now on: a guest has it only when it runs, not while its module is loaded. */
+export function useNative(given: NativeUtf8): void {
+  native = given;
+}
+
 /** String to UTF-8; lone surrogates become U+FFFD. */
 export function encodeUtf8(text: string): Uint8Array {
+  if (native !== undefined) return native.encodeUtf8(text.toWellFormed());
   try {
     // A character above U+00FF throws, one above U+007F shows among the bytes.
     const bytes = Bytes.fromBase64(btoa(text));
@@ -27,8 +45,12 @@ export function encodeUtf8(text: string): Uint8Array {
 
 /** UTF-8 to string; ill-formed input becomes U+FFFD, or throws a TypeError when `fatal`. */
 export function decodeUtf8(bytes: Uint8Array, fatal = false): string {
+  if (native !== undefined) {
+    const text = native.decodeUtf8(bytes);
+    if (text !== null) return text;
+  }
   const ascii = isAscii(bytes);
-  if (ascii && bytes.length <= CHUNK_BYTES) {
+  if (ascii && bytes.length <= SHORT_BYTES) {
     return String.fromCharCode.apply(null, bytes as unknown as number[]);
   }
   const raw = atob((bytes as Base64Bytes).toBase64());
@@ -90,7 +112,9 @@ function decodeOne(bytes: Uint8Array, at: number): { point: number; length: numb
 }
 
 export class GuestTextEncoder {
-  readonly encoding = 'utf-8';
+  get encoding(): string {
+    return 'utf-8';
+  }
   encode(text = ''): Uint8Array {
     return encodeUtf8(text);
   }
