@@ -140,16 +140,27 @@ export default defineProcess({
       const order: string[] = [];
       const cancelled = setTimeout(() => order.push('never'), 5);
       clearTimeout(cancelled);
-      setTimeout((word: string) => order.push(word), 30, 'late');
+      const late = Promise.withResolvers<void>();
+      setTimeout(
+        (word: string) => {
+          order.push(word);
+          late.resolve();
+        },
+        30,
+        'late',
+      );
       const giveUp = new AbortController();
       const given = sleep(process, 60_000, { signal: giveUp.signal }).catch((error: Error) =>
         order.push(error.name),
       );
+      const ticked = Promise.withResolvers<void>();
       const ticks = setInterval(() => {
         order.push('tick');
-        if (order.length > 2) clearInterval(ticks);
+        if (order.length <= 2) return;
+        clearInterval(ticks);
+        ticked.resolve();
       }, 10);
-      await sleep(process, 60);
+      await Promise.all([late.promise, ticked.promise]);
       giveUp.abort();
       await given;
       const timed = AbortSignal.timeout(5);

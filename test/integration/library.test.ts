@@ -74,7 +74,7 @@ test('M91 M92 M94 M100 M106 rows: every kind of value, and SQL that is refused',
 });
 
 test('timers run, are cleared and given up in a guest', async () => {
-  // On a busy machine timers of 10 and 30 ms fall due together, in either order.
+  // On a busy machine timers of 10 and 30 ms fall due together, in either order; all of them are waited for.
   expect(await call('Times')).toMatch(/^(tick|late)( tick| late){2,3} AbortError true$/);
 });
 
