@@ -10,7 +10,7 @@ import type { Body, Frame } from '../../wit/hn-ext/schema.ts';
 import type { JobKind } from '../../wit/jobs/spec.ts';
 import type { Clock } from '../link/clock.ts';
 import { Link, type LinkNeeds, type LinkOptions, type LinkUser } from '../link/link.ts';
-import { Attempt } from './attempt.ts';
+import { Attempt, type KeptReceipt } from './attempt.ts';
 import { ModelCalls } from './backends/model-calls.ts';
 import type { Backend } from './backends/backend.ts';
 import { domainOf, type Executor } from './executor.ts';
@@ -282,10 +282,11 @@ export class Provider implements LinkUser {
       const signed = offer.ok && (await this.#isSigned(offer.value));
       const refused = offer.ok ? this.#refusal(offer.value, signed) : offer.error;
       if (refused !== undefined || !offer.ok) return this.#news.rejected(body, refused!);
-      const attempt = this.#attempt(offer.value);
+      const attempt = this.#attempt(offer.value, text);
       const sending = new Sending(attempt, { ...this.#needs, link: this.#link, news: this.#news });
       this.#sendings.set(lease, sending);
-      await attempt.folder.create(text);
+      const { inputs, module } = offer.value.spec;
+      await attempt.folder.create(inputs.length > 0 || module !== undefined);
       this.#accept(offer.value, start);
       if (!start) return undefined;
       sending.begin();
@@ -333,13 +334,14 @@ export class Provider implements LinkUser {
     return this.#news.accepted(offer, acceptance, start);
   }
 
-  #attempt(offer: Offer): Attempt {
+  #attempt(offer: Offer, offerText: string): Attempt {
     const { jobId, lease } = offer;
     const sending = (): Sending | undefined => this.#sendings.get(lease);
     return new Attempt(
       offer,
       new JobFolder(this.#options.jobs, lease),
       {
+        offerText,
         executor: this.#needs.executor,
         receipts: this.#needs.receipts,
         runner: this.#needs.runners.get(offer.spec.kind)!,
@@ -361,13 +363,14 @@ export class Provider implements LinkUser {
     const folder = new JobFolder(this.#options.jobs, lease);
     try {
       const receipt = await folder.receipt();
-      const offer = readOffer((await folder.offer()) ?? '');
-      if (receipt === undefined || !offer.ok || !this.#needs.runners.has(offer.value.spec.kind))
+      if (receipt === undefined) return await folder.remove();
+      const { offer: text = '', end, outputs } = JSON.parse(receipt) as KeptReceipt;
+      const offer = readOffer(text);
+      if (!offer.ok || !this.#needs.runners.has(offer.value.spec.kind))
         return await folder.remove();
-      const { end, outputs } = JSON.parse(receipt) as { end: string; outputs: string };
       const files = list(outputFile).decode(outputs);
       if (!files.ok) throw new Error('its outputs cannot be read');
-      const attempt = this.#attempt(offer.value);
+      const attempt = this.#attempt(offer.value, text);
       await attempt.restore({ end, outputs: files.value });
       this.#sendings.set(
         lease,
