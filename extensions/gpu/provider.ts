@@ -364,7 +364,11 @@ export class Provider implements LinkUser {
     try {
       const receipt = await folder.receipt();
       if (receipt === undefined) return await folder.remove();
-      const { offer: text = '', end, outputs } = JSON.parse(receipt) as KeptReceipt;
+      const {
+        offer: text = '',
+        end,
+        outputs,
+      } = JSON.parse(receipt) as Partial<Pick<KeptReceipt, 'offer'>> & Omit<KeptReceipt, 'offer'>;
       const offer = readOffer(text);
       if (!offer.ok || !this.#needs.runners.has(offer.value.spec.kind))
         return await folder.remove();
