@@ -129,7 +129,7 @@ export class Desk {
   }
 
   #drop(lease: Lease): void {
-    void this.drop(lease).catch((error: unknown) => this.#needs.process.print(String(error)));
+    this.drop(lease).catch((error: unknown) => this.#needs.process.print(String(error)));
   }
 
   // --- the extension

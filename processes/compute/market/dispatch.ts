@@ -12,7 +12,7 @@ import type { Change, Jobs } from './jobs.ts';
 import { type Candidate, ineligible, ranked, suitableGpus, unsuited, useBps } from './matching.ts';
 import { priceOfSpec } from './pricing.ts';
 import type { Providers } from './providers.ts';
-import { assignedChange, offerChange } from './offer-changes.ts';
+import { assignedChange, offerChange, offerOf } from './offer-changes.ts';
 import { OfferLines } from './offer-lines.ts';
 import type { JobRecord } from './record.ts';
 import type { Settlement } from './settlement.ts';
@@ -223,17 +223,7 @@ export class Dispatch {
     const { providers, settlement } = this.#needs;
     const { node } = job;
     if (node === undefined) return;
-    const offer = {
-      jobId: job.jobId,
-      attempt: job.attempt,
-      spec: job.spec,
-      specHash: job.specHash,
-      price: BigInt(job.payment.price),
-      timeoutS: job.timeoutS,
-      money: settlement.placeOf(job),
-      // Of a paid one the chain is told first.
-      start: job.payment.state === 'free',
-    };
+    const offer = offerOf(job, settlement.placeOf(job));
     let answer: OfferAnswer;
     let tookMs: number;
     try {

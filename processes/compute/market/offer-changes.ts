@@ -1,6 +1,8 @@
 /** What an offer and its acceptance change of a job (compute-market.md §3.5 T4). Pure. */
 import type { Change } from './jobs.ts';
 import type { Candidate } from './matching.ts';
+import type { NewOffer } from './offer-lines.ts';
+import type { JobRecord } from './record.ts';
 
 /** @param now  milliseconds since 1970 */
 export function offerChange({ node, state, price }: Candidate, now: number): Change {
@@ -11,6 +13,21 @@ export function offerChange({ node, state, price }: Candidate, now: number): Cha
       node: { name: node, nodeId: state.nodeId, offeredAt: now },
       ...(price > 0n ? { payment: { price: String(price) } } : {}),
     },
+  };
+}
+
+/** As its node is asked. @param money  where its money is; undefined: it is free */
+export function offerOf(job: JobRecord, money: NewOffer['money']): NewOffer {
+  return {
+    jobId: job.jobId,
+    attempt: job.attempt,
+    spec: job.spec,
+    specHash: job.specHash,
+    price: BigInt(job.payment.price),
+    timeoutS: job.timeoutS,
+    money,
+    // Of a paid one the chain is told first.
+    start: job.payment.state === 'free',
   };
 }
 
