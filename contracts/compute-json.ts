@@ -6,11 +6,7 @@ import { STRUCTS, type Struct, type StructName, type WordType } from './compute.
 export const wideNumber: Codec<bigint> = refined(
   text,
   'decimal text',
-  (value) => {
-    if (!/^(0|[1-9][0-9]{0,77})$/.test(value)) return undefined;
-    const number = BigInt(value);
-    return number < 2n ** 256n ? number : undefined;
-  },
+  (value) => wideIn(value, 256n),
   String,
 );
 
@@ -18,8 +14,7 @@ const hexOf = (bytes: number): Codec<string> =>
   refined(
     text,
     `0x hex of ${bytes} bytes`,
-    (value) =>
-      value.length === 2 + 2 * bytes && /^0x[0-9a-fA-F]*$/.test(value) ? value : undefined,
+    (value) => hexIn(value, bytes),
     (value) => value,
   );
 
@@ -55,6 +50,53 @@ export function structCodec<N extends StructName>(name: N): Codec<Struct<N>> {
   }
   // Proof of the type: every member is read by the codec of its word.
   return known as Codec<Struct<N>>;
+}
+
+const CHECKS: Readonly<Record<WordType, (value: unknown) => unknown>> = {
+  address: (value) => hexIn(value, 20),
+  bytes32: (value) => hexIn(value, 32),
+  bool: (value) => (typeof value === 'boolean' ? value : undefined),
+  int32: (value) => integerIn(value, -0x8000_0000, 0x7fff_ffff),
+  uint8: (value) => integerIn(value, 0, 0xff),
+  uint16: (value) => integerIn(value, 0, 0xffff),
+  uint32: (value) => integerIn(value, 0, 0xffff_ffff),
+  uint64: (value) => wideIn(value, 64n),
+  uint128: (value) => wideIn(value, 128n),
+  uint256: (value) => wideIn(value, 256n),
+};
+
+/**
+ * The same as `structCodec(name)` makes of the text that `value` was parsed from; in a guest, whose engine parses by itself, it takes a
+ * third of the time. Undefined for what is none.
+ */
+export function structIn<N extends StructName>(name: N, value: unknown): Struct<N> | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const members: Record<string, unknown> = {};
+  for (const [member, type] of Object.entries<WordType>(STRUCTS[name])) {
+    const checked = CHECKS[type]((value as Readonly<Record<string, unknown>>)[member]);
+    if (checked === undefined) return undefined;
+    members[member] = checked;
+  }
+  // Proof of the type: every member is what its word may be.
+  return members as unknown as Struct<N>;
+}
+
+/** `0x` hex of so many bytes; undefined for what is none. */
+export function hexIn(value: unknown, bytes: number): string | undefined {
+  const isHex =
+    typeof value === 'string' && value.length === 2 + 2 * bytes && /^0x[0-9a-fA-F]*$/.test(value);
+  return isHex ? value : undefined;
+}
+
+function integerIn(value: unknown, least: number, most: number): number | undefined {
+  const isOne = typeof value === 'number' && Number.isInteger(value);
+  return isOne && value >= least && value <= most ? value : undefined;
+}
+
+function wideIn(value: unknown, bits: bigint): bigint | undefined {
+  if (typeof value !== 'string' || !/^(0|[1-9][0-9]{0,77})$/.test(value)) return undefined;
+  const number = BigInt(value);
+  return number < 2n ** bits ? number : undefined;
 }
 
 function upTo(most: number): Codec<number> {

@@ -36,7 +36,18 @@ export interface KeptResult {
   readonly outputs: readonly OutputFile[];
 }
 
+/** As it is on disk, for a later run of this program. */
+export interface KeptReceipt {
+  /** JSON of `keptOffer`. */
+  readonly offer: string;
+  readonly end: string;
+  /** JSON of a list of `outputFile`. */
+  readonly outputs: string;
+}
+
 export interface AttemptNeeds {
+  /** JSON of `keptOffer`. */
+  readonly offerText: string;
   readonly executor: Executor;
   readonly receipts: SignedReceipts;
   readonly runner: Runner;
@@ -57,6 +68,8 @@ export interface AttemptEvents {
 
 /** Disk that must stay free. */
 const FREE_BYTES_LEAST = 1024 * 1024 * 1024;
+/** Bytes of inputs that may wait until a job is dropped. */
+const LITTLE_BYTES = 1024 * 1024;
 /** Time after a cancellation in which the program must have ended, beside the grace that it is given. */
 const END_MS_MAX = 30_000;
 
@@ -246,9 +259,17 @@ export class Attempt {
     // On disk before anybody sees it: a second, different one would be equivocation.
     await this.#needs.receipts.add(offer.jobId, offer.attempt, digest);
     await folder.keepReceipt(
-      JSON.stringify({ end: result.end, outputs: list(outputFile).stringify([...outputs]) }),
+      JSON.stringify({
+        offer: this.#needs.offerText,
+        end: result.end,
+        outputs: list(outputFile).stringify([...outputs]),
+      } satisfies KeptReceipt),
     );
-    await folder.dropWork();
+    const { inputs, module, outputs: wanted } = offer.spec;
+    const read = inputs.reduce((sum, { size }) => sum + size, module?.size ?? 0);
+    // What is little goes with the rest of the folder, soon after.
+    if (read > LITTLE_BYTES || outputs.length > 0 || wanted?.paths !== undefined)
+      await folder.dropWork();
     if (!this.active) return;
     clearTimeout(this.#giveUpTimer);
     this.#state = 'finished';

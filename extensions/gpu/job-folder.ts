@@ -1,12 +1,11 @@
 /**
  * What one attempt has on disk, `<home>/jobs/<lease>/`:
  *
- *   job.json     the offer, written before it is accepted
  *   blobs/HASH   inputs and the module, verified
  *   in/ out/     what the program sees
  *   log          records (wit/jobs/log-records.ts)
  *   artifacts/HASH   outputs, as they were hashed
- *   receipt      digest and end of the run, written before anything is sent: the only receipt that this attempt ever has
+ *   receipt      the offer and the end of the run, written before anything is sent: the only receipt that this attempt ever has
  */
 import { chmod, copyFile, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -17,6 +16,7 @@ const LEASE = /^[0-9a-f]{32}$/;
 
 export class JobFolder {
   readonly path: string;
+  #hasReceipt = false;
 
   constructor(jobs: string, lease: string) {
     if (!LEASE.test(lease)) throw new RangeError('a lease is 32 hex digits');
@@ -39,12 +39,16 @@ export class JobFolder {
     return join(this.path, 'artifacts', sha256);
   }
 
-  /** Makes it, empty but for the offer. */
-  async create(offer: string): Promise<void> {
-    await mkdir(this.path, { recursive: true, mode: 0o700 });
-    for (const name of ['blobs', 'in', 'out', 'artifacts'])
-      await mkdir(join(this.path, name), { recursive: true, mode: 0o700 });
-    await writeDurable(join(this.path, 'job.json'), offer);
+  /** Makes it, empty. @param fetches  there are inputs or a module */
+  async create(fetches: boolean): Promise<void> {
+    await mkdir(this.path, { mode: 0o700 });
+    const names = fetches ? ['in', 'out', 'blobs'] : ['in', 'out'];
+    await Promise.all(names.map((name) => mkdir(join(this.path, name), { mode: 0o700 })));
+  }
+
+  /** Makes room for outputs. */
+  async createArtifacts(): Promise<void> {
+    await mkdir(join(this.path, 'artifacts'), { recursive: true, mode: 0o700 });
   }
 
   /** Lays the inputs out as the program sees them. Each file is its own: no two names share one. */
@@ -62,13 +66,10 @@ export class JobFolder {
     return readFile(join(this.path, 'receipt'), 'utf8').catch(missing);
   }
 
-  async offer(): Promise<string | undefined> {
-    return readFile(join(this.path, 'job.json'), 'utf8').catch(missing);
-  }
-
   /** Once; on disk when it resolves. @throws Error when there is one */
   async keepReceipt(text: string): Promise<void> {
-    if ((await this.receipt()) !== undefined) throw new Error('this attempt has its receipt');
+    if (this.#hasReceipt) throw new Error('this attempt has its receipt');
+    this.#hasReceipt = true;
     await writeDurable(join(this.path, 'receipt'), text);
   }
 

@@ -1,6 +1,6 @@
 /** What a job is offered as, checked (compute-market.md §10.4). Pure. */
 import { addressText, hashText, wideNumber } from '../../contracts/compute-json.ts';
-import { option, record, text, u32, u64, list, type Decoded } from '../../wit/codec.ts';
+import { bool, option, record, text, u32, u64, list, type Decoded } from '../../wit/codec.ts';
 import type { Body } from '../../wit/hn-ext/schema.ts';
 import { type JobSpec, parseJobSpec, specHash, timeoutOf } from '../../wit/jobs/spec.ts';
 import type { Result } from '../../wit/types.ts';
@@ -23,6 +23,29 @@ export const keptOffer = record({
   money: option(record({ chainId: u32, escrow: addressText })),
 });
 
+/** As they are sent, several at a time. */
+export const sentOffers = list(
+  record({
+    jobId: text,
+    lease: text,
+    attempt: u32,
+    spec: text,
+    specHash: text,
+    price: text,
+    timeoutS: u32,
+    /** Seconds since 1970. */
+    expiresAt: u32,
+    nodeId: text,
+    payTo: text,
+    gpus: list(text),
+    chainId: option(u32),
+    escrow: option(text),
+    /** It begins as soon as it is accepted. */
+    start: bool,
+  }),
+);
+export type SentOffer = Body<'job.offer'> & { readonly start: boolean };
+
 export interface Offer extends Omit<Decoded<typeof keptOffer>, 'spec' | 'expiresAt'> {
   readonly spec: JobSpec;
   readonly expiresAt: number;
@@ -34,10 +57,10 @@ export interface Refused {
   readonly message: string;
 }
 
-/** The frame as it is kept. */
-export function textOfOffer({ chainId, escrow, spec, ...body }: Body<'job.offer'>): string {
+/** An offer as it is kept. */
+export function textOfOffer({ chainId, escrow, ...body }: Body<'job.offer'>): string {
   const money = chainId === undefined || escrow === undefined ? undefined : { chainId, escrow };
-  return keptOffer.stringify({ ...body, price: BigInt(body.price), spec, money });
+  return keptOffer.stringify({ ...body, price: BigInt(body.price), money });
 }
 
 /** Reads an offer: the spec is one, is the one that was hashed, and is one that this program can take. */

@@ -39,6 +39,7 @@ export async function collectOutputs(
     throw new OutputRefused(`${wanted.length} files, and the job may leave ${filesMax}`);
   const clash = clashingPath(wanted);
   if (clash !== undefined) throw new OutputRefused(`two files are called ${shown(clash)}`);
+  if (wanted.length > 0) await folder.createArtifacts();
   let left = spec.limits.outMiB * 1024 * 1024;
   const files: OutputFile[] = [];
   for (const path of wanted.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))) {

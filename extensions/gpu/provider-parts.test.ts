@@ -33,8 +33,9 @@ let home: string;
 let folder: JobFolder;
 beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), 'provider-'));
+  await mkdir(join(home, 'jobs'));
   folder = new JobFolder(join(home, 'jobs'), LEASE);
-  await folder.create('{}');
+  await folder.create(true);
 });
 afterEach(() => rm(home, { recursive: true, force: true }));
 
@@ -181,7 +182,7 @@ test('CM20 an attempt has one receipt for ever, also when everything else of it 
   await again.add(jobId, 1, '0x02');
   expect(await again.of(jobId.toUpperCase().replace('X', 'x'), 1)).toBe('0x02');
   await expect(again.add('0x../../x', 0, '')).rejects.toThrow(RangeError);
-  await folder.create('{}');
+  await folder.create(true);
   await folder.keepReceipt('a');
   await expect(folder.keepReceipt('b')).rejects.toThrow('has its receipt');
 });

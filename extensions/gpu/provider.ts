@@ -10,17 +10,24 @@ import type { Body, Frame } from '../../wit/hn-ext/schema.ts';
 import type { JobKind } from '../../wit/jobs/spec.ts';
 import type { Clock } from '../link/clock.ts';
 import { Link, type LinkNeeds, type LinkOptions, type LinkUser } from '../link/link.ts';
-import { Attempt } from './attempt.ts';
+import { Attempt, type KeptReceipt } from './attempt.ts';
 import { ModelCalls } from './backends/model-calls.ts';
 import type { Backend } from './backends/backend.ts';
 import { domainOf, type Executor } from './executor.ts';
+import { Inputs } from './inputs.ts';
 import { JobFolder, leasesIn } from './job-folder.ts';
-import { Modules } from './modules.ts';
-import { type Offer, readOffer, type Refused, textOfOffer } from './offer.ts';
+import { News } from './news.ts';
+import {
+  type Offer,
+  readOffer,
+  type Refused,
+  type SentOffer,
+  sentOffers,
+  textOfOffer,
+} from './offer.ts';
 import type { Runner } from './runners/runner.ts';
 import { Sending } from './sending.ts';
 import type { SignedReceipts } from './signed-receipts.ts';
-import { TransfersIn, type Wanted, TransferFailed } from './transfers-in.ts';
 import { TransfersOut } from './transfers-out.ts';
 
 export interface ProviderOptions extends LinkOptions {
@@ -45,28 +52,26 @@ export interface ProviderNeeds extends LinkNeeds {
   readonly clock: Clock;
 }
 
-const FETCH_TRIES_MAX = 20;
-
 export class Provider implements LinkUser {
   readonly #options: ProviderOptions;
   readonly #needs: ProviderNeeds;
   readonly #link: Link;
   readonly #sendings = new Map<string, Sending>();
-  readonly #in: TransfersIn;
+  readonly #inputs: Inputs;
   readonly #out: TransfersOut;
   readonly #models: ModelCalls;
-  readonly #modules = new Modules();
+  readonly #news: News;
   readonly #over = Promise.withResolvers<'superseded' | 'closed'>();
   #draining = false;
   #stopOrphan: (() => void) | undefined;
   #orphanMs = 300_000;
-  #up = Promise.withResolvers<void>();
 
   constructor(options: ProviderOptions, needs: ProviderNeeds) {
     this.#options = options;
     this.#needs = needs;
     this.#link = new Link(options, needs, this);
-    this.#in = new TransfersIn((bulk) => this.#link.sendBulk(bulk));
+    this.#news = new News(this.#link, needs.clock);
+    this.#inputs = new Inputs(this.#link);
     this.#out = new TransfersOut({
       send: (bulk) => this.#link.sendBulk(bulk),
       bufferedBytes: () => this.#link.bufferedBytes,
@@ -114,7 +119,7 @@ export class Provider implements LinkUser {
 
   // --- what the link says
 
-  describe(): Pick<Body<'auth'>, 'executor' | 'device' | 'slots' | 'jobs'> {
+  describe(): Pick<Body<'auth'>, 'executor' | 'device' | 'slots' | 'jobs' | 'many'> {
     const jobs = [...this.#sendings.values()].map(({ attempt, seq }) => ({
       jobId: attempt.offer.jobId,
       attempt: attempt.offer.attempt,
@@ -128,23 +133,32 @@ export class Provider implements LinkUser {
       device: this.#needs.device(),
       slots: this.#options.slots,
       jobs: list(heldJob).stringify(jobs),
+      many: true,
     };
   }
 
-  up({ resumed, orphanMs }: { resumed: boolean; orphanMs: number }): void {
+  up({
+    resumed,
+    orphanMs,
+    many,
+  }: {
+    readonly resumed: boolean;
+    readonly orphanMs: number;
+    readonly many: boolean;
+  }): void {
+    this.#news.up(many, resumed);
     this.#stopOrphan?.();
     this.#stopOrphan = undefined;
     this.#orphanMs = orphanMs;
     if (!resumed) for (const sending of this.#sendings.values()) sending.unsynced();
-    this.#up.resolve();
+    this.#inputs.up();
     this.room();
   }
 
   down(): void {
-    this.#in.lost();
+    this.#inputs.down();
     this.#out.lost();
     this.#models.lost();
-    this.#up = Promise.withResolvers();
     if (this.#options.survive === true) return;
     this.#stopOrphan = this.#needs.clock.after(this.#orphanMs, () => {
       for (const { attempt } of this.#sendings.values())
@@ -157,13 +171,13 @@ export class Provider implements LinkUser {
     if (frame === undefined) return;
     // Of an input, which comes, or of an output, which goes.
     const known =
-      frame.transfer < OUTPUT_TRANSFERS ? this.#in.received(frame) : this.#out.received(frame);
+      frame.transfer < OUTPUT_TRANSFERS ? this.#inputs.received(frame) : this.#out.received(frame);
     if (frame.kind === 'data' && !known)
       this.#link.sendBulk(encodeEnd(frame.transfer, 'not wanted any more'));
   }
 
   room(): void {
-    for (const sending of this.#sendings.values()) void sending.log();
+    for (const sending of this.#sendings.values()) sending.room();
   }
 
   superseded(): void {
@@ -174,7 +188,16 @@ export class Provider implements LinkUser {
   frame(frame: Frame): void {
     switch (frame.t) {
       case 'job.offer':
-        return void this.#offered(frame.body);
+        return void this.#offered({ ...frame.body, start: false });
+      case 'jobs.offer': {
+        const offers = sentOffers.decode(frame.body.offers);
+        if (!offers.ok) return this.#needs.print('the node offers what cannot be read');
+        for (const offer of offers.value) void this.#offered(offer);
+        return undefined;
+      }
+      case 'jobs.drop':
+        for (const lease of frame.body.leases) this.#drop(lease);
+        return undefined;
       case 'drain':
         this.#draining = frame.body.on;
         return undefined;
@@ -239,37 +262,47 @@ export class Provider implements LinkUser {
         attempt.cancel(frame.body.reason, frame.body.graceMs);
         return undefined;
       case 'job.drop':
-        this.#sendings.delete(lease);
-        return void attempt.remove().catch((error: unknown) => this.#needs.print(String(error)));
+        return this.#drop(lease);
       case 'log.credit':
         return sending.credited(frame.body);
       case 'artifact.send':
         return void this.#sendArtifact(attempt, frame.body);
       case 'input.fail':
-        return this.#in.failed(frame.body.transfer, frame.body.code, frame.body.message);
+        return this.#inputs.failed(frame.body.transfer, frame.body.code, frame.body.message);
       default:
         return frame satisfies never;
     }
   }
 
-  async #offered(body: Body<'job.offer'>): Promise<void> {
+  async #offered({ start, ...body }: SentOffer): Promise<void> {
     const { jobId, lease } = body;
     try {
       const text = textOfOffer(body);
       const offer = readOffer(text);
       const signed = offer.ok && (await this.#isSigned(offer.value));
       const refused = offer.ok ? this.#refusal(offer.value, signed) : offer.error;
-      if (refused !== undefined || !offer.ok)
-        return this.#link.send('job.reject', { jobId, lease, ...refused! });
-      const attempt = this.#attempt(offer.value);
-      this.#sendings.set(lease, new Sending(attempt, this.#link, this.#needs));
-      await attempt.folder.create(text);
-      return this.#accept(offer.value);
+      if (refused !== undefined || !offer.ok) return this.#news.rejected(body, refused!);
+      const attempt = this.#attempt(offer.value, text);
+      const sending = new Sending(attempt, { ...this.#needs, link: this.#link, news: this.#news });
+      this.#sendings.set(lease, sending);
+      const { inputs, module } = offer.value.spec;
+      await attempt.folder.create(inputs.length > 0 || module !== undefined);
+      this.#accept(offer.value, start);
+      if (!start) return undefined;
+      sending.begin();
+      return await attempt.start();
     } catch (error) {
       this.#sendings.delete(lease);
       const message = error instanceof Error ? error.message : String(error);
-      return this.#link.send('job.reject', { jobId, lease, code: 'disk', message });
+      return this.#news.rejected({ jobId, lease }, { code: 'disk', message });
     }
+  }
+
+  #drop(lease: string): void {
+    const sending = this.#sendings.get(lease);
+    if (sending === undefined) return;
+    this.#sendings.delete(lease);
+    sending.attempt.remove().catch((error: unknown) => this.#needs.print(String(error)));
   }
 
   /** Whether there is, or may be, a receipt of this attempt: there never is a second one. */
@@ -292,42 +325,35 @@ export class Provider implements LinkUser {
     return runner.refusal(offer.spec);
   }
 
-  #accept({ jobId, lease, nodeId, attempt, payTo, price, expiresAt, money }: Offer): void {
-    if (money === undefined) return this.#link.send('job.accept', { jobId, lease });
+  #accept(offer: Offer, start: boolean): void {
+    const { jobId, nodeId, attempt, payTo, price, expiresAt, money } = offer;
+    if (money === undefined) return this.#news.accepted(offer, undefined, start);
     const value = { jobId, nodeId, attempt, payTo, price, expiresAt: BigInt(expiresAt) };
     const { signature } = this.#needs.executor.signAcceptance(domainOf(money), value);
     const acceptance = signedAcceptance.stringify({ value, signature });
-    return this.#link.send('job.accept', { jobId, lease, acceptance });
+    return this.#news.accepted(offer, acceptance, start);
   }
 
-  #attempt(offer: Offer): Attempt {
+  #attempt(offer: Offer, offerText: string): Attempt {
     const { jobId, lease } = offer;
     const sending = (): Sending | undefined => this.#sendings.get(lease);
     return new Attempt(
       offer,
       new JobFolder(this.#options.jobs, lease),
       {
+        offerText,
         executor: this.#needs.executor,
         receipts: this.#needs.receipts,
         runner: this.#needs.runners.get(offer.spec.kind)!,
-        fetch: (wanted, signal) =>
-          wanted.sha256 === offer.spec.module?.sha256
-            ? this.#modules.get(wanted, () => this.#fetch(offer, wanted, signal))
-            : this.#fetch(offer, wanted, signal),
+        fetch: (wanted, signal) => this.#inputs.get(offer, wanted, signal),
         wallMs: this.#needs.wallMs,
       },
       {
-        state: (state, detail) =>
-          this.#link.send('job.state', {
-            jobId,
-            lease,
-            state,
-            ...(detail === undefined ? {} : { detail }),
-          }),
+        state: (state, detail) => this.#news.state({ jobId, lease }, state, detail),
         progress: (ppm, note) => sending()?.progress(ppm, note),
         logGrown: () => void sending()?.log(),
         finished: () => sending()?.result(),
-        lost: (code, message) => this.#link.send('job.lost', { jobId, lease, code, message }),
+        lost: (code, message) => this.#news.lost({ jobId, lease }, code, message),
       },
     );
   }
@@ -337,15 +363,23 @@ export class Provider implements LinkUser {
     const folder = new JobFolder(this.#options.jobs, lease);
     try {
       const receipt = await folder.receipt();
-      const offer = readOffer((await folder.offer()) ?? '');
-      if (receipt === undefined || !offer.ok || !this.#needs.runners.has(offer.value.spec.kind))
+      if (receipt === undefined) return await folder.remove();
+      const {
+        offer: text = '',
+        end,
+        outputs,
+      } = JSON.parse(receipt) as Partial<Pick<KeptReceipt, 'offer'>> & Omit<KeptReceipt, 'offer'>;
+      const offer = readOffer(text);
+      if (!offer.ok || !this.#needs.runners.has(offer.value.spec.kind))
         return await folder.remove();
-      const { end, outputs } = JSON.parse(receipt) as { end: string; outputs: string };
       const files = list(outputFile).decode(outputs);
       if (!files.ok) throw new Error('its outputs cannot be read');
-      const attempt = this.#attempt(offer.value);
+      const attempt = this.#attempt(offer.value, text);
       await attempt.restore({ end, outputs: files.value });
-      this.#sendings.set(lease, new Sending(attempt, this.#link, this.#needs));
+      this.#sendings.set(
+        lease,
+        new Sending(attempt, { ...this.#needs, link: this.#link, news: this.#news }),
+      );
     } catch (error) {
       this.#needs.print(`${folder.path} is left alone: ${String(error)}`);
     }
@@ -365,25 +399,5 @@ export class Provider implements LinkUser {
         message: 'no such output',
       });
     return this.#out.start(transfer, folder.artifact(sha256));
-  }
-
-  /** Asked for again after a lost channel: the node sends it anew. */
-  async #fetch({ jobId, lease }: Offer, wanted: Wanted, signal: AbortSignal): Promise<void> {
-    for (let tries = 1; ; tries += 1) {
-      try {
-        const { sha256, size } = wanted;
-        return await this.#in.get(
-          wanted,
-          (transfer) => this.#link.send('input.get', { jobId, lease, sha256, size, transfer }),
-          signal,
-        );
-      } catch (error) {
-        const lost = error instanceof TransferFailed && error.code === 'LOST';
-        if (!lost || tries >= FETCH_TRIES_MAX) throw error;
-        const ended = Promise.withResolvers<void>();
-        signal.addEventListener('abort', () => ended.resolve(), { once: true });
-        await Promise.race([this.#up.promise, ended.promise]);
-      }
-    }
   }
 }

@@ -2,15 +2,16 @@
  * What is sent of one attempt, and how far (compute-market.md §10.5): its log from the file, as credit allows; its result as often as it is
  * asked for. After a new beginning of the channel nothing is sent before the process has said what it has.
  */
-import { list } from '../../wit/codec.ts';
-import { FILES_PER_FRAME, LOG_CHUNK_BYTES, LOG_WINDOW_BYTES } from '../../wit/hn-ext/limits.ts';
+import { LOG_CHUNK_BYTES, LOG_WINDOW_BYTES } from '../../wit/hn-ext/limits.ts';
 import type { Body } from '../../wit/hn-ext/schema.ts';
-import { outputFile } from '../../wit/jobs/result.ts';
 import type { Clock } from '../link/clock.ts';
 import type { Link } from '../link/link.ts';
 import type { Attempt } from './attempt.ts';
+import type { News } from './news.ts';
 
 export interface SendingNeeds {
+  readonly link: Link;
+  readonly news: News;
   readonly clock: Clock;
   readonly print: (text: string) => void;
 }
@@ -20,18 +21,18 @@ const PROGRESS_MS = 500;
 
 export class Sending {
   readonly attempt: Attempt;
-  readonly #link: Link;
   readonly #needs: SendingNeeds;
   /** The next record to send, and the bytes that may be sent. */
   #seq = 0;
   #credit = LOG_WINDOW_BYTES;
   #synced = false;
   #pumping = false;
+  /** Records wait for room in the link. */
+  #crowded = false;
   #progressMs = -Infinity;
 
-  constructor(attempt: Attempt, link: Link, needs: SendingNeeds) {
+  constructor(attempt: Attempt, needs: SendingNeeds) {
     this.attempt = attempt;
-    this.#link = link;
     this.#needs = needs;
   }
 
@@ -59,10 +60,10 @@ export class Sending {
     attempt.log?.taken(logSeq);
     const { state } = attempt;
     if (state === 'preparing' || state === 'started' || state === 'collecting')
-      this.#link.send('job.state', { jobId, lease, state });
+      this.#needs.news.state({ jobId, lease }, state);
     if (state === 'lost') {
       const { code, message } = attempt.fault;
-      this.#link.send('job.lost', { jobId, lease, code, message });
+      this.#needs.news.lost({ jobId, lease }, code, message);
     }
     if (!result) this.result();
     void this.log();
@@ -74,25 +75,32 @@ export class Sending {
     void this.log();
   }
 
+  /** There may be room for what had none. */
+  room(): void {
+    if (this.#crowded) void this.log();
+  }
+
   /** Sends records for as long as there are some, and room for them. */
   async log(): Promise<void> {
     const { log } = this.attempt;
     if (this.#pumping || !this.#synced || log === undefined) return;
     this.#pumping = true;
-    const { jobId, lease } = this.attempt.offer;
+    const { link, news } = this.#needs;
     try {
-      while (this.#credit > 0 && this.#synced && this.#link.room(LOG_CHUNK_BYTES)) {
+      while (this.#credit > 0 && this.#synced) {
+        this.#crowded = !link.room(LOG_CHUNK_BYTES);
+        if (this.#crowded) break;
         const seq = this.#seq;
         const part = await log.read(seq, Math.min(LOG_CHUNK_BYTES, this.#credit));
-        if (part === undefined || !this.#link.open) break;
+        if (part === undefined || !link.open) break;
         // While it was read the process may have said that it wants others.
         if (this.#seq !== seq) continue;
         this.#seq = part.next;
         this.#credit -= part.records.length;
-        this.#link.send('log.chunk', { jobId, lease, seq, records: part.records });
+        news.log(this.attempt.offer, seq, part.records);
       }
     } catch (error) {
-      this.#needs.print(`log of ${jobId}: ${String(error)}`);
+      this.#needs.print(`log of ${this.attempt.offer.jobId}: ${String(error)}`);
     } finally {
       this.#pumping = false;
     }
@@ -101,14 +109,7 @@ export class Sending {
   /** The result, if there is one. */
   result(): void {
     const { result, offer } = this.attempt;
-    if (result === undefined) return;
-    const { jobId, lease } = offer;
-    const { end, outputs } = result;
-    for (let from = 0; from < outputs.length; from += FILES_PER_FRAME) {
-      const files = list(outputFile).stringify(outputs.slice(from, from + FILES_PER_FRAME));
-      this.#link.send('job.files', { jobId, lease, from, files });
-    }
-    this.#link.send('job.result', { jobId, lease, result: end, files: outputs.length });
+    if (result !== undefined) this.#needs.news.result(offer, result);
   }
 
   progress(ppm: number, note: string | undefined): void {
@@ -118,6 +119,6 @@ export class Sending {
     const { jobId, lease } = this.attempt.offer;
     const whole = Math.max(0, Math.min(1_000_000, Math.floor(ppm)));
     const said = note === undefined ? {} : { note: note.slice(0, 200) };
-    this.#link.send('job.progress', { jobId, lease, ppm: whole, ...said });
+    this.#needs.link.send('job.progress', { jobId, lease, ppm: whole, ...said });
   }
 }

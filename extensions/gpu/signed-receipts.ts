@@ -8,6 +8,8 @@ import { join } from 'node:path';
 
 export class SignedReceipts {
   readonly #folder: string;
+  /** Folders that are there. */
+  readonly #made = new Set<string>();
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -25,7 +27,8 @@ export class SignedReceipts {
   async add(jobId: string, attempt: number, digest: string): Promise<void> {
     const path = this.#path(jobId, attempt);
     const folder = join(path, '..');
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    if (!this.#made.has(folder)) await mkdir(folder, { recursive: true, mode: 0o700 });
+    this.#made.add(folder);
     // Exclusive: of two that sign at once one fails.
     const file = await open(path, 'wx', 0o600);
     try {

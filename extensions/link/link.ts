@@ -38,9 +38,13 @@ export interface LinkNeeds {
 /** Who uses the link. */
 export interface LinkUser {
   /** What `auth` says of us now. */
-  describe(): Pick<Body<'auth'>, 'executor' | 'device' | 'slots' | 'jobs'>;
+  describe(): Pick<Body<'auth'>, 'executor' | 'device' | 'slots' | 'jobs' | 'many'>;
   /** Frames pass from now on. Not `resumed`: what was under way is forgotten, and the other side asks for what it misses. */
-  up(welcome: { readonly resumed: boolean; readonly orphanMs: number }): void;
+  up(welcome: {
+    readonly resumed: boolean;
+    readonly orphanMs: number;
+    readonly many: boolean;
+  }): void;
   /** Frames that are sent now wait. */
   down(): void;
   frame(frame: Frame): void;
@@ -229,7 +233,7 @@ export class Link {
     );
   }
 
-  #welcomed({ resume, epoch, lastSeq, orphanMs }: Body<'welcome'>): void {
+  #welcomed({ resume, epoch, lastSeq, orphanMs, many = false }: Body<'welcome'>): void {
     if (resume && (epoch !== this.#epoch || !this.#counting.acked(lastSeq)))
       return this.#giveUp('the node goes on from where we never were');
     if (!resume) this.#counting = new Counting();
@@ -240,7 +244,7 @@ export class Link {
     this.#needs.print(resume ? 'connected again' : 'paired');
     for (const bytes of this.#counting.unsent()) this.#write(bytes);
     this.#beat();
-    this.#user.up({ resumed: resume, orphanMs });
+    this.#user.up({ resumed: resume, orphanMs, many });
   }
 
   #passed(frame: Frame): void {

@@ -233,6 +233,18 @@ test('CM19 T7 a receipt by another key, of another job, attempt, node, spec or c
   await compute.market.ask('Drop', { jobId, lease });
 }, 60_000);
 
+test('an extension that takes one job at a time is told to start what may start with its offer', async () => {
+  const { jobId, ...offer } = offerOf('echo');
+  liar.frames.length = 0;
+  const answer = await compute.market.ask('Offer', { jobId, ...offer, start: true });
+  const { lease } = (answer as { Accepted: { lease: string } }).Accepted;
+  await expect.poll(() => liar.of('job.start'), PATIENCE).toMatchObject([{ body: { lease } }]);
+  liar.log(lease, 0, '{"ev":"start"}', '{"ev":"exit","code":0}');
+  liar.result(lease);
+  await expect.poll(() => compute.market.of('JobResult').length, PATIENCE).toBe(1);
+  await compute.market.ask('Drop', { jobId, lease });
+}, 60_000);
+
 test('T20 what comes under a lease that has ended changes nothing, and its sender is told to let go', async () => {
   const { jobId, lease } = await runs();
   await compute.market.ask('Drop', { jobId, lease });

@@ -53,6 +53,7 @@ export class TestMarket implements RuntimeModule<ComputeEvent> {
   }
 
   async handle(event: ComputeEvent): Promise<Answer | undefined> {
+    if (event.kind === 'Told') return this.#told(event);
     this.events.push(event);
     try {
       const answer = await this.answering(event);
@@ -82,6 +83,27 @@ export class TestMarket implements RuntimeModule<ComputeEvent> {
     }
   }
 
+  /** What is told of several attempts at a time is an event for each thing. */
+  async #told({ value, blob, request }: ComputeEvent): Promise<Answer> {
+    const answers: unknown[] = [];
+    let at = 0;
+    for (const news of value.news) {
+      const from = at;
+      at += news.log?.bytes ?? 0;
+      const records = blob?.bytes.subarray(from, at) ?? new Uint8Array();
+      try {
+        for (const event of eventsIn(news, records)) {
+          this.events.push({ ...event, request });
+          await this.answering({ ...event, request });
+        }
+        answers.push('Taken');
+      } catch (refusal) {
+        answers.push({ Refused: { kind: String(refusal), message: 'refused by the test' } });
+      }
+    }
+    return { body: Buffer.from(JSON.stringify({ Told: { answers } })) };
+  }
+
   onResponse(message: KernelMessage): void {
     this.#waiting.get(message.id)?.(message);
     this.#waiting.delete(message.id);
@@ -90,7 +112,10 @@ export class TestMarket implements RuntimeModule<ComputeEvent> {
   /** What the process answers to a method; a refusal is `{Err}`. */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as above
   async ask(method: string, args?: unknown): Promise<any> {
-    return (await this.full(method, args)).value;
+    if (method !== 'Offer') return (await this.full(method, args)).value;
+    // One of those that go together.
+    const { value } = await this.full('Offers', { offers: [args] });
+    return value.answers?.[0] ?? value;
   }
 
   /** The same of the node's own market: then this module is a client. */
@@ -131,6 +156,29 @@ export class TestMarket implements RuntimeModule<ComputeEvent> {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#waiting.clear();
   }
+}
+
+/** Of one attempt, in the order in which they happened. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- as above
+function eventsIn(news: any, records: Uint8Array): Omit<ComputeEvent, 'request'>[] {
+  const { jobId, lease, state, progress, log, result, lost } = news;
+  const leased = { jobId, lease };
+  const events: Omit<ComputeEvent, 'request'>[] = [];
+  const add = (kind: string, value: object, bytes?: Uint8Array): void =>
+    void events.push({
+      kind,
+      value: { ...leased, ...value },
+      blob: bytes && { mime: undefined, bytes },
+    });
+  if (state) add('JobState', { state });
+  if (progress) add('Progress', progress);
+  if (log) add('Logs', { firstSeq: log.firstSeq }, records);
+  if (result) {
+    const { end, outputs } = result as { end: string; outputs: string };
+    add('JobResult', { result: { ...JSON.parse(end), outputs: JSON.parse(outputs) } });
+  }
+  if (lost) add('JobLost', lost);
+  return events;
 }
 
 export class ComputeNode implements AsyncDisposable {

@@ -46,9 +46,17 @@ export const FRAMES = {
     jobs: 'text',
     epoch: 'text',
     lastSeq: 'u32',
+    /** It takes `jobs.offer` and `jobs.drop`. */
+    many: 'bool?',
   }),
-  /** P to E. `resume`: both go on counting in the epoch that `auth` named; else both begin anew, in this one. */
-  welcome: shape({ resume: 'bool', epoch: 'text', lastSeq: 'u32', orphanMs: 'count' }),
+  /** P to E. `many`: it takes `jobs.news`. `resume`: both go on counting in the epoch that `auth` named; else both begin anew, in this one. */
+  welcome: shape({
+    resume: 'bool',
+    epoch: 'text',
+    lastSeq: 'u32',
+    orphanMs: 'count',
+    many: 'bool?',
+  }),
   /** P to E, and the channel ends. */
   denied: shape({ reason: 'text', retryMs: 'count?' }),
 
@@ -68,12 +76,15 @@ export const FRAMES = {
     chainId: 'u32?',
     escrow: 'text?',
   }),
+  /** As many `job.offer`: a JSON list of their fields; with `start` one begins as soon as it is accepted. */
+  'jobs.offer': reliable({ offers: 'text' }),
   'job.start': reliable(leased),
   /** What the process has of a job, after it was restarted or the extension was: the rest is wanted. */
   'job.sync': reliable({ ...leased, logSeq: 'u32', result: 'bool' }),
   'job.cancel': reliable({ ...leased, reason: 'text', graceMs: 'u32' }),
   /** Everything of the job may go. */
   'job.drop': reliable(leased),
+  'jobs.drop': reliable({ leases: 'texts' }),
   /** Records up to `seq` are taken; `bytes` more may be sent. */
   'log.credit': shape({ ...leased, seq: 'u32', bytes: 'count' }),
   /** Asks for an output, as bulk frames of this transfer. */
@@ -98,6 +109,8 @@ export const FRAMES = {
   'job.files': reliable({ ...leased, from: 'u32', files: 'text' }),
   /** The rest of a `runResult` as JSON; `files`: how many outputs there are. */
   'job.result': reliable({ ...leased, result: 'text', files: 'u32' }),
+  /** What is new of many attempts: a JSON list (job-news.ts), and the records of their logs. */
+  'jobs.news': reliable({ news: 'text', logs: 'bytes' }),
   /** Asks for an input or the module, as bulk frames of this transfer. */
   'input.get': reliable({ ...leased, sha256: 'text', size: 'count', transfer: 'u32' }),
   'artifact.fail': reliable({ transfer: 'u32', code: 'text', message: 'text' }),

@@ -9,16 +9,17 @@ import { LOG_WINDOW_BYTES } from '../../../wit/hn-ext/limits.ts';
 import type { Body, Frame } from '../../../wit/hn-ext/schema.ts';
 import { deviceInfo } from '../../../wit/jobs/device.ts';
 import { decodeRecords } from '../../../wit/jobs/log-records.ts';
-import { outputFile } from '../../../wit/jobs/result.ts';
+import { outputFile, type OutputFile } from '../../../wit/jobs/result.ts';
+import { type JobNews, readNews } from '../../../wit/hn-ext/job-news.ts';
 import type { Process } from '../../lib/process.ts';
 import type { Signer } from '../../lib/signer.ts';
-import { runResult } from '../shared/job-events-contract.ts';
 import type { Files } from './files.ts';
 import type { Lease } from './lease.ts';
 import type { Leases } from './leases.ts';
-import type { Machine, Offers } from './offers.ts';
+import { LettingGo } from './letting-go.ts';
+import { accepted, type Machine, type Offers } from './offers.ts';
 import type { Paired } from './pairing.ts';
-import { checkResult } from './results.ts';
+import { checkResult, parsed } from './results.ts';
 import type { Session } from './session.ts';
 import { Telling } from './telling.ts';
 
@@ -44,19 +45,24 @@ const FILES_MAX = 20_000;
 /** Log that a market has taken is told to the extension when it is so much; the window is many times that. */
 const CREDIT_BYTES = LOG_WINDOW_BYTES / 32;
 
+const outputFiles = list(outputFile);
+
 export class Desk {
   readonly #needs: DeskNeeds;
   readonly #leases: Leases;
   readonly #offers: Offers;
   readonly #telling: Telling;
+  readonly #lettingGo: LettingGo;
   #machine: Machine | undefined;
 
   constructor(needs: DeskNeeds) {
     this.#needs = needs;
     this.#leases = needs.leases;
     this.#offers = needs.offers;
+    this.#lettingGo = new LettingGo(needs.session);
     this.#telling = new Telling({
       process: needs.process,
+      nowMs: needs.nowMs,
       known: (lease) => this.#leases.has(lease),
       // More may come at once; forgotten is only what a killed process would not ask for again.
       logTaken: (lease, bytes) => {
@@ -65,14 +71,20 @@ export class Desk {
         needs.session.send('log.credit', { ...lease.id, seq: lease.keptSeq, bytes: lease.taken });
         lease.taken = 0;
       },
-      told: (lease) => {
+      told: (lease, over) => {
         lease.told = true;
         // Who is killed before it is on disk tells it again, which changes nothing.
         lease.unkept = true;
+        if (over) this.#drop(lease);
         // There is nothing to be fetched of it.
-        if (lease.lost !== undefined) needs.session.send('job.drop', lease.id);
+        else if (lease.lost !== undefined) this.#lettingGo.add(lease);
       },
-      unwanted: (lease) => this.#unwanted(lease),
+      disbelieved: (lease, why) => {
+        this.#refuse(lease, why);
+        lease.result = undefined;
+        lease.state = 'collecting';
+      },
+      unwanted: (lease) => this.#drop(lease),
     });
   }
 
@@ -81,7 +93,7 @@ export class Desk {
     for (const lease of this.#leases.all) {
       const state = STATES.get(lease.state);
       // Whether the market heard of it nobody knows.
-      if (state !== undefined) lease.states.push({ state, detail: undefined });
+      if (state !== undefined) lease.states.push({ state });
       this.#telling.wake(lease);
     }
   }
@@ -109,11 +121,15 @@ export class Desk {
   }
 
   async drop(lease: Lease): Promise<void> {
-    await this.#leases.remove(lease);
     if (lease.active)
       this.#needs.session.send('job.cancel', { ...lease.id, reason: 'dropped', graceMs: 0 });
-    this.#needs.session.send('job.drop', lease.id);
+    this.#lettingGo.add(lease);
+    await this.#leases.remove(lease);
     await this.#needs.files.drop(lease);
+  }
+
+  #drop(lease: Lease): void {
+    this.drop(lease).catch((error: unknown) => this.#needs.process.print(String(error)));
   }
 
   // --- the extension
@@ -158,8 +174,11 @@ export class Desk {
         return;
       }
       case 'job.accept':
+        return this.#offers.answered(frame.body, accepted(frame.body));
       case 'job.reject':
-        return this.#offers.answered(frame);
+        return this.#offers.answered(frame.body, { kind: 'reject', ...frame.body });
+      case 'jobs.news':
+        return this.#news(frame.body);
       case 'job.state':
       case 'job.lost':
       case 'job.progress':
@@ -177,6 +196,8 @@ export class Desk {
   async tick(): Promise<void> {
     const { session, nowMs, orphanMs } = this.#needs;
     const now = nowMs();
+    this.#lettingGo.flush();
+    await this.#leases.flush();
     for (const lease of this.#leases.all) {
       const started = lease.state === 'started' || lease.state === 'collecting';
       if (lease.active && session.downMs > (started ? orphanMs : UNSTARTED_MS_MAX))
@@ -208,24 +229,12 @@ export class Desk {
       | 'input.get'
     >,
   ): void {
-    const { jobId, lease: name } = frame.body;
-    const lease = this.#leases.get(name);
-    if (lease === undefined || lease.offer.jobId !== jobId) {
-      if (frame.t !== 'job.lost')
-        this.#needs.session.send('job.cancel', {
-          jobId,
-          lease: name,
-          reason: 'stale lease',
-          graceMs: 0,
-        });
-      this.#needs.session.send('job.drop', { jobId, lease: name });
-      return;
-    }
+    const lease = this.#named(frame.body, frame.t !== 'job.lost');
     // It ended: nothing that comes late changes that.
-    if (!lease.active && frame.t !== 'log.chunk') return;
+    if (lease === undefined || (!lease.active && frame.t !== 'log.chunk')) return;
     switch (frame.t) {
       case 'job.state':
-        return this.#state(lease, frame.body);
+        return this.#state(lease, frame.body.state);
       case 'job.lost':
         return void this.#lose(lease, frame.body.code, frame.body.message);
       case 'job.progress':
@@ -235,8 +244,13 @@ export class Desk {
         return this.#log(lease, frame.body);
       case 'job.files':
         return this.#files(lease, frame.body);
-      case 'job.result':
-        return void this.#result(lease, frame.body);
+      case 'job.result': {
+        const outputs = lease.files;
+        lease.files = [];
+        const { result, files } = frame.body;
+        const whole = files === outputs.length ? outputs : undefined;
+        return void this.#result(lease, parsed(result), whole);
+      }
       case 'input.get':
         return void this.#needs.files.input(lease, frame.body);
       default:
@@ -244,19 +258,65 @@ export class Desk {
     }
   }
 
-  #state(lease: Lease, { state, detail }: Body<'job.state'>): void {
+  /** The lease that a frame names. The sender of one that is not there is told to let go of it. @param runs  it may still run there */
+  #named(
+    { jobId, lease: name }: { readonly jobId: string; readonly lease: string },
+    runs: boolean,
+  ): Lease | undefined {
+    const lease = this.#leases.get(name);
+    if (lease?.offer.jobId === jobId) return lease;
+    const { session } = this.#needs;
+    const reason = 'stale lease';
+    if (runs) session.send('job.cancel', { jobId, lease: name, reason, graceMs: 0 });
+    session.send('job.drop', { jobId, lease: name });
+    return undefined;
+  }
+
+  #news({ news, logs }: Body<'jobs.news'>): void {
+    const read = readNews(news, logs);
+    if (read === undefined) return this.#needs.process.print('the extension sent no list of news');
+    let at = 0;
+    for (const one of read) {
+      const records = logs.subarray(at, at + (one.log?.bytes ?? 0));
+      at += records.length;
+      this.#newsOf(one, records);
+    }
+  }
+
+  #newsOf(one: JobNews, records: Uint8Array): void {
+    const { accepted: yes, rejected, state, log, result, lost } = one;
+    if (yes !== undefined) this.#offers.answered(one, accepted(yes));
+    if (rejected !== undefined) this.#offers.answered(one, { kind: 'reject', ...rejected });
+    if (state === undefined && log === undefined && result === undefined && lost === undefined)
+      return;
+    const lease = this.#named(one, lost === undefined);
+    if (lease === undefined) return;
+    if (state !== undefined && lease.active) this.#state(lease, state);
+    // A view of the frame would keep all of it.
+    if (log !== undefined) this.#log(lease, { seq: log.seq, records: records.slice() });
+    if (!lease.active) return;
+    if (lost !== undefined) void this.#lose(lease, lost.code, lost.message);
+    if (result === undefined) return;
+    const outputs = outputFiles.decode(JSON.stringify(result.outputs));
+    void this.#result(lease, result.end, outputs.ok ? outputs.value : undefined);
+  }
+
+  #state(lease: Lease, state: string): void {
     const name = STATES.get(state);
     if (name === undefined || lease.state === state || lease.state === 'accepted') return;
     // Proof of the type: a state of the map.
     lease.state = state as 'preparing' | 'started' | 'collecting';
-    lease.states.push({ state: name, detail: detail?.slice(0, 200) });
+    lease.states.push({ state: name });
     // Not on disk at once: a process that is killed before hears it again.
     lease.unkept = true;
     // The others say nothing that a market acts on: they are told with what comes next, or by the clock.
     if (name === 'Started') this.#telling.wake(lease);
   }
 
-  #log(lease: Lease, { seq, records }: Body<'log.chunk'>): void {
+  #log(
+    lease: Lease,
+    { seq, records }: { readonly seq: number; readonly records: Uint8Array },
+  ): void {
     if (seq < lease.receivedSeq) return;
     const decoded = decodeRecords(records);
     const whole = decoded !== undefined && decoded.rest === records.length;
@@ -277,29 +337,35 @@ export class Desk {
   }
 
   #files(lease: Lease, { from, files }: Body<'job.files'>): void {
-    const decoded = list(outputFile).decode(files);
+    const decoded = outputFiles.decode(files);
     if (!decoded.ok) return;
     if (from === 0) lease.files = [];
     if (from !== lease.files.length || from + decoded.value.length > FILES_MAX) return;
     lease.files.push(...decoded.value);
   }
 
-  async #result(lease: Lease, { result, files }: Body<'job.result'>): Promise<void> {
-    const outputs = lease.files;
-    lease.files = [];
-    const { nodeId, signer, process } = this.#needs;
-    const checked = await checkResult(result, lease, { nodeId, signer });
-    if (!lease.active) return;
-    if ('problem' in checked || outputs.length !== files) {
-      const problem = 'problem' in checked ? checked.problem : 'some of its outputs are missing';
-      process.print(`a result of job ${lease.offer.jobId} is refused: ${problem}`);
-      return;
-    }
-    lease.result = runResult.stringify({ ...checked.value, outputs });
+  /** @param outputs  undefined: not all of them came */
+  async #result(
+    lease: Lease,
+    value: unknown,
+    outputs: readonly OutputFile[] | undefined,
+  ): Promise<void> {
+    if (outputs === undefined) return this.#refuse(lease, 'some of its outputs are missing');
+    const checked = await checkResult({ value, outputs }, lease, this.#needs);
+    if ('problem' in checked) return this.#refuse(lease, checked.problem);
+    if (!lease.active || !this.#leases.has(lease)) return undefined;
+    lease.result = checked;
     lease.state = 'finished';
-    await this.#keep(lease);
+    lease.unkept = true;
+    // The extension says it again to a process that was killed; what it left is here, and it may be away by then.
+    if (outputs.length > 0) await this.#keep(lease);
     this.#telling.wake(lease);
     this.#needs.files.pull(lease, outputs);
+    return undefined;
+  }
+
+  #refuse(lease: Lease, why: string): void {
+    this.#needs.process.print(`a result of job ${lease.offer.jobId} is refused: ${why}`);
   }
 
   /** What the extension and we know differs, or may: it is told what we have. */
@@ -321,10 +387,6 @@ export class Desk {
     lease.lost = { code, message: message.slice(0, 500) };
     await this.#keep(lease);
     this.#telling.wake(lease);
-  }
-
-  async #unwanted(lease: Lease): Promise<void> {
-    if (this.#leases.has(lease)) await this.drop(lease);
   }
 
   #keep(lease: Lease): Promise<void> {

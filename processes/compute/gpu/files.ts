@@ -14,7 +14,7 @@ import type { Process } from '../../lib/process.ts';
 import type { Signer } from '../../lib/signer.ts';
 import { sleep, timeout } from '../../lib/timers.ts';
 import type { Drive } from '../../lib/vfs.ts';
-import { jobEventMethods, runResult } from '../shared/job-events-contract.ts';
+import { jobEventMethods } from '../shared/job-events-contract.ts';
 import type { Lease } from './lease.ts';
 import type { Session } from './session.ts';
 import { Turns } from './turns.ts';
@@ -49,6 +49,9 @@ const WAIT_MS = 20;
 /** A transfer that takes longer is given up. */
 const TRANSFER_S_MAX = 6 * 3_600;
 const RETRY_MS = 2_000;
+/** A market that does not know yet that an attempt was accepted is asked again so soon, and so often. */
+const EARLY_MS = 50;
+const EARLY_MAX = 200;
 const RETRIES_MAX = 10;
 /** For a transfer of an attempt that is dropped to end. */
 const DROP_MS_MAX = 5_000;
@@ -281,11 +284,18 @@ export class Files {
     market: ReturnType<typeof client<typeof jobEventMethods>>,
     wanted: Parameters<typeof market.Input>[0],
   ): Promise<Uint8Array> {
-    for (let tries = 1; ; tries += 1) {
+    for (let tries = 1, early = 0; ; tries += 1) {
       try {
         const { blob } = await market.Input.full(wanted);
         return blob?.bytes ?? new Uint8Array();
       } catch (error) {
+        if (error instanceof RemoteError && error.kind === 'NotYet' && early < EARLY_MAX) {
+          // What starts with its offer may be quicker than the answer.
+          early += 1;
+          tries -= 1;
+          await sleep(this.#needs.process, EARLY_MS);
+          continue;
+        }
         if (error instanceof RemoteError) throw new InputFailed('INPUT_UNAVAILABLE', error.message);
         if (!(error instanceof NoResponse) || tries >= PART_TRIES_MAX) throw error;
         await sleep(this.#needs.process, RETRY_MS);
@@ -299,8 +309,7 @@ function pathOf(lease: Lease, sha256: string): string {
 }
 
 function outputsOf({ result }: Lease): readonly OutputFile[] {
-  const read = result === undefined ? undefined : runResult.decode(result);
-  return read?.ok === true ? read.value.outputs : [];
+  return result?.outputs ?? [];
 }
 
 /** Hash and size of everything that a job reads, the module included. */

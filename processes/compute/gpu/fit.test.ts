@@ -53,7 +53,7 @@ function specOf(members: object): JobSpec {
   return spec.value;
 }
 const fit = (members: object, taken: readonly string[] = [], on = device()): unknown => {
-  const found = fitOf(specOf(members), on, taken);
+  const found = fitOf(specOf(members), on, () => taken);
   return 'gpus' in found ? found.gpus : found.refused.code;
 };
 

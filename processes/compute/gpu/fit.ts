@@ -30,7 +30,7 @@ export function isForStrangers(kind: JobSpec['kind'], device: DeviceInfo): boole
 }
 
 /** @param taken UUIDs of the GPUs that run something, as often as they do */
-export function fitOf(spec: JobSpec, device: DeviceInfo, taken: readonly string[]): Fit {
+export function fitOf(spec: JobSpec, device: DeviceInfo, takenOnes: () => readonly string[]): Fit {
   const no = (message: string): Fit => ({ refused: { code: 'unsupported', message } });
   if (!runs(device, spec.kind)) return no(`no ${spec.kind} jobs run here`);
   const { gpu, minIsolation, arch = 'any' } = spec.require ?? {};
@@ -47,6 +47,7 @@ export function fitOf(spec: JobSpec, device: DeviceInfo, taken: readonly string[
   if (count === 0) return { gpus: [] };
   const able = device.gpus.filter((one) => isAble(one, gpu ?? {}, vramMiB));
   if (able.length < count) return no(`${able.length} GPUs of this kind, and ${count} are needed`);
+  const taken = takenOnes();
   const free = able.filter(
     ({ uuid, slots }) => taken.filter((each) => each === uuid).length < Number(slots),
   );

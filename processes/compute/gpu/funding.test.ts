@@ -18,6 +18,7 @@ const OFFER = {
   timeoutS: 60,
   expiresAt: 0,
   money: MONEY,
+  start: false,
 };
 const SETTINGS = { ...MONEY, registry: place('cc') };
 const LOCKED = { state: 'funded', amount: '100', token: MONEY.token, deadline: 10_000, rev: 1 };

@@ -204,7 +204,9 @@ export default defineProcess({
       if (!isLocal && source.process === MARKET) parts.watchers.asked(source.node);
       return providerState(parts);
     },
-    Offer: (offer, context, process) => parts.offers.offer(offer, askerOf(context, process)),
+    Offers: async ({ offers }, context, process) => ({
+      answers: await parts.offers.offers(offers, askerOf(context, process)),
+    }),
     Start: ({ jobId, lease }, { source }) =>
       parts.desk.start(parts.leases.of(jobId, lease, source)),
     Cancel: ({ jobId, lease, reason, graceMs }, { source }) =>

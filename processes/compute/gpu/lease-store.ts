@@ -76,24 +76,35 @@ export class LeaseStore {
   }
 
   /** On disk when it resolves. */
-  async put(lease: Lease): Promise<void> {
+  async update(lease: Lease): Promise<void> {
     const { code = null, message = null } = lease.lost ?? {};
-    const { acceptance = null, result = null } = lease;
-    if (lease.stored) {
-      await this.#db
-        .run`update leases set state = ${lease.state}, log_seq = ${lease.logSeq}, result = ${result}, lost_code = ${code},
-          lost_message = ${message}, told = ${lease.told}, changed_ms = ${lease.changedMs} where lease = ${lease.lease}`;
-      return;
-    }
     await this.#db
-      .run`insert into leases (lease, job_id, attempt, market, state, offer, acceptance, executor, gpus, log_seq, result,
-        lost_code, lost_message, told, changed_ms) values (${lease.lease}, ${lease.offer.jobId}, ${lease.offer.attempt},
-        ${lease.marketText}, ${lease.state}, ${lease.offerText}, ${acceptance}, ${lease.executor}, ${JSON.stringify(lease.gpus)},
-        ${lease.logSeq}, ${result}, ${code}, ${message}, ${lease.told}, ${lease.changedMs})`;
-    lease.stored = true;
+      .run`update leases set state = ${lease.state}, log_seq = ${lease.logSeq}, result = ${lease.resultText ?? null}, lost_code = ${code},
+        lost_message = ${message}, told = ${lease.told}, changed_ms = ${lease.changedMs} where lease = ${lease.lease}`;
   }
 
-  async remove(lease: string): Promise<void> {
-    await this.#db.run`delete from leases where lease = ${lease}`;
+  /** New ones, all or none; on disk when it resolves. */
+  async insert(leases: readonly Lease[]): Promise<void> {
+    const rows = leases.map((lease) => [
+      lease.lease,
+      lease.offer.jobId,
+      lease.offer.attempt,
+      lease.marketText,
+      lease.state,
+      lease.offerText,
+      lease.acceptance ?? null,
+      lease.executor,
+      JSON.stringify(lease.gpus),
+      lease.changedMs,
+    ]);
+    await this.#db
+      .run`insert into leases (lease, job_id, attempt, market, state, offer, acceptance, executor, gpus, changed_ms, log_seq, told)
+      select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8, value ->> 9, 0, 0
+      from json_each(${JSON.stringify(rows)})`;
+  }
+
+  async remove(leases: readonly string[]): Promise<void> {
+    await this.#db
+      .run`delete from leases where lease in (select value from json_each(${JSON.stringify(leases)}))`;
   }
 }

@@ -2,9 +2,12 @@
 import type { Address } from '../../../wit/types.ts';
 import { address } from '../../../wit/address.ts';
 import { LOG_WINDOW_BYTES } from '../../../wit/hn-ext/limits.ts';
-import type { OutputFile } from '../../../wit/jobs/result.ts';
+import { outputFile, type OutputFile } from '../../../wit/jobs/result.ts';
 import type { JobSpec } from '../../../wit/jobs/spec.ts';
-import { type Offer, offer as offerCodec } from '../shared/gpu-contract.ts';
+import { runEnd } from '../../../contracts/compute-result.ts';
+import { list } from '../../../wit/codec.ts';
+import type { Offer } from '../shared/gpu-contract.ts';
+import { runResult } from '../shared/job-events-contract.ts';
 import type { KeptLease } from './lease-store.ts';
 
 /**
@@ -27,6 +30,17 @@ export interface LogPart {
   readonly records: Uint8Array;
 }
 
+/** How it ended, checked. */
+export interface LeaseResult {
+  /** JSON of `runEnd`, compact. */
+  readonly end: string;
+  readonly outputs: readonly OutputFile[];
+  /** JSON of `outputs`. */
+  readonly outputsText: string;
+  /** Records of its log. */
+  readonly logCount: number;
+}
+
 export class Lease {
   readonly lease: string;
   readonly offer: Offer;
@@ -36,14 +50,14 @@ export class Lease {
   readonly marketText: string;
   readonly executor: string;
   readonly gpus: readonly string[];
-  readonly acceptance: string | undefined;
+  /** What the executor signed, as JSON; of paid jobs. */
+  acceptance: string | undefined;
   state: LeaseState;
   /** Records before it are with the market. */
   logSeq: number;
   /** As `logSeq` is on disk. */
   keptSeq: number;
-  /** JSON of `runResult`. */
-  result: string | undefined;
+  result: LeaseResult | undefined;
   lost: { readonly code: string; readonly message: string } | undefined;
   /** The market knows how it ended. */
   told: boolean;
@@ -52,8 +66,6 @@ export class Lease {
   // What is not kept: the extension says it again.
   /** The next record that the extension is to send. */
   receivedSeq: number;
-  /** It is on disk, as it was once. */
-  stored = false;
   /** Something of it is not as it is on disk. */
   unkept = false;
   /** Bytes of log that the market has taken and the extension got no credit for. */
@@ -64,20 +76,18 @@ export class Lease {
   /** The extension has been told to send records again. */
   rewinding = false;
   /** Told to the market before anything else. */
-  states: {
-    readonly state: 'Preparing' | 'Started' | 'Collecting';
-    readonly detail: string | undefined;
-  }[] = [];
+  states: { readonly state: 'Preparing' | 'Started' | 'Collecting' }[] = [];
   progress: { readonly ppm: number; readonly note: string | undefined } | undefined;
-  /** Events are on their way. */
-  telling = false;
+  /** The market has answered to something about it: it knows the lease. */
+  known = false;
+  /** Not told before, in milliseconds since 1970: the market could not take it. */
+  notBefore = 0;
+  /** It could not so often, one after another. */
+  refusals = 0;
 
-  /** @throws Error for what was never written by `put` */
-  constructor(kept: KeptLease, spec: JobSpec) {
-    const offer = offerCodec.decode(kept.offer);
-    if (!offer.ok) throw new Error(`lease ${kept.lease} cannot be read`);
+  constructor(kept: KeptLease, offer: Offer, spec: JobSpec) {
     this.lease = kept.lease;
-    this.offer = offer.value;
+    this.offer = offer;
     this.offerText = kept.offer;
     this.spec = spec;
     this.market = address(kept.market);
@@ -88,11 +98,17 @@ export class Lease {
     this.state = kept.state;
     this.logSeq = kept.logSeq;
     this.keptSeq = kept.logSeq;
-    this.result = kept.result;
+    this.result = kept.result === undefined ? undefined : resultIn(kept.result);
     this.lost = kept.lost;
     this.told = kept.told;
     this.changedMs = kept.changedMs;
     this.receivedSeq = kept.logSeq;
+  }
+
+  /** JSON of `runResult`. */
+  get resultText(): string | undefined {
+    const { result } = this;
+    return result && `${result.end.slice(0, -1)},"outputs":${result.outputsText}}`;
   }
 
   /** What names it in frames. */
@@ -122,4 +138,14 @@ export class Lease {
   overruns(bytes: number): boolean {
     return this.heldBytes + bytes > 2 * LOG_WINDOW_BYTES;
   }
+}
+
+const outputFiles = list(outputFile);
+
+function resultIn(text: string): LeaseResult | undefined {
+  const read = runResult.decode(text);
+  if (!read.ok) return undefined;
+  const { outputs, ...end } = read.value;
+  const outputsText = outputFiles.stringify([...outputs]);
+  return { end: runEnd.stringify(end), outputs, outputsText, logCount: end.logs.count };
 }

@@ -9,11 +9,15 @@ import type { LeaseStore } from './lease-store.ts';
 
 /** Attempts that are kept at most. */
 const LEASES_MAX = 10_000;
+/** Those that are still on disk and no more in memory. */
+const GONE_MAX = 64;
 
 export class Leases {
   readonly #store: LeaseStore;
   readonly #nowMs: () => number;
   readonly #byName = new Map<string, Lease>();
+  readonly #byAttempt = new Map<string, Lease>();
+  readonly #gone: string[] = [];
 
   constructor(store: LeaseStore, nowMs: () => number) {
     this.#store = store;
@@ -25,11 +29,8 @@ export class Leases {
     for (const kept of await this.#store.all()) {
       const offer = offerCodec.decode(kept.offer);
       const spec = offer.ok ? parseJobSpec(offer.value.spec) : undefined;
-      if (spec?.ok === true) {
-        const lease = new Lease(kept, spec.value);
-        lease.stored = true;
-        this.#byName.set(kept.lease, lease);
-      } else await this.#store.remove(kept.lease);
+      if (offer.ok && spec?.ok === true) this.#remember(new Lease(kept, offer.value, spec.value));
+      else await this.#store.remove([kept.lease]);
     }
   }
 
@@ -71,22 +72,56 @@ export class Leases {
   }
 
   /** Of the same attempt. */
-  ofAttempt({ jobId, attempt }: Pick<Offer, 'jobId' | 'attempt'>): Lease | undefined {
-    return this.all.find((lease) => lease.offer.jobId === jobId && lease.offer.attempt === attempt);
+  ofAttempt(offer: Pick<Offer, 'jobId' | 'attempt'>): Lease | undefined {
+    return this.#byAttempt.get(attemptOf(offer));
   }
 
-  /** On disk when it resolves. */
+  /** New ones; all on disk when it resolves, or none. */
+  async add(leases: readonly Lease[]): Promise<void> {
+    if (leases.length === 0) return;
+    for (const lease of leases) this.#remember(lease);
+    try {
+      await this.#store.insert(leases);
+    } catch (error) {
+      for (const lease of leases) this.#forget(lease);
+      throw error;
+    }
+  }
+
+  /** As it is now, on disk when it resolves. */
   async keep(lease: Lease): Promise<void> {
-    this.#byName.set(lease.lease, lease);
+    if (!this.has(lease)) return;
     lease.changedMs = this.#nowMs();
     lease.unkept = false;
     const { logSeq } = lease;
-    await this.#store.put(lease);
+    await this.#store.update(lease);
     lease.keptSeq = Math.max(lease.keptSeq, logSeq);
   }
 
+  /** Forgets it. From disk it goes a little later, with others: one that comes back after a crash is not wanted by its market. */
   async remove(lease: Lease): Promise<void> {
-    this.#byName.delete(lease.lease);
-    await this.#store.remove(lease.lease);
+    this.#forget(lease);
+    this.#gone.push(lease.lease);
+    if (this.#gone.length >= GONE_MAX) await this.flush();
   }
+
+  /** What was forgotten goes from disk, too. */
+  async flush(): Promise<void> {
+    if (this.#gone.length > 0) await this.#store.remove(this.#gone.splice(0));
+  }
+
+  #remember(lease: Lease): void {
+    this.#byName.set(lease.lease, lease);
+    this.#byAttempt.set(attemptOf(lease.offer), lease);
+  }
+
+  #forget(lease: Lease): void {
+    this.#byName.delete(lease.lease);
+    const attempt = attemptOf(lease.offer);
+    if (this.#byAttempt.get(attempt) === lease) this.#byAttempt.delete(attempt);
+  }
+}
+
+function attemptOf({ jobId, attempt }: Pick<Offer, 'jobId' | 'attempt'>): string {
+  return `${jobId} ${attempt}`;
 }

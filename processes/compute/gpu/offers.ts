@@ -4,7 +4,6 @@
  */
 import { formatAddress, sameAddress } from '../../../wit/address.ts';
 import { signedAcceptance } from '../../../contracts/compute-result.ts';
-import type { Frame } from '../../../wit/hn-ext/schema.ts';
 import type { DeviceInfo } from '../../../wit/jobs/device.ts';
 import { type JobSpec, parseJobSpec, specHash, timeoutOf } from '../../../wit/jobs/spec.ts';
 import type { Process } from '../../lib/process.ts';
@@ -39,8 +38,9 @@ export interface OffersNeeds {
   readonly nowMs: () => number;
 }
 
-type Decision =
-  | { readonly kind: 'accept'; readonly acceptance: string | undefined }
+/** What the extension said, or what is said in its place. `started`: it has begun. */
+export type Decision =
+  | { readonly kind: 'accept'; readonly acceptance: string | undefined; readonly started: boolean }
   | ({ readonly kind: 'reject' } & Refused);
 
 interface Refused {
@@ -48,20 +48,25 @@ interface Refused {
   readonly message: string;
 }
 
-/** One offer that is being decided. */
-interface Pending {
-  readonly offer: Offer;
-  readonly gpus: readonly string[];
-  readonly decided: PromiseWithResolvers<Decision>;
+/** As an extension says it. */
+export function accepted({
+  acceptance,
+  started = false,
+}: {
+  readonly acceptance?: string | undefined;
+  readonly started?: boolean;
+}): Decision {
+  return { kind: 'accept', acceptance, started };
 }
 
-/** What was found out about an offer before the extension is asked. */
-interface Proposal extends Pending {
-  readonly lease: string;
-  readonly asker: Asker;
-  readonly spec: JobSpec;
-  readonly machine: Machine;
+/** One offer that is being decided: what was found out about it before the extension is asked. */
+interface Proposal {
+  readonly lease: Lease;
+  readonly gpus: readonly string[];
+  readonly checkFunds: boolean;
   readonly payTo: string | undefined;
+  decision: Decision | undefined;
+  readonly decided: PromiseWithResolvers<void>;
 }
 
 /** How long an extension may take to answer. */
@@ -70,12 +75,14 @@ const ANSWER_MS_MAX = 10_000;
 const INPUT_BYTES_MAX = 10 * 1024 ** 3;
 /** Of a spec's text: it must fit a frame. */
 const SPEC_BYTES_MAX = 900 * 1024;
+/** Of the specs of several offers in a frame, in UTF-16 units: their JSON, with the rest of each, must fit it. */
+const PART_CHARS_MAX = 64 * 1024;
 const NOBODY = `0x${'00'.repeat(20)}`;
 
 export class Offers {
   readonly #needs: OffersNeeds;
   /** By lease. */
-  readonly #pending = new Map<string, Pending>();
+  readonly #pending = new Map<string, Proposal>();
 
   constructor(needs: OffersNeeds) {
     this.#needs = needs;
@@ -83,7 +90,8 @@ export class Offers {
 
   /** Attempts that take a slot, or are about to. */
   get taken(): number {
-    return this.#needs.leases.active.length + this.#pending.size;
+    const kept = this.#needs.leases.active.filter(({ lease }) => !this.#pending.has(lease));
+    return kept.length + this.#pending.size;
   }
 
   /** Attempts at a time. */
@@ -96,11 +104,57 @@ export class Offers {
     return this.#pending.has(lease);
   }
 
-  async offer(offer: Offer, asker: Asker): Promise<OfferAnswer> {
+  /** Answers each, in their order, once all are decided. */
+  async offers(offers: readonly Offer[], asker: Asker): Promise<readonly OfferAnswer[]> {
     const read = await this.#needs.policy.read();
-    const payTo = offer.money === undefined ? undefined : await this.#needs.payTo(read);
-    const policy = { ...read, payTo };
-    // From here to the place in `#pending` nothing waits: two offers must not get one place, nor one attempt two leases.
+    const paid = offers.some(({ money }) => money !== undefined);
+    const policy = { ...read, payTo: paid ? await this.#needs.payTo(read) : undefined };
+    // From here to the places in `#pending` nothing waits: two offers must not get one place, nor one attempt two leases.
+    let free = this.#needs.leases.full ? 0 : this.slots(policy) - this.taken;
+    const considered = offers.map((offer) => {
+      const found = this.#consider(offer, policy, asker, free);
+      if (!('decided' in found)) return found;
+      free -= 1;
+      this.#pending.set(found.lease.lease, found);
+      return found;
+    });
+    const proposals = considered.filter((found) => 'decided' in found);
+    try {
+      await this.#decide(proposals);
+      const answers: OfferAnswer[] = [];
+      for (const found of considered)
+        answers.push('decided' in found ? await this.#answer(found) : found);
+      return answers;
+    } finally {
+      for (const { lease } of proposals) this.#pending.delete(lease.lease);
+    }
+  }
+
+  /** The extension has answered. */
+  answered(
+    { jobId, lease }: { readonly jobId: string; readonly lease: string },
+    decision: Decision,
+  ): void {
+    const pending = this.#pending.get(lease);
+    if (pending !== undefined) return void settle(pending, decision);
+    // Too late: nobody waits for it any more.
+    if (this.#needs.leases.get(lease) === undefined)
+      this.#needs.session.send('job.drop', { jobId, lease });
+    return undefined;
+  }
+
+  /** The extension went away: nothing that it was asked will be answered. */
+  down(): void {
+    const message = 'the extension went away';
+    for (const pending of this.#pending.values()) {
+      // What starts by itself may have started: it is known under its lease, and its end is told when the extension is back, or is not.
+      if (pending.lease.state === 'starting')
+        settle(pending, { kind: 'accept', acceptance: undefined, started: true });
+      else settle(pending, { kind: 'reject', code: 'unpaired', message });
+    }
+  }
+
+  #consider(offer: Offer, policy: Policy, asker: Asker, free: number): OfferAnswer | Proposal {
     const known = this.#known(offer, asker);
     if (known !== undefined) return known;
     const verdict = judge(policy, asker, offer);
@@ -115,117 +169,170 @@ export class Offers {
         code: 'policy',
         message: `${spec.value.kind} jobs are for those known here`,
       });
-    const fit = fitOf(spec.value, machine.device, this.#takenGpus());
+    const fit = fitOf(spec.value, machine.device, () => this.#takenGpus());
     if ('refused' in fit) return rejected(fit.refused);
-    if (this.taken >= this.slots(policy) || this.#needs.leases.full)
-      return rejected({ code: 'busy', message: 'all slots are taken' });
-    const lease = hexOf(crypto.getRandomValues(new Uint8Array(16)));
-    const decided = Promise.withResolvers<Decision>();
-    const pending: Pending = { offer, gpus: fit.gpus, decided };
-    this.#pending.set(lease, pending);
-    try {
-      const problem = verdict.checkFunds ? await this.#needs.funding.problem(offer) : undefined;
-      if (problem !== undefined) return rejected({ code: 'policy', message: problem });
-      return await this.#propose({ ...pending, lease, asker, spec: spec.value, machine, payTo });
-    } finally {
-      this.#pending.delete(lease);
-    }
-  }
-
-  /** The extension has answered. */
-  answered(frame: Frame<'job.accept' | 'job.reject'>): void {
-    const { jobId, lease } = frame.body;
-    const pending = this.#pending.get(lease);
-    if (pending === undefined) {
-      // Too late: nobody waits for it any more.
-      if (this.#needs.leases.get(lease) === undefined)
-        this.#needs.session.send('job.drop', { jobId, lease });
-      return;
-    }
-    const { decided } = pending;
-    if (frame.t === 'job.accept')
-      decided.resolve({ kind: 'accept', acceptance: frame.body.acceptance });
-    else decided.resolve({ kind: 'reject', code: frame.body.code, message: frame.body.message });
-  }
-
-  /** The extension went away: nothing that it was asked will be answered. */
-  down(): void {
-    for (const { decided } of this.#pending.values())
-      decided.resolve({ kind: 'reject', code: 'unpaired', message: 'the extension went away' });
-  }
-
-  /** The same offer again, as after a lost answer. */
-  #known(offer: Offer, { source }: Asker): OfferAnswer | undefined {
-    const { jobId, attempt } = offer;
-    for (const { offer: other } of this.#pending.values())
-      if (other.jobId === jobId && other.attempt === attempt)
-        return rejected({ code: 'busy', message: 'this attempt is being decided' });
-    const lease = this.#needs.leases.ofAttempt(offer);
-    if (lease === undefined) return undefined;
-    const same = sameAddress(lease.market, source) && lease.offer.specHash === offer.specHash;
-    return same && lease.active
-      ? accepted(lease.lease, lease.acceptance, lease.executor)
-      : rejected({ code: 'policy', message: 'this attempt has been made here' });
-  }
-
-  async #propose(proposal: Proposal): Promise<OfferAnswer> {
-    const { lease, offer, asker, spec, gpus, machine, payTo, decided } = proposal;
-    const { process, session, nodeId, leases, nowMs } = this.#needs;
-    const { jobId, attempt, money } = offer;
-    session.send('job.offer', {
-      jobId,
-      lease,
-      attempt,
-      spec: offer.spec,
-      specHash: offer.specHash,
-      price: String(offer.price),
-      timeoutS: offer.timeoutS,
-      expiresAt: Number(offer.expiresAt),
-      nodeId,
-      payTo: payTo ?? NOBODY,
-      gpus,
-      ...(money === undefined ? {} : { chainId: money.chainId, escrow: money.escrow }),
-    });
-    const decision = await timeout(process, decided.promise, ANSWER_MS_MAX).catch(
-      (error: unknown): Decision => {
-        if (!(error instanceof TimedOut)) throw error;
-        return { kind: 'reject', code: 'busy', message: 'the extension did not answer' };
-      },
-    );
-    if (decision.kind === 'reject') {
-      session.send('job.drop', { jobId, lease });
-      return rejected(decision);
-    }
-    const { acceptance } = decision;
+    if (free <= 0) return rejected({ code: 'busy', message: 'all slots are taken' });
+    const { gpus } = fit;
     const kept = {
-      lease,
+      lease: hexOf(crypto.getRandomValues(new Uint8Array(16))),
       market: formatAddress(asker.source),
-      state: 'accepted',
+      state: startsAtOnce(offer) ? 'starting' : 'accepted',
       offer: offerCodec.stringify(offer),
-      acceptance,
+      acceptance: undefined,
       executor: machine.executor,
       gpus,
       logSeq: 0,
       result: undefined,
       lost: undefined,
       told: false,
-      changedMs: nowMs(),
+      changedMs: this.#needs.nowMs(),
     } as const;
-    await leases.keep(new Lease(kept, spec));
-    return accepted(lease, acceptance, machine.executor);
+    return {
+      lease: new Lease(kept, offer, spec.value),
+      gpus,
+      checkFunds: verdict.checkFunds,
+      payTo: policy.payTo,
+      decision: undefined,
+      decided: Promise.withResolvers<void>(),
+    };
+  }
+
+  /** The same offer again, as after a lost answer. */
+  #known(offer: Offer, { source }: Asker): OfferAnswer | undefined {
+    const { jobId, attempt } = offer;
+    for (const { lease } of this.#pending.values())
+      if (lease.offer.jobId === jobId && lease.offer.attempt === attempt)
+        return rejected({ code: 'busy', message: 'this attempt is being decided' });
+    const lease = this.#needs.leases.ofAttempt(offer);
+    if (lease === undefined) return undefined;
+    const same = sameAddress(lease.market, source) && lease.offer.specHash === offer.specHash;
+    // Also one that has ended meanwhile: its end is told next.
+    return same && (lease.active || !lease.told)
+      ? acceptedAnswer(lease)
+      : rejected({ code: 'policy', message: 'this attempt has been made here' });
+  }
+
+  /** Asks the extension, and waits for what it says; in the end each is decided, and on disk if it was accepted. */
+  async #decide(proposals: readonly Proposal[]): Promise<void> {
+    const { process, leases, session } = this.#needs;
+    if (proposals.length === 0) return;
+    await Promise.all(proposals.map((proposal) => this.#checkFunds(proposal)));
+    const asked = proposals.filter(({ decision }) => decision === undefined);
+    // On disk before anybody acts on them.
+    await leases.add(asked.map(({ lease }) => lease).filter(({ state }) => state === 'starting'));
+    if (session.up) this.#ask(asked);
+    else this.down();
+    const all = Promise.all(asked.map(({ decided }) => decided.promise));
+    await timeout(process, all, ANSWER_MS_MAX).catch((error: unknown) => {
+      if (!(error instanceof TimedOut)) throw error;
+      const message = 'the extension did not answer';
+      for (const proposal of asked) {
+        const { lease } = proposal;
+        if (settle(proposal, { kind: 'reject', code: 'busy', message }))
+          session.send('job.cancel', { ...lease.id, reason: message, graceMs: 0 });
+      }
+    });
+    await leases.add(
+      asked.flatMap(({ lease, decision }) => {
+        if (decision?.kind !== 'accept' || lease.state !== 'accepted') return [];
+        lease.acceptance = decision.acceptance;
+        return [lease];
+      }),
+    );
+  }
+
+  async #checkFunds(proposal: Proposal): Promise<void> {
+    if (!proposal.checkFunds) return;
+    const message = await this.#needs.funding.problem(proposal.lease.offer);
+    if (message !== undefined) settle(proposal, { kind: 'reject', code: 'policy', message });
+  }
+
+  async #answer({ lease, decision }: Proposal): Promise<OfferAnswer> {
+    const { leases, session } = this.#needs;
+    if (decision === undefined || decision.kind === 'reject') {
+      session.send('job.drop', lease.id);
+      if (leases.has(lease)) await leases.remove(lease);
+      return rejected(decision ?? { code: 'busy', message: 'it was not decided' });
+    }
+    // An extension that does not start by itself what it accepts.
+    if (!decision.started && lease.state === 'starting') session.send('job.start', lease.id);
+    return acceptedAnswer(lease);
+  }
+
+  #ask(asked: readonly Proposal[]): void {
+    const { session, nodeId } = this.#needs;
+    const offers = asked.map(({ lease, gpus, payTo }) => {
+      const { jobId, attempt, spec, specHash, price, timeoutS, expiresAt, money } = lease.offer;
+      return {
+        jobId,
+        lease: lease.lease,
+        attempt,
+        spec,
+        specHash,
+        price: String(price),
+        timeoutS,
+        expiresAt: Number(expiresAt),
+        nodeId,
+        payTo: payTo ?? NOBODY,
+        gpus,
+        ...(money === undefined ? {} : { chainId: money.chainId, escrow: money.escrow }),
+      };
+    });
+    const together: (typeof offers)[number][] = [];
+    for (const offer of offers) {
+      if (session.many && offer.spec.length <= PART_CHARS_MAX) together.push(offer);
+      else session.send('job.offer', offer);
+    }
+    const starting = new Set(
+      asked.filter(({ lease: { state } }) => state === 'starting').map(({ lease }) => lease.lease),
+    );
+    for (const part of parts(together)) {
+      const whole = part.map((offer) => ({ ...offer, start: starting.has(offer.lease) }));
+      session.send('jobs.offer', { offers: JSON.stringify(whole) });
+    }
   }
 
   #takenGpus(): readonly string[] {
+    const { leases } = this.#needs;
     const pending = [...this.#pending.values()].flatMap(({ gpus }) => gpus);
-    return [...this.#needs.leases.active.flatMap(({ gpus }) => gpus), ...pending];
+    const kept = leases.active.filter(({ lease }) => !this.#pending.has(lease));
+    return [...kept.flatMap(({ gpus }) => gpus), ...pending];
   }
+}
+
+/** @returns false for one that was decided before */
+function settle(proposal: Proposal, decision: Decision): boolean {
+  if (proposal.decision !== undefined) return false;
+  proposal.decision = decision;
+  proposal.decided.resolve();
+  return true;
+}
+
+/** A paid one waits for the chain to be told. */
+function startsAtOnce({ start, money }: Offer): boolean {
+  return start === true && money === undefined;
+}
+
+/** As many at a time as a frame surely takes. */
+function parts<T extends { readonly spec: string }>(offers: readonly T[]): readonly T[][] {
+  const made: T[][] = [];
+  let chars = Infinity;
+  for (const offer of offers) {
+    chars += offer.spec.length;
+    if (chars > PART_CHARS_MAX) {
+      made.push([]);
+      chars = offer.spec.length;
+    }
+    made.at(-1)?.push(offer);
+  }
+  return made;
 }
 
 function rejected({ code, message }: Refused): OfferAnswer {
   return { kind: 'Rejected', value: { code, message } };
 }
 
-function accepted(lease: string, text: string | undefined, executor: string): OfferAnswer {
+function acceptedAnswer({ lease, acceptance: text, executor }: Lease): OfferAnswer {
   const read = text === undefined ? undefined : signedAcceptance.decode(text);
   const acceptance = read?.ok === true ? read.value : undefined;
   return { kind: 'Accepted', value: { lease, acceptance, executor } };

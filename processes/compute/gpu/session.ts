@@ -29,6 +29,7 @@ export class Session {
   #pingedMs = 0;
   #downSinceMs: number;
   #bad = 0;
+  #many = false;
 
   constructor(needs: SessionNeeds, events: SessionEvents) {
     this.#needs = needs;
@@ -43,6 +44,11 @@ export class Session {
   /** Of the channel that frames go through now. */
   get channelId(): number | undefined {
     return this.#channel?.id;
+  }
+
+  /** Whether the extension takes what is said of several attempts in one frame. */
+  get many(): boolean {
+    return this.#many;
   }
 
   /** Milliseconds without a channel; 0 with one. */
@@ -71,9 +77,12 @@ export class Session {
     this.#session = session;
     this.#channel = channel;
     this.#bad = 0;
+    this.#many = auth.many === true;
     this.#heardMs = this.#pingedMs = this.#needs.nowMs();
     const lastSeq = this.#counting.lastSeq;
-    channel.tell(encodeFrame('welcome', { resume, epoch: this.#epoch, lastSeq, orphanMs }));
+    channel.tell(
+      encodeFrame('welcome', { resume, epoch: this.#epoch, lastSeq, orphanMs, many: true }),
+    );
     for (const bytes of this.#counting.unsent()) channel.tell(bytes);
     return resume;
   }

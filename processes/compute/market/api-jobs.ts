@@ -53,7 +53,8 @@ export function jobRoutes(http: MarketHttp, market: () => Market): void {
     guardedForExecutors(market, async ({ request, market: { intake, providers }, nodeId }) => {
       const { jobId, lease, result } = request.json(completion);
       const node = providers.byId(nodeId)?.node ?? '';
-      await intake.result(node, { jobId, lease }, result);
+      const over = await intake.result(node, { jobId, lease }, result);
+      if (over) providers.drop(node, { jobId, lease });
       return reply.json({ ok: true });
     }),
   );

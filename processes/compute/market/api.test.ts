@@ -147,7 +147,7 @@ it('CM47 subscribers get the events of their topics, in the shapes of the whitep
     JSON.stringify({ op: 'subscribe', topics: [`job:${jobId}`], token: world.token }),
   );
   await world.started(gpu, jobId);
-  await world.tell(gpu, 'Progress', { jobId, lease: gpu.lease(jobId), ppm: 420_000, note: 'half' });
+  await world.news(gpu, jobId, { progress: { ppm: 420_000, note: 'half' } });
   await world.log(gpu, jobId, [record(0, 'hello\n')]);
   await world.finished(gpu, jobId);
   const events = heard();

@@ -11,6 +11,11 @@ export function base64Of(content: Uint8Array | string): string {
   return (bytes as Base64Bytes).toBase64();
 }
 
+/** @throws SyntaxError for what is no base64 */
+export function bytesOfBase64(base64: string): Uint8Array {
+  return Bytes.fromBase64(base64);
+}
+
 /** The text that was encoded; undefined for what is no base64. */
 export function textOfBase64(base64: string): string | undefined {
   try {

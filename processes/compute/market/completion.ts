@@ -54,13 +54,13 @@ export class Completion {
     this.#needs = needs;
   }
 
-  /** A run that ended well. A free one that left no files is done with it. */
+  /** A run that ended well. A free one that left no files is done with it. @returns whether nothing more is wanted of it */
   async arrived(
     job: JobRecord,
     result: RunResult,
     before: readonly Change[],
     stored: JobPatch,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const verifying: Change = {
       transition: 'T7',
       cause: 'the receipt is valid',
@@ -70,12 +70,14 @@ export class Completion {
     const alone = job.replica === undefined && job.payment.state === 'free';
     if (alone && result.outputs.length === 0 && missing === undefined) {
       await this.#needs.jobs.change(job.jobId, ...before, verifying, this.#accepted());
-      this.#closed(job, true);
-      return;
+      this.#needs.outcome(job, true);
+      this.#needs.freed();
+      return true;
     }
     const after = await this.#needs.jobs.change(job.jobId, ...before, verifying);
     this.#needs.freed();
     if (after !== undefined) void this.check(after);
+    return false;
   }
 
   /** Fetches what a job left and has it judged; fine to call again. */

@@ -6,25 +6,23 @@
 import { NoResponse, type Process, RemoteError, sleep } from '../../lib/index.ts';
 import type { FaultCode } from '../../../wit/jobs/result.ts';
 import type { JobSpec } from '../../../wit/jobs/spec.ts';
-import type { Offer, OfferAnswer } from '../shared/gpu-contract.ts';
+import type { OfferAnswer } from '../shared/gpu-contract.ts';
 import type { Endings } from './endings.ts';
 import type { Change, Jobs } from './jobs.ts';
 import { type Candidate, ineligible, ranked, suitableGpus, unsuited, useBps } from './matching.ts';
 import { priceOfSpec } from './pricing.ts';
 import type { Providers } from './providers.ts';
+import { assignedChange, offerChange, offerOf } from './offer-changes.ts';
+import { OfferLines } from './offer-lines.ts';
 import type { JobRecord } from './record.ts';
 import type { Settlement } from './settlement.ts';
 import { specOf } from './specs.ts';
 
-/** Seconds that a node has to answer an offer. */
-export const ACCEPT_S = 15;
 /** Jobs looked at when a slot is free: one that nobody can run must not keep the others, nor the market, from going on. */
 const LOOKED_AT_MAX = 200;
 const NOBODY_MAX = 1_000;
 /** Providers of which it is told why they cannot have a job. */
 const WHYS_MAX = 20;
-/** Between a slot that is freed and the next offer, in milliseconds: the node hears of the first before the second. */
-const KICK_MS = 1;
 /** A node that says it is full is asked again after so long, in milliseconds. */
 const BUSY_MS = 100;
 
@@ -43,6 +41,9 @@ export class Dispatch {
   readonly #needs: DispatchNeeds;
   /** Jobs with a message to a provider under way. */
   readonly #busy = new Set<string>();
+  readonly #lines: OfferLines;
+  /** Leases of offered jobs that were told of before the offer was answered. */
+  readonly #early = new Map<string, string>();
   #again = false;
   #soon = false;
   /** Specs that no provider can run, with the providers' revision then: jobs that wait for a machine cost nothing meanwhile. */
@@ -50,6 +51,8 @@ export class Dispatch {
 
   constructor(needs: DispatchNeeds) {
     this.#needs = needs;
+    const { providers, now } = needs;
+    this.#lines = new OfferLines({ gpu: (node) => providers.gpu(node), now });
   }
 
   /** What a new job gets at once if a slot is free and nobody waits before it: an offer in the same transaction. */
@@ -59,18 +62,14 @@ export class Dispatch {
     return chosen && offerChange(chosen, this.#needs.now());
   }
 
-  /** A slot is free: matches as `kick` does, once the provider has heard that it is, and once for all that are freed meanwhile. */
-  kickSoon(ms = KICK_MS): void {
+  /** A slot is free: matches as `kick` does, once for all that are freed at the same time. */
+  kickSoon(): void {
     if (this.#soon) return;
     this.#soon = true;
-    const { process } = this.#needs;
-    sleep(process, ms).then(
-      () => {
-        this.#soon = false;
-        this.kick();
-      },
-      (error: unknown) => process.print(`dispatch: ${String(error)}`),
-    );
+    void Promise.resolve().then(() => {
+      this.#soon = false;
+      this.kick();
+    });
   }
 
   /** Matches what waits with what is free. */
@@ -221,23 +220,14 @@ export class Dispatch {
   }
 
   async #offer(job: JobRecord): Promise<void> {
-    const { providers, settlement, now } = this.#needs;
+    const { providers, settlement } = this.#needs;
     const { node } = job;
     if (node === undefined) return;
-    const sentAt = now();
-    const offer: Offer = {
-      jobId: job.jobId,
-      attempt: job.attempt,
-      spec: job.spec,
-      specHash: job.specHash,
-      price: BigInt(job.payment.price),
-      timeoutS: job.timeoutS,
-      expiresAt: Math.floor(sentAt / 1_000) + ACCEPT_S,
-      money: settlement.placeOf(job),
-    };
+    const offer = offerOf(job, settlement.placeOf(job));
     let answer: OfferAnswer;
+    let tookMs: number;
     try {
-      answer = await providers.gpu(node.name).Offer(offer, { timeoutS: ACCEPT_S });
+      ({ answer, tookMs } = await this.#lines.offer(node.name, offer));
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       providers.cool(node.name);
@@ -247,7 +237,7 @@ export class Dispatch {
     }
     providers.seen(node.name);
     if (answer.kind === 'Rejected') await this.#rejected(job, answer.value);
-    else await this.#accepted(job, answer.value, now() - sentAt);
+    else await this.#accepted(job, answer.value, tookMs);
   }
 
   async #rejected(
@@ -259,10 +249,18 @@ export class Dispatch {
     if (code === 'unpaired') providers.unpaired(node);
     if (code === 'busy') {
       providers.cool(node, BUSY_MS);
-      this.kickSoon(BUSY_MS + 1);
+      this.#kickIn(BUSY_MS + 1);
     }
     const forGood = code !== 'busy' && code !== 'unpaired';
     await this.#withdraw(job, `${code}: ${message}`.slice(0, 200), forGood ? [node] : []);
+  }
+
+  #kickIn(ms: number): void {
+    const { process } = this.#needs;
+    sleep(process, ms).then(
+      () => this.kickSoon(),
+      (error: unknown) => process.print(`dispatch: ${String(error)}`),
+    );
   }
 
   /** The job is offered to nobody. Offers that are not taken are no attempts. */
@@ -305,47 +303,57 @@ export class Dispatch {
       );
   }
 
+  /**
+   * A node tells of a free job that it has accepted it, while its answer to the offer is not here. The job is changed on return, and on disk
+   * when the promise resolves.
+   */
+  async accepted(
+    job: JobRecord,
+    { lease, executor }: { readonly lease: string; readonly executor: string },
+  ): Promise<void> {
+    const { jobs, providers, now } = this.#needs;
+    const { name } = job.node!;
+    if (!this.#isExecutorOf(name, executor)) return;
+    if (this.#busy.has(job.jobId)) this.#early.set(job.jobId, lease);
+    await jobs.change(job.jobId, assignedChange(name, { lease, executor }, now()));
+    providers.seen(name);
+  }
+
   async #accepted(
     job: JobRecord,
     accepted: Extract<OfferAnswer, { kind: 'Accepted' }>['value'],
     acceptMs: number,
   ): Promise<void> {
     const { jobs, providers, settlement, now } = this.#needs;
-    const node = job.node!;
+    const { name } = job.node!;
     const { lease, executor, acceptance } = accepted;
-    const problem =
-      executor.toLowerCase() === providers.get(node.name)?.state?.executor?.toLowerCase()
-        ? settlement.acceptanceProblem(job, executor, acceptance?.value)
-        : 'another executor than it says it has';
+    providers.accepted(name, acceptMs);
+    // It has been told meanwhile, and may be over.
+    if (this.#early.get(job.jobId) === lease) return;
+    const problem = this.#isExecutorOf(name, executor)
+      ? settlement.acceptanceProblem(job, executor, acceptance?.value)
+      : 'another executor than it says it has';
     if (this.#stillOffered(job) === undefined || problem !== undefined) {
-      providers.release(node.name, { jobId: job.jobId, lease }, problem ?? 'cancelled');
-      if (problem !== undefined) await this.#withdraw(job, problem, [node.name]);
+      providers.release(name, { jobId: job.jobId, lease }, problem ?? 'cancelled');
+      if (problem !== undefined) await this.#withdraw(job, problem, [name]);
       return;
     }
-    const paid = acceptance !== undefined && job.payment.state !== 'free';
-    const assigned = await jobs.change(job.jobId, {
-      transition: 'T4',
-      cause: `accepted by ${node.name}`,
-      patch: {
-        substate: paid ? 'assigning' : 'preparing',
-        node: {
-          lease,
-          executor,
-          ...(paid
-            ? {
-                payTo: acceptance.value.payTo,
-                acceptance: settlement.acceptanceText(acceptance),
-              }
-            : {}),
-        },
-        times: { assigned: now() },
-        ...(paid ? { payment: { price: String(acceptance.value.price) } } : {}),
-      },
-    });
-    providers.accepted(node.name, acceptMs);
-    if (assigned === undefined) return;
-    if (paid) await this.#assign(assigned);
-    else this.start(assigned);
+    const free = assignedChange(name, { lease, executor }, now());
+    if (acceptance === undefined || job.payment.state === 'free') {
+      // It has begun by itself.
+      await jobs.change(job.jobId, free);
+      return;
+    }
+    const { payTo, price } = acceptance.value;
+    const signed = { ...free.patch.node, payTo, acceptance: settlement.acceptanceText(acceptance) };
+    const paid = { substate: 'assigning', node: signed, payment: { price: String(price) } };
+    const assigned = await jobs.change(job.jobId, { ...free, patch: { ...free.patch, ...paid } });
+    if (assigned !== undefined) await this.#assign(assigned);
+  }
+
+  #isExecutorOf(node: string, executor: string): boolean {
+    const known = this.#needs.providers.get(node)?.state?.executor;
+    return executor.toLowerCase() === known?.toLowerCase();
   }
 
   /** Tells the chain; the run starts when it says that the job is assigned. */
@@ -387,20 +395,10 @@ export class Dispatch {
       this.#needs.process.print(`dispatch of ${what}: ${String(error)}`, 1);
     } finally {
       this.#busy.delete(what);
+      this.#early.delete(what);
     }
     if (!this.#again) return;
     this.#again = false;
     this.kick();
   }
-}
-
-function offerChange({ node, state, price }: Candidate, now: number): Change {
-  return {
-    cause: `offered to ${node}`,
-    patch: {
-      substate: 'offered',
-      node: { name: node, nodeId: state.nodeId, offeredAt: now },
-      ...(price > 0n ? { payment: { price: String(price) } } : {}),
-    },
-  };
 }

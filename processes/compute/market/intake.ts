@@ -4,18 +4,21 @@
  */
 import { Refusal } from '../../lib/index.ts';
 import type { Signer } from '../../lib/signer.ts';
+import { readRunEnd } from '../../../contracts/compute-result.ts';
+import { list } from '../../../wit/codec.ts';
 import type { LogRecord } from '../../../wit/jobs/log-records.ts';
-import { runResult } from '../shared/job-events-contract.ts';
+import { outputFile } from '../../../wit/jobs/result.ts';
+import { type News, type NewsAnswer, runResult } from '../shared/job-events-contract.ts';
 import type { Completion, RunResult } from './completion.ts';
 import type { Endings } from './endings.ts';
 import type { Change, Jobs } from './jobs.ts';
 import type { Logs } from './logs.ts';
 import type { Providers } from './providers.ts';
+import { Receipts } from './receipts.ts';
 import type { JobProgress, JobRecord } from './record.ts';
 import { codeOfStatus, isFaultCode, STATUS_MAX } from './retry.ts';
 import type { Settlement } from './settlement.ts';
 import { specOf } from './specs.ts';
-import { typedDigest } from '../shared/typed-digest.ts';
 
 /** Outputs that one job may have, whatever its spec says: the record of each is kept in memory. */
 const OUTPUTS_MAX = 20_000;
@@ -30,8 +33,15 @@ export interface IntakeNeeds {
   readonly signer: Signer;
   readonly logs: Logs;
   readonly now: () => number;
+  /** A node has accepted a free job that it is offered. */
+  readonly accepted: (
+    job: JobRecord,
+    by: { readonly lease: string; readonly executor: string },
+  ) => Promise<void>;
   readonly progress: (job: JobRecord, progress: JobProgress) => void;
   readonly logged: (job: JobRecord, records: readonly LogRecord[]) => void;
+  /** A fault of ours. What was told is told again. */
+  readonly failed: (jobId: string, error: unknown) => void;
 }
 
 interface Leased {
@@ -41,28 +51,95 @@ interface Leased {
 
 export class Intake {
   readonly #needs: IntakeNeeds;
+  readonly #receipts: Receipts;
 
   constructor(needs: IntakeNeeds) {
     this.#needs = needs;
+    this.#receipts = new Receipts(needs.signer);
   }
 
-  async state(
+  /** What is new of several jobs of a node. Each is answered for itself, in their order. @param logs  the records of all, one after another */
+  told(node: string, all: readonly News[], logs: Uint8Array): Promise<NewsAnswer[]> {
+    let at = 0;
+    return Promise.all(
+      all.map((news) => {
+        const from = at;
+        at += news.log?.bytes ?? 0;
+        return this.#told(node, news, logs.subarray(from, at));
+      }),
+    );
+  }
+
+  async #told(node: string, news: News, records: Uint8Array): Promise<NewsAnswer> {
+    try {
+      // Its changes go to disk together with those that follow.
+      const [, over] = await Promise.all([
+        this.#accepted(node, news),
+        this.#take(node, news, records),
+      ]);
+      return { kind: over ? 'Over' : 'Taken' };
+    } catch (error) {
+      const refused = error instanceof Refusal;
+      if (!refused) this.#needs.failed(news.jobId, error);
+      const kind = refused ? error.kind : 'Internal';
+      return { kind: 'Refused', value: { kind, message: refused ? error.message : '' } };
+    }
+  }
+
+  /** @returns whether nothing more is wanted of the attempt */
+  async #take(node: string, news: News, records: Uint8Array): Promise<boolean> {
+    const { jobId, lease, state, progress, log, lost } = news;
+    const leased = { jobId, lease };
+    const result = news.result && resultIn(news.result);
+    if (state !== undefined) await this.#state(node, leased, state.kind);
+    if (progress !== undefined) this.#progress(node, leased, progress.ppm, progress.note);
+    if (log !== undefined && !(await this.#isKeptWhole(node, news, result, records)))
+      await this.#logs(node, leased, log.firstSeq, records);
+    if (lost !== undefined) await this.#lost(node, leased, lost.code, lost.message);
+    return result !== undefined && this.result(node, leased, result);
+  }
+
+  /** The log of a free run that is told at once with its end. The oracle reads those of paid ones from their files. */
+  async #isKeptWhole(
+    node: string,
+    news: News,
+    result: RunResult | undefined,
+    records: Uint8Array,
+  ): Promise<boolean> {
+    const { logs, logged } = this.#needs;
+    if (result === undefined || news.log?.firstSeq !== 0) return false;
+    const job = this.#job(node, news);
+    if (job.payment.state !== 'free') return false;
+    const kept = await logs.keepWhole(job, result.logs.count, records);
+    if (kept !== undefined) logged(job, kept);
+    return kept !== undefined;
+  }
+
+  /** Of a job that is offered to it, and whose answer is not here: as after a crash, or because others that were offered with it take longer. */
+  async #accepted(node: string, { jobId, lease, accepted }: News): Promise<void> {
+    const job = this.#needs.jobs.live(jobId.toLowerCase());
+    if (accepted === undefined || job?.state !== 'escrowed' || job.node?.name !== node) return;
+    if (job.attempt !== accepted.attempt) return;
+    if (job.payment.state !== 'free')
+      throw new Refusal('NotYet', 'the job is offered to you, and your answer is not here');
+    await this.#needs.accepted(job, { lease, executor: accepted.executor });
+  }
+
+  async #state(
     node: string,
     leased: Leased,
     state: 'Preparing' | 'Started' | 'Collecting',
   ): Promise<void> {
     const job = this.#job(node, leased);
-    if (state === 'Started' && job.state === 'assigned') {
-      await this.#needs.jobs.change(job.jobId, this.#started(job));
-    } else if (state === 'Collecting' && job.state === 'running' && job.substate !== 'collecting') {
-      await this.#needs.jobs.change(job.jobId, {
-        cause: 'collecting',
-        patch: { substate: 'collecting' },
-      });
-    }
+    const started = state !== 'Preparing' && job.state === 'assigned' ? [this.#started(job)] : [];
+    const collects = state === 'Collecting' && job.substate !== 'collecting';
+    const collecting = { cause: 'collecting', patch: { substate: 'collecting' } };
+    const runs = job.state === 'assigned' || job.state === 'running';
+    const changes = [...started, ...(collects && runs ? [collecting] : [])];
+    if (changes.length > 0) await this.#needs.jobs.change(job.jobId, ...changes);
   }
 
-  progress(node: string, leased: Leased, ppm: number, note: string | undefined): void {
+  #progress(node: string, leased: Leased, ppm: number, note: string | undefined): void {
     const job = this.#job(node, leased);
     const shown = note?.slice(0, NOTE_CHARS_MAX);
     const progress = {
@@ -74,7 +151,7 @@ export class Intake {
     this.#needs.progress(job, progress);
   }
 
-  async logs(node: string, leased: Leased, firstSeq: number, bytes: Uint8Array): Promise<void> {
+  async #logs(node: string, leased: Leased, firstSeq: number, bytes: Uint8Array): Promise<void> {
     const job = this.#job(node, leased);
     const { logKiB } = specOf(job).limits;
     const fresh = await this.#needs.logs.append(
@@ -85,26 +162,24 @@ export class Intake {
     if (fresh.length > 0) this.#needs.logged(job, fresh);
   }
 
-  /** Only a receipt that the assigned executor signed for this attempt changes anything (CM19). */
-  async result(node: string, leased: Leased, result: RunResult): Promise<void> {
-    const { jobs, settlement, signer, endings, completion, now } = this.#needs;
+  /**
+   * Only a receipt that the assigned executor signed for this attempt changes anything (CM19).
+   * @returns whether nothing more is wanted of the attempt
+   */
+  async result(node: string, leased: Leased, result: RunResult): Promise<boolean> {
+    const { jobs, settlement, endings, completion, now } = this.#needs;
     const known = await jobs.find(leased.jobId);
     if (known?.result !== undefined && receiptHashIn(known) === result.receiptHash) {
       // It is told again.
-      return;
+      return false;
     }
     const job = this.#job(node, leased);
     const problem = receiptProblem(job, result);
     if (problem !== undefined) throw new Refusal('BadReceipt', problem);
     const executor = job.node?.executor ?? '';
-    const { receiptHash, signature } = result;
-    // At once: hashing takes a guest milliseconds, so the signer does it.
-    const [digest, [signed]] = await Promise.all([
-      typedDigest(signer, settlement.domainOf(job), 'JobReceipt', result.receipt),
-      signer.verify([{ digest: receiptHash, signature, address: executor }]),
-    ]);
-    if (digest !== receiptHash) throw new Refusal('BadReceipt', 'its hash is another');
-    if (signed !== true) throw new Refusal('BadReceipt', `${executor} has not signed it`);
+    const domain = settlement.domainOf(job);
+    const lie = await this.#receipts.problem({ ...result, domain, executor });
+    if (lie !== undefined) throw new Refusal('BadReceipt', lie);
     // It may have been cancelled meanwhile.
     const still = this.#job(node, leased);
     this.#needs.logs.close(still.jobId, still.attempt);
@@ -116,17 +191,15 @@ export class Intake {
     } as const;
     if (still.state === 'cancelled') {
       await completion.cancelled(still, stored);
-      return;
+      return false;
     }
     const started = still.state === 'assigned' ? [this.#started(still)] : [];
     // Of several runs: whether the program fails is what they have to agree on.
-    if (code === undefined || (clientFault && still.replica !== undefined)) {
-      await completion.arrived(still, result, started, stored);
-      return;
-    }
+    if (code === undefined || (clientFault && still.replica !== undefined))
+      return completion.arrived(still, result, started, stored);
     if (started.length > 0) await jobs.change(still.jobId, ...started);
     const running = jobs.live(still.jobId);
-    if (running === undefined) return;
+    if (running === undefined) return false;
     await endings.failed(running, {
       code,
       message: `the program ended with status ${result.receipt.status} and exit code ${result.receipt.exitCode}`,
@@ -134,16 +207,20 @@ export class Intake {
       ...(clientFault ? { patch: stored } : {}),
     });
     if (clientFault) await completion.judge(still.jobId);
+    return false;
   }
 
-  async lost(node: string, leased: Leased, code: string, message: string): Promise<void> {
+  async #lost(node: string, leased: Leased, code: string, message: string): Promise<void> {
     const job = this.#job(node, leased);
     if (job.state === 'cancelled') return;
     await this.#needs.endings.failed(job, { code: isFaultCode(code) ? code : 'INTERNAL', message });
   }
 
-  /** The job that runs there under that lease. @throws Refusal NoSuchLease: the node should forget it */
+  /** The job that runs there under that lease. @throws Refusal NoSuchLease: the node should forget it; NotYet: it should ask again */
   jobOf(node: string, leased: Leased): JobRecord {
+    const job = this.#needs.jobs.live(leased.jobId.toLowerCase());
+    if (job?.state === 'escrowed' && job.node?.name === node)
+      throw new Refusal('NotYet', 'your answer to the offer is not here');
     return this.#job(node, leased);
   }
 
@@ -179,6 +256,16 @@ function receiptProblem(job: JobRecord, { receipt, outputs }: RunResult): string
   if (receipt.finishedAt < receipt.startedAt) return 'it ended before it began';
   if (outputs.length > OUTPUTS_MAX) return `it has more than ${OUTPUTS_MAX} outputs`;
   return undefined;
+}
+
+const outputFiles = list(outputFile);
+
+/** @throws Refusal */
+function resultIn({ end, outputs }: NonNullable<News['result']>): RunResult {
+  const read = readRunEnd(end);
+  const files = outputFiles.decode(outputs);
+  if (read === undefined || !files.ok) throw new Refusal('BadReceipt', 'the result cannot be read');
+  return { ...read, outputs: files.value };
 }
 
 function receiptHashIn({ result }: JobRecord): string | undefined {

@@ -10,7 +10,7 @@ import { groupView, jobView } from './view.ts';
 
 /** Bytes of one part of an input. */
 const INPUT_BYTES_MAX = 4 * 1024 * 1024;
-/** Between two looks of somebody who waits, in milliseconds. */
+/** Between two looks of somebody who waits for several runs, in milliseconds. */
 const LOOK_MS = 5_000;
 
 /** By its id, or the caller's own intent. The operator sees every job. @throws Refusal NotFound, also for another's: whose ids there are is nobody's business */
@@ -63,7 +63,9 @@ export async function waitForEnd(
     const left = until - market.now();
     const shown = shownOf(await runsOf(market, now));
     if (isOver(shown.state, shown.payment.state) || left <= 0) return now;
-    await market.changed(shown.jobId, Math.min(left, LOOK_MS));
+    // Of several runs another may be shown next.
+    if (now.replica === undefined) await market.ended(shown.jobId, left);
+    else await market.changed(shown.jobId, Math.min(left, LOOK_MS));
     now = (await market.jobs.find(now.jobId)) ?? now;
   }
 }

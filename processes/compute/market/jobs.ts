@@ -53,6 +53,9 @@ export interface JobsNeeds {
 }
 
 const LOADED_AT_ONCE = 500;
+/** Ended jobs that are kept in memory, and UTF-16 units of result and spec of one. */
+const LATELY_MAX = 256;
+const LATELY_CHARS_MAX = 16 * 1024;
 
 export class Jobs {
   readonly #needs: JobsNeeds;
@@ -61,6 +64,8 @@ export class Jobs {
   /** Live jobs by owner, queued ones among them. */
   readonly #queuedOf = new Map<string, number>();
   readonly #progress = new Map<string, JobProgress>();
+  /** Those that ended last: whoever waited for them looks at them now. */
+  readonly #lately = new Map<string, JobRecord>();
   #lastQueueSeq = 0;
   #active = new Map<string, Set<string>>();
 
@@ -111,7 +116,7 @@ export class Jobs {
 
   /** Any job, over or not. */
   async find(jobId: string): Promise<JobRecord | undefined> {
-    return this.#live.get(jobId) ?? this.#needs.store.get(jobId);
+    return this.#live.get(jobId) ?? this.#lately.get(jobId) ?? this.#needs.store.get(jobId);
   }
 
   /** How far a run is: not in the log, and gone with the run. */
@@ -180,16 +185,32 @@ export class Jobs {
     const after = all.map(({ records }) => records.at(-1)!);
     for (const [index, { before }] of all.entries()) this.#remember(before, after[index]!);
     try {
-      await this.#needs.store.append(all.flatMap(({ events }) => events));
+      const { store } = this.#needs;
+      const events = all.flatMap((one) => one.events);
+      const isNew = all.every(({ before }) => before === undefined);
+      await (isNew ? store.create(events) : store.append(events));
     } catch (error) {
       // One that is not there yet is simply not there; its id or intent may be another's.
       if (all.some(({ before }) => before !== undefined)) this.#needs.broken(error);
       else for (const job of after) this.#forget(job);
       throw error;
     }
+    for (const job of after) if (!this.#live.has(job.jobId)) this.#rememberEnd(job);
     for (const { events, records } of all)
       for (const [index, event] of events.entries()) this.#needs.changed(records[index]!, event);
     return after;
+  }
+
+  /** What is on disk of a job that is over has changed. */
+  forgetEnd(jobId: string): void {
+    this.#lately.delete(jobId);
+  }
+
+  #rememberEnd(job: JobRecord): void {
+    if ((job.result?.length ?? 0) + job.spec.length > LATELY_CHARS_MAX) return;
+    if (this.#lately.size >= LATELY_MAX)
+      this.#lately.delete(this.#lately.keys().next().value ?? '');
+    this.#lately.set(job.jobId, job);
   }
 
   #eventOf(jobId: string, job: JobRecord | undefined, change: Change, at: number): JobEvent {

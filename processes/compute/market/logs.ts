@@ -4,6 +4,7 @@
  */
 import { Refusal } from '../../lib/index.ts';
 import type { Drive } from '../../lib/vfs.ts';
+import type { JobStore } from './store.ts';
 import { decodeRecords, type LogRecord, RECORD_HEAD_BYTES } from '../../../wit/jobs/log-records.ts';
 
 /** Bytes of a log beyond the spec's limit: heads of records, and what the runner itself says. */
@@ -27,13 +28,18 @@ export interface LogPart {
   readonly offset: number;
 }
 
+/** Bytes of a whole log that is kept without a file. */
+const SHORT_BYTES_MAX = 4 * 1024;
+
 export class Logs {
   readonly #drive: Drive;
+  readonly #store: Pick<JobStore, 'keepShortLog' | 'shortLog' | 'dropShortLogs'>;
   /** Logs that are being written. */
   readonly #tails = new Map<string, Promise<Tail>>();
 
-  constructor(drive: Drive) {
+  constructor(drive: Drive, store: Pick<JobStore, 'keepShortLog' | 'shortLog' | 'dropShortLogs'>) {
     this.#drive = drive;
+    this.#store = store;
   }
 
   /** Path in the drive. */
@@ -98,6 +104,24 @@ export class Logs {
     return fresh;
   }
 
+  /**
+   * Keeps a whole log that comes at once with the end of its run, without a file if it is short. Undefined: it is none of those.
+   * @param count  records of it, as the result says
+   */
+  async keepWhole(
+    job: { readonly jobId: string; readonly attempt: number },
+    count: number,
+    bytes: Uint8Array,
+  ): Promise<readonly LogRecord[] | undefined> {
+    if (bytes.length > SHORT_BYTES_MAX || this.#tails.has(this.path(job.jobId, job.attempt)))
+      return undefined;
+    const { records, rest } = decodeRecords(bytes) ?? { records: [], rest: -1 };
+    const whole = rest === bytes.length && records.length === count;
+    if (!whole || records.some(({ seq }, index) => seq !== index)) return undefined;
+    await this.#store.keepShortLog(job.jobId, job.attempt, bytes);
+    return records;
+  }
+
   /** Nothing more will come. */
   close(jobId: string, attempt: number): void {
     this.#tails.delete(this.path(jobId, attempt));
@@ -108,7 +132,8 @@ export class Logs {
     const path = this.path(jobId, attempt);
     let offset = hint;
     for (;;) {
-      const chunk = await this.#chunk(path, offset);
+      const short = offset === 0 ? await this.#store.shortLog(jobId, attempt) : undefined;
+      const chunk = short ?? (await this.#chunk(path, offset));
       const read = decodeRecords(chunk);
       if (read === undefined || read.rest === 0) return { records: [], next: from, offset };
       const wanted = read.records.filter(({ seq }) => seq >= from);
@@ -122,6 +147,7 @@ export class Logs {
     for (let attempt = 0; attempt < attempts; attempt += 1) {
       await this.#drive.remove(this.path(jobId, attempt));
     }
+    await this.#store.dropShortLogs(jobId);
   }
 
   async #chunk(path: string, offset: number): Promise<Uint8Array> {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { replay } from './record.ts';
 import { type FakeGpu, specOf } from './testing/fake-gpu.ts';
-import { type Json, NODE, World } from './testing/world.ts';
+import { type Json, NODE, type RunOptions, World } from './testing/world.ts';
 
 let world: World;
 let gpu: FakeGpu;
@@ -97,7 +97,7 @@ it('CM1 a spec that is refused leaves nothing behind', async () => {
 it('CM19 only the receipt of the assigned executor for this attempt counts', async () => {
   const jobId = await world.submit();
   await world.started(gpu, jobId);
-  const bad = async (options: Parameters<World['finished']>[2]): Promise<void> => {
+  const bad = async (options: RunOptions | undefined): Promise<void> => {
     await expect(world.finished(gpu, jobId, options)).rejects.toMatchObject({
       kind: options?.lease === undefined ? 'BadReceipt' : 'NoSuchLease',
     });
@@ -112,11 +112,9 @@ it('CM19 only the receipt of the assigned executor for this attempt counts', asy
   await bad({ lease: 'another' });
   const other = world.gpu('mallory.os');
   await expect(
-    world.tell(other, 'JobLost', {
-      jobId,
+    world.news(other, jobId, {
       lease: gpu.lease(jobId),
-      code: 'NODE_LOST',
-      message: '',
+      lost: { code: 'NODE_LOST', message: '' },
     }),
   ).rejects.toMatchObject({ kind: 'NoSuchLease' });
   expect(await state(jobId)).toBe('running');
@@ -129,7 +127,8 @@ it('CM19 only the receipt of the assigned executor for this attempt counts', asy
 it('another process of the node does not speak for its jobs', async () => {
   const jobId = await world.submit();
   const lease = gpu.lease(jobId);
-  const body = JSON.stringify({ JobLost: { jobId, lease, code: 'NODE_LOST', message: '' } });
+  const news = [{ jobId, lease, lost: { code: 'NODE_LOST', message: '' } }];
+  const body = JSON.stringify({ Told: { news } });
   await expect(world.process.ask(body)).rejects.toMatchObject({ kind: 'Forbidden' });
 });
 

@@ -1,7 +1,8 @@
 /** The parts of the market, put together, and what happens by itself: rounds among providers, looks at the clock, files that grow old. */
-import { every, NoResponse, type Process, Refusal, RemoteError, sleep } from '../../lib/index.ts';
+import { every, NoResponse, type Process, Refusal, RemoteError } from '../../lib/index.ts';
 import { signer } from '../../lib/signer.ts';
 import { drive } from '../../lib/vfs.ts';
+import { toHex } from '../../../contracts/hex.ts';
 import type { FaultCode } from '../../../wit/jobs/result.ts';
 import type { Provider as Registered } from '../shared/facilitator-contract.ts';
 import { Artifacts, KEPT_MS } from './artifacts.ts';
@@ -25,8 +26,8 @@ import { Submissions } from './submissions.ts';
 import { isOver } from './states.ts';
 import { Sweep } from './sweep.ts';
 import { Uploads } from './uploads.ts';
+import { LOOK_MS, Waiters } from './waiters.ts';
 
-const SWEEP_MS = 1_000;
 const STATS_MS = 10_000;
 const FILES_MS = 600_000;
 /** The registry is asked again so soon while nobody is known of it. */
@@ -56,6 +57,8 @@ export interface Market {
   readonly changed: (id: string, ms: number) => Promise<boolean>;
   /** The registry has them from now on, or something else of them. */
   readonly heardOf: (registered: readonly Registered[]) => void;
+  /** The same once the job is over; it may give up a second earlier. */
+  readonly ended: (jobId: string, ms: number) => Promise<boolean>;
 }
 
 /** Opens what is on disk. Nothing is asked of anybody before `begin`. */
@@ -64,16 +67,18 @@ export async function openMarket(process: Process<MarketState>): Promise<Market>
   const [store, files] = await Promise.all([JobStore.open(process), drive(process, 'market')]);
   const sign = signer(process);
   const feed = new Feed(now);
-  const waiters = new Waiters(process);
+  const waiters = new Waiters(process, now);
   const settlement = new Settlement(process);
   const jobs = new Jobs({
     store,
     now,
     changed: (job, event) => {
       feed.job(job, event);
+      const over = isOver(job.state, job.payment.state);
       waiters.wake(job.jobId);
+      if (over) waiters.wake(endOf(job.jobId));
       if (job.node !== undefined) waiters.wake(job.node.nodeId.toLowerCase());
-      if (isOver(job.state, job.payment.state)) parts.reruns.over(job);
+      if (over) parts.reruns.over(job);
       parts.replicas.changed(job);
     },
     broken: (reason) => {
@@ -96,7 +101,7 @@ export async function openMarket(process: Process<MarketState>): Promise<Market>
   });
   const artifacts = new Artifacts(files, sign, store);
   const uploads = new Uploads({ drive: files, signer: sign, database: store.database, now });
-  const logs = new Logs(files);
+  const logs = new Logs(files, store);
   const freed = (): void => parts.dispatch.kickSoon();
   const outcome = (job: JobRecord, success: boolean): void =>
     nodes.outcome(providers, job, success);
@@ -169,11 +174,13 @@ export async function openMarket(process: Process<MarketState>): Promise<Market>
     signer: sign,
     logs,
     now,
+    accepted: (job, by) => dispatch.accepted(job, by),
     progress: (job, progress) => feed.progress(job, progress),
     logged: (job, records) => {
       feed.logged(job, records);
       waiters.wake(job.jobId);
     },
+    failed: (jobId, error) => process.print(`job ${jobId}: ${String(error)}`),
   });
   const submissions = new Submissions({
     jobs,
@@ -185,6 +192,7 @@ export async function openMarket(process: Process<MarketState>): Promise<Market>
     signer: sign,
     now,
     newId: () => crypto.randomUUID(),
+    newSalt: () => toHex(crypto.getRandomValues(new Uint8Array(32))),
     isFree: ({ kind, owner }) => isFree(process, kind, owner),
   });
   const reruns = new Reruns({ process, providers, submissions, settlement, artifacts });
@@ -234,15 +242,16 @@ export async function openMarket(process: Process<MarketState>): Promise<Market>
     now,
     changed: (id, ms) => waiters.wait(id, ms),
     heardOf: (registered) => void providers.askSome(providers.meet(registered)),
+    ended: (jobId, ms) => waiters.waitAbout(endOf(jobId), ms),
   };
   await Promise.all([jobs.load(), nodes.load(providers)]);
   await replicas.load();
-  begin(market, sweep);
+  begin(market, sweep, waiters);
   return market;
 }
 
 /** Goes on with what was there, and keeps going. */
-function begin(market: Market, sweep: Sweep): void {
+function begin(market: Market, sweep: Sweep, waiters: Waiters): void {
   const { process, jobs, providers, settlement, dispatch, feed } = market;
   const failed = (what: string) => (error: unknown) =>
     process.print(`market: ${what} has stopped: ${String(error)}`);
@@ -278,7 +287,10 @@ function begin(market: Market, sweep: Sweep): void {
     const wanted = nobody || providers.awaitsName();
     if (wanted && settlement.settings !== undefined) await registry().catch(failed('a look'));
   }).catch(failed('waiting'));
-  void every(process, SWEEP_MS, () => sweep.run()).catch(failed('the clock'));
+  void every(process, LOOK_MS, () => {
+    waiters.look();
+    sweep.run();
+  }).catch(failed('the clock'));
   void every(process, STATS_MS, () => {
     if (!feed.isWatched('network')) return;
     feed.publish('network_stats_update', ['network'], networkStats(market));
@@ -311,7 +323,7 @@ export function networkStats({ providers, jobs }: Market): Readonly<Record<strin
 }
 
 async function sweepFiles(market: Market): Promise<void> {
-  const { artifacts, uploads, logs, store, now } = market;
+  const { artifacts, uploads, logs, store, jobs, now } = market;
   for (const jobId of await artifacts.expire(now() - KEPT_MS)) {
     const job = await store.get(jobId);
     if (job === undefined) continue;
@@ -327,6 +339,7 @@ async function sweepFiles(market: Market): Promise<void> {
         patch: { seq: job.seq + 1, expired: true },
       },
     ]);
+    jobs.forgetEnd(jobId);
   }
   await uploads.sweep();
 }
@@ -338,38 +351,6 @@ function isFree(process: Process<MarketState>, kind: Principal['kind'], owner: s
   return free.kind === 'Nodes' || owner.startsWith(`process:${process.our.node}@`);
 }
 
-/** Who waits for something to happen to a job, or to one of a node. */
-class Waiters {
-  readonly #process: Process<unknown>;
-  readonly #waiting = new Map<string, Set<() => void>>();
-
-  constructor(process: Process<unknown>) {
-    this.#process = process;
-  }
-
-  wake(id: string): void {
-    const all = this.#waiting.get(id);
-    this.#waiting.delete(id);
-    for (const wake of all ?? []) wake();
-  }
-
-  wait(id: string, ms: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const over = new AbortController();
-      const end = (woken: boolean): void => {
-        over.abort();
-        const all = this.#waiting.get(id);
-        all?.delete(wake);
-        if (all?.size === 0) this.#waiting.delete(id);
-        resolve(woken);
-      };
-      const wake = (): void => end(true);
-      const all = this.#waiting.get(id) ?? new Set();
-      all.add(wake);
-      this.#waiting.set(id, all);
-      sleep(this.#process, ms, { signal: over.signal }).then(() => end(false), nothing);
-    });
-  }
+function endOf(jobId: string): string {
+  return `end of ${jobId}`;
 }
-
-function nothing(): void {}

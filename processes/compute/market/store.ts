@@ -1,6 +1,7 @@
 /** Jobs on disk. What is written here is there when the promise resolves, whole or not at all. */
 import { listOf, openSqlite, type Sqlite } from '../../lib/sqlite.ts';
 import type { Caller } from '../../lib/modules.ts';
+import { base64Of, bytesOfBase64 } from './base64.ts';
 import { type JobEvent, type JobPatch, type JobRecord, replicaIntent } from './record.ts';
 import type { State, TransitionId } from './states.ts';
 import { MIGRATIONS } from './tables.ts';
@@ -25,8 +26,27 @@ interface EventRow {
   readonly patch: string;
 }
 
+/** New jobs that are written together. */
+const CREATED_AT_ONCE = 32;
+
+interface Created {
+  readonly events: JobEvent[];
+  readonly written: PromiseWithResolvers<void>;
+  /** Nothing can be added to its write. */
+  sent: boolean;
+}
+
 export class JobStore {
   readonly database: Sqlite;
+  /** What is appended in this turn. */
+  #gathered: { readonly events: JobEvent[]; readonly written: Promise<void> } | undefined;
+  /** By job: those that are not on disk yet. */
+  readonly #created = new Map<string, Created>();
+  readonly #unsent: Created[] = [];
+  #creating = false;
+  #shortLogs:
+    | { readonly rows: (readonly [string, number, string])[]; readonly written: Promise<void> }
+    | undefined;
 
   private constructor(database: Sqlite) {
     this.database = database;
@@ -38,14 +58,65 @@ export class JobStore {
     );
   }
 
-  /** Appends events, of one or several jobs: one transaction. Records follow. @throws SqliteError */
-  async append(events: readonly JobEvent[]): Promise<void> {
+  /** Appends events of a job: one transaction, with all that are appended in the same turn. Records follow. @throws SqliteError */
+  append(events: readonly JobEvent[]): Promise<void> {
+    const created = this.#created.get(events[0]?.jobId ?? '');
+    // Never before the job itself.
+    if (created?.sent === true) return created.written.promise.then(() => this.append(events));
+    if (created !== undefined) {
+      created.events.push(...events);
+      return created.written.promise;
+    }
+    if (this.#gathered !== undefined) {
+      this.#gathered.events.push(...events);
+      return this.#gathered.written;
+    }
+    const gathered: JobEvent[] = [...events];
+    const written = Promise.resolve().then(() => {
+      this.#gathered = undefined;
+      return this.#write(gathered);
+    });
+    this.#gathered = { events: gathered, written };
+    return written;
+  }
+
+  /**
+   * The first events of new jobs, all or none. Others that are made while some are on their way to the disk go together, each for itself.
+   * @throws SqliteError
+   */
+  create(events: readonly JobEvent[]): Promise<void> {
+    const created = { events: [...events], written: Promise.withResolvers<void>(), sent: false };
+    for (const { jobId } of events) this.#created.set(jobId, created);
+    this.#unsent.push(created);
+    if (!this.#creating) void this.#createAll();
+    return created.written.promise;
+  }
+
+  async #createAll(): Promise<void> {
+    this.#creating = true;
+    await Promise.resolve();
+    while (this.#unsent.length > 0) {
+      const some = this.#unsent.splice(0, CREATED_AT_ONCE);
+      for (const created of some) created.sent = true;
+      try {
+        await this.#write(some.flatMap(({ events }) => events));
+        for (const { written } of some) written.resolve();
+      } catch {
+        // The fault of one, such as an intent that is another's: nobody else is to suffer from it.
+        for (const { events, written } of some)
+          await this.#write(events).then(written.resolve, written.reject);
+      }
+      for (const { events } of some) for (const { jobId } of events) this.#created.delete(jobId);
+    }
+    this.#creating = false;
+  }
+
+  async #write(events: readonly JobEvent[]): Promise<void> {
     const rows = events
       .map(({ jobId, seq, at, was, now, transition = null, cause, patch }) =>
         JSON.stringify([jobId, seq, at, was, now, transition, cause, JSON.stringify(patch)]),
       )
       .join(',');
-    // One by one: a request that waits for the write of another is answered later than by itself (lib/conversation.ts).
     await this.database.run`insert into job_events
       select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7
       from json_each(${`[${rows}]`}) order by key`;
@@ -117,6 +188,35 @@ export class JobStore {
   async counts(): Promise<ReadonlyMap<string, number>> {
     const rows = await this.database.all`select state, count(*) as jobs from jobs group by state`;
     return new Map(rows.map(({ state, jobs }) => [String(state), Number(jobs)]));
+  }
+
+  // ---- short logs
+
+  /** Keeps a whole log, together with those that are given in the same turn; one that is there already stays. */
+  keepShortLog(jobId: string, attempt: number, records: Uint8Array): Promise<void> {
+    const row = [jobId, attempt, base64Of(records)] as const;
+    if (this.#shortLogs !== undefined) {
+      this.#shortLogs.rows.push(row);
+      return this.#shortLogs.written;
+    }
+    const rows = [row];
+    const written = Promise.resolve().then(async () => {
+      this.#shortLogs = undefined;
+      await this.database.run`insert or ignore into short_logs
+        select value ->> 0, value ->> 1, value ->> 2 from json_each(${JSON.stringify(rows)})`;
+    });
+    this.#shortLogs = { rows, written };
+    return written;
+  }
+
+  async shortLog(jobId: string, attempt: number): Promise<Uint8Array | undefined> {
+    const row = await this.database
+      .get`select records from short_logs where job_id = ${jobId} and attempt = ${attempt}`;
+    return row && bytesOfBase64(String(row['records']));
+  }
+
+  async dropShortLogs(jobId: string): Promise<void> {
+    await this.database.run`delete from short_logs where job_id = ${jobId}`;
   }
 
   // ---- artifacts

@@ -22,6 +22,7 @@ import type { Uploads } from './uploads.ts';
 export const QUOTE_MS = 120_000;
 /** To fund a job, in seconds; free ones are funded at once. */
 const FUND_WINDOW_S = 3_600;
+const utf8 = new TextEncoder();
 const ZERO_ADDRESS = `0x${'0'.repeat(40)}`;
 const ZERO_HASH = `0x${'0'.repeat(64)}`;
 const UNSUITED_SHOWN_MAX = 20;
@@ -57,6 +58,8 @@ export interface SubmissionsNeeds {
   readonly signer: Signer;
   readonly now: () => number;
   readonly newId: () => string;
+  /** 32 bytes that nobody has had. */
+  readonly newSalt: () => string;
   readonly isFree: (principal: Principal) => boolean;
 }
 
@@ -172,7 +175,12 @@ export class Submissions {
     // The inputs of an audit are those of the job that it repeats.
     if (internal === undefined) await this.#checkInputs(principal, spec);
     keepSpec(hash, spec);
-    const made = { spec, text, hash, intentId, client, bodyHash, owner: principal.owner, internal };
+    const made = {
+      ...{ spec, text, hash, intentId, client, bodyHash, internal },
+      owner: principal.owner,
+      // Whoever did not choose the intent cannot want the same job by it again.
+      salt: submission.intentId === undefined ? this.#needs.newSalt() : undefined,
+    };
     // An audit repeats one run.
     const of = internal === undefined ? (spec.verify?.replicas ?? 1) : 1;
     const isFree = this.#needs.isFree(principal);
@@ -191,7 +199,7 @@ export class Submissions {
     const drafts: Draft[] = [];
     for (let index = 0; index < of; index += 1) {
       const replica = { group, index, of };
-      const one = { ...made, intentId: replicaIntent(group, index), replica };
+      const one = { ...made, intentId: replicaIntent(group, index), replica, salt: undefined };
       drafts.push(await (money === undefined ? this.#freeDraft(one) : this.#paidDraft(one, money)));
     }
     const [first] = await jobs.createAll(drafts);
@@ -229,8 +237,7 @@ export class Submissions {
       deadline,
       challengeWindow: 0,
       mode: MODE.exact,
-      // `saltOf`, by the signer.
-      salt: await this.#needs.signer.keccak256(new TextEncoder().encode(made.intentId)),
+      salt: made.salt ?? (await this.#needs.signer.keccak256(utf8.encode(made.intentId))),
     };
     const jobId = await typedDigest(this.#needs.signer, FREE_DOMAIN, 'ComputeTerms', document);
     const first = {
@@ -346,6 +353,8 @@ interface Made {
   readonly bodyHash: string;
   readonly owner: string;
   readonly internal: Submission['internal'];
+  /** Undefined: `saltOf` the intent, by the signer. */
+  readonly salt: string | undefined;
   readonly replica?: Replica;
 }
 

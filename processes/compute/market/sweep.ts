@@ -5,9 +5,10 @@
 import { PULL_S_MAX, START_S_MAX, VERDICT_S_MAX } from '../../../contracts/compute.ts';
 import type { FaultCode } from '../../../wit/jobs/result.ts';
 import type { Completion } from './completion.ts';
-import { ACCEPT_S, type Dispatch } from './dispatch.ts';
+import type { Dispatch } from './dispatch.ts';
 import type { Endings } from './endings.ts';
 import type { Jobs } from './jobs.ts';
+import { ACCEPT_S } from './offer-lines.ts';
 import type { KnownProvider, Providers } from './providers.ts';
 import type { JobRecord } from './record.ts';
 

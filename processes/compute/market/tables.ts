@@ -79,4 +79,11 @@ export const MIGRATIONS: readonly (string | readonly string[])[] = [
     ) without rowid`,
     'create index artifacts_by_hash on artifacts(sha256)',
   ],
+  /** Whole logs that are short, in base64: a file for each would cost more than the rest of a small job. */
+  `create table short_logs (
+    job_id text not null,
+    attempt integer not null,
+    records text not null,
+    primary key (job_id, attempt)
+  ) without rowid`,
 ];

@@ -65,6 +65,8 @@ export const offer = record({
   /** Seconds since 1970 until which an acceptance is wanted, as in `Acceptance`. */
   expiresAt: u64,
   money: option(moneyPlace),
+  /** It begins as soon as it is accepted, with no `Start`: nothing is to be done before, such as telling a chain. */
+  start: option(bool),
 });
 export type Offer = Decoded<typeof offer>;
 
@@ -86,7 +88,8 @@ export const partOf = { sha256: contentHash, offset: u64, bytes: u32 } as const;
 export const gpuContract = contract(
   {
     Provider: method(unit, providerState),
-    Offer: method(offer, offerAnswer),
+    /** Answered together, in their order. */
+    Offers: method(record({ offers: list(offer) }), record({ answers: list(offerAnswer) })),
     Start: method(record(leased), unit),
     Cancel: method(record({ ...leased, reason: text, graceMs: u32 }), unit),
     /** Of an output, once the result is in. */

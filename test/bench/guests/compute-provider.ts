@@ -16,6 +16,7 @@ import {
 } from '../../../contracts/compute.ts';
 import { merkleRoot, outputLeaf } from '../../../contracts/merkle-tree.ts';
 import { taggedHash } from '../../../wit/jobs/digest.ts';
+import { runEnd } from '../../../contracts/compute-result.ts';
 import { documentHash } from '../../../wit/jobs/result.ts';
 import type { JobSpec } from '../../../wit/jobs/spec-shape.ts';
 import {
@@ -64,7 +65,6 @@ async function run(process: Process<unknown>, jobId: string, lease: string): Pro
   const offer = offers.get(lease);
   if (offer === undefined) return;
   offers.delete(lease);
-  await market.JobState({ jobId, lease, state: { kind: 'Started' }, detail: undefined });
   const now = BigInt(Math.floor(Date.now() / 1_000));
   const receipt: JobReceipt = {
     jobId,
@@ -85,19 +85,29 @@ async function run(process: Process<unknown>, jobId: string, lease: string): Pro
   };
   // Proof of the type: plain values, as wallets take them.
   const data = typedDataOf(DOMAIN, 'JobReceipt', receipt) as never;
-  await market.JobResult({
-    jobId,
-    lease,
-    result: {
-      receipt,
-      signature: await signer(process).signTypedData('executor', data),
-      receiptHash: digestOf(DOMAIN, 'JobReceipt', receipt),
-      outputs: [],
-      logs: { count: 0, truncated: false },
-      usage: USAGE,
-      runtime: RUNTIME,
-    },
+  const end = runEnd.stringify({
+    receipt,
+    signature: await signer(process).signTypedData('executor', data),
+    receiptHash: digestOf(DOMAIN, 'JobReceipt', receipt),
+    logs: { count: 0, truncated: false },
+    usage: USAGE,
+    runtime: RUNTIME,
   });
+  await market.Told({
+    news: [
+      {
+        jobId,
+        lease,
+        accepted: { attempt: offer.attempt, executor },
+        state: undefined,
+        progress: undefined,
+        log: undefined,
+        result: { end, outputs: '[]' },
+        lost: undefined,
+      },
+    ],
+  });
+  running -= 1;
 }
 
 /** Most jobs of the figures read nothing. */
@@ -157,24 +167,25 @@ export default defineProcess({
       cachedImages: [],
       at: Date.now(),
     }),
-    Offer: (offer): OfferAnswer => {
-      if (running >= SLOTS) return { kind: 'Rejected', value: { code: 'busy', message: 'full' } };
-      running += 1;
-      const lease = offer.jobId.slice(2, 34);
-      offers.set(lease, offer);
-      return { kind: 'Accepted', value: { lease, acceptance: undefined, executor } };
-    },
-    Start: ({ jobId, lease }, _context, process) => {
-      void run(process, jobId, lease).catch((error: unknown) => process.print(String(error)));
-    },
+    Offers: (asked, _context, process) => ({
+      answers: asked.offers.map((offer): OfferAnswer => {
+        if (running >= SLOTS) return { kind: 'Rejected', value: { code: 'busy', message: 'full' } };
+        running += 1;
+        const lease = offer.jobId.slice(2, 34);
+        offers.set(lease, offer);
+        void run(process, offer.jobId, lease).catch((error: unknown) =>
+          process.print(String(error)),
+        );
+        return { kind: 'Accepted', value: { lease, acceptance: undefined, executor } };
+      }),
+    }),
+    Start: () => undefined,
     Cancel: () => undefined,
     Models: () => ({ paired: true, backends: [] }),
     ModelCall: noModels,
     ModelTaken: noModels,
     ModelCancel: noModels,
     Artifact: () => ({ end: true }),
-    Drop: () => {
-      running -= 1;
-    },
+    Drop: () => undefined,
   },
 });

@@ -4,7 +4,12 @@ import { address } from '../../../../wit/address.ts';
 import { namehash } from '../../../../contracts/hypermap.ts';
 import type { Acceptance } from '../../../../contracts/compute.ts';
 import type { Sent } from '../../../lib/testing/memory-host.ts';
-import { gpuContract, type Offer, type ProviderState } from '../../shared/gpu-contract.ts';
+import {
+  gpuContract,
+  type Offer,
+  type OfferAnswer,
+  type ProviderState,
+} from '../../shared/gpu-contract.ts';
 
 /** A spec of the cheapest kind; members may be added or replaced. */
 export function specOf(
@@ -101,18 +106,10 @@ export class FakeGpu {
     switch (kind) {
       case 'Provider':
         return reply(this.state());
-      case 'Offer': {
-        const offer: Offer = value;
-        this.offers.push(offer);
-        const refused = this.refuse(offer);
-        if (refused === 'silent') return undefined;
-        if (refused !== undefined) return reply({ kind: 'Rejected', value: refused });
-        const lease = `${this.node}-${offer.jobId.slice(2, 10)}-${offer.attempt}`;
-        this.#leases.set(offer.jobId, lease);
-        return reply({
-          kind: 'Accepted',
-          value: { lease, acceptance: this.acceptance(offer), executor: this.#executor },
-        });
+      case 'Offers': {
+        const { offers } = value as { readonly offers: readonly Offer[] };
+        const answers = offers.map((offer) => this.#offered(offer));
+        return answers.includes(undefined) ? undefined : reply({ answers });
       }
       case 'Start':
         if (this.forgetful) throw new Error('NoSuchLease');
@@ -127,6 +124,23 @@ export class FakeGpu {
       default:
         return undefined;
     }
+  }
+
+  #offered(offer: Offer): OfferAnswer | undefined {
+    this.offers.push(offer);
+    const refused = this.refuse(offer);
+    if (refused === 'silent') return undefined;
+    if (refused !== undefined) return { kind: 'Rejected', value: refused };
+    const lease = `${this.node}-${offer.jobId.slice(2, 10)}-${offer.attempt}`;
+    this.#leases.set(offer.jobId, lease);
+    if (offer.start === true) this.started.push(offer.jobId);
+    const acceptance = this.acceptance(offer);
+    return { kind: 'Accepted', value: { lease, acceptance, executor: this.#executor } };
+  }
+
+  /** It is told that nothing more is wanted. */
+  over(jobId: string): void {
+    this.dropped.push(jobId);
   }
 
   part(sent: Sent): { body: Uint8Array; blob: Uint8Array } | undefined {

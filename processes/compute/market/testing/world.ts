@@ -13,6 +13,7 @@ import {
   type JobReceipt,
   typedDataOf,
 } from '../../../../contracts/compute.ts';
+import { runEnd } from '../../../../contracts/compute-result.ts';
 import {
   FakeHttpServer,
   type FakeRequest,
@@ -25,6 +26,8 @@ import { fakeTimer } from '../../../lib/testing/fake-timer.ts';
 import type { MemoryHost, Peer, Sent } from '../../../lib/testing/memory-host.ts';
 import { TestProcess } from '../../../lib/testing/test-process.ts';
 import { errorIn, ERROR_METADATA, encodeError } from '../../../lib/contract.ts';
+import { RemoteError } from '../../../lib/errors.ts';
+import type { News, NewsAnswer } from '../../shared/job-events-contract.ts';
 import { marketContract } from '../../shared/market-contract.ts';
 import module from '../index.ts';
 import { FakeGpu, specOf } from './fake-gpu.ts';
@@ -49,6 +52,14 @@ export const EMPTY_USAGE = {
   tokensIn: 0,
   tokensOut: 0,
 };
+export const NOTHING_NEW = {
+  accepted: undefined,
+  state: undefined,
+  progress: undefined,
+  log: undefined,
+  result: undefined,
+  lost: undefined,
+};
 const RUNTIME = {
   arch: 'x86_64',
   driver: '',
@@ -62,6 +73,14 @@ const RUNTIME = {
 export interface Output {
   readonly path: string;
   readonly bytes: Uint8Array;
+}
+
+export interface RunOptions {
+  readonly outputs?: readonly Output[];
+  readonly receipt?: Partial<JobReceipt>;
+  readonly signedBy?: string;
+  readonly lease?: string;
+  readonly logCount?: number;
 }
 
 export class World {
@@ -211,36 +230,39 @@ export class World {
     return { value: read.ok ? read.value.value : undefined, blob: answered.blob?.bytes };
   }
 
-  started(gpu: FakeGpu, jobId: string): Promise<unknown> {
-    const value = { jobId, lease: gpu.lease(jobId), state: { kind: 'Started' }, detail: undefined };
-    return this.tell(gpu, 'JobState', value);
+  /** What is new of one attempt. Throws what it would be refused with. */
+  async news(gpu: FakeGpu, jobId: string, more: Partial<News>, blob?: Uint8Array): Promise<void> {
+    const news = { ...NOTHING_NEW, jobId, lease: gpu.lease(jobId), ...more };
+    const told = (await this.tell(gpu, 'Told', { news: [news] }, blob)) as
+      | { readonly value: { readonly answers: readonly NewsAnswer[] } }
+      | undefined;
+    const answer = told?.value.answers[0];
+    if (answer?.kind === 'Refused') throw new RemoteError(answer.value.kind, answer.value.message);
+    if (answer?.kind === 'Over') gpu.over(jobId);
   }
 
-  log(gpu: FakeGpu, jobId: string, records: readonly LogRecord[]): Promise<unknown> {
-    const value = { jobId, lease: gpu.lease(jobId), firstSeq: records[0]?.seq ?? 0 };
-    return this.tell(gpu, 'Logs', value, encodeRecords(records));
+  started(gpu: FakeGpu, jobId: string): Promise<void> {
+    return this.news(gpu, jobId, { state: { kind: 'Started' } });
   }
 
-  lost(gpu: FakeGpu, jobId: string, code: string): Promise<unknown> {
-    return this.tell(gpu, 'JobLost', {
-      jobId,
-      lease: gpu.lease(jobId),
-      code,
-      message: 'so it was',
-    });
+  log(gpu: FakeGpu, jobId: string, records: readonly LogRecord[]): Promise<void> {
+    const bytes = encodeRecords(records);
+    const log = { firstSeq: records[0]?.seq ?? 0, bytes: bytes.length };
+    return this.news(gpu, jobId, { log }, bytes);
+  }
+
+  lost(gpu: FakeGpu, jobId: string, code: string): Promise<void> {
+    return this.news(gpu, jobId, { lost: { code, message: 'so it was' } });
   }
 
   /** A run ends, with a receipt that the provider's executor signs; members may be replaced. */
-  finished(
-    gpu: FakeGpu,
-    jobId: string,
-    options: {
-      readonly outputs?: readonly Output[];
-      readonly receipt?: Partial<JobReceipt>;
-      readonly signedBy?: string;
-      readonly lease?: string;
-    } = {},
-  ): Promise<unknown> {
+  finished(gpu: FakeGpu, jobId: string, options: RunOptions = {}): Promise<void> {
+    const lease = options.lease ?? gpu.lease(jobId);
+    return this.news(gpu, jobId, { lease, result: this.result(gpu, jobId, options) });
+  }
+
+  /** How a run ended, signed. */
+  result(gpu: FakeGpu, jobId: string, options: RunOptions = {}): NonNullable<News['result']> {
     const { offers } = gpu;
     const offer = offers.findLast((one) => one.jobId === jobId);
     if (offer === undefined) throw new Error(`${gpu.node} was not offered ${jobId}`);
@@ -269,20 +291,15 @@ export class World {
     };
     // As executors sign: free jobs are in nobody's escrow.
     const domain = offer.money === undefined ? FREE_DOMAIN : this.domain;
-    const value = {
-      jobId,
-      lease: options.lease ?? gpu.lease(jobId),
-      result: {
-        receipt,
-        signature: this.sign(options.signedBy ?? `executor of ${gpu.node}`, domain, receipt),
-        receiptHash: digestOf(domain, 'JobReceipt', receipt),
-        outputs,
-        logs: { count: 0, truncated: false },
-        usage: EMPTY_USAGE,
-        runtime: RUNTIME,
-      },
-    };
-    return this.tell(gpu, 'JobResult', value);
+    const end = runEnd.stringify({
+      receipt,
+      signature: this.sign(options.signedBy ?? `executor of ${gpu.node}`, domain, receipt),
+      receiptHash: digestOf(domain, 'JobReceipt', receipt),
+      logs: { count: options.logCount ?? 0, truncated: false },
+      usage: EMPTY_USAGE,
+      runtime: RUNTIME,
+    });
+    return { end, outputs: JSON.stringify(outputs) };
   }
 
   /** Of receipts of paid jobs. */
