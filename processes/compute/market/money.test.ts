@@ -1,5 +1,5 @@
 /** Paid jobs, with a facilitator and an oracle that say what a test says: what the market makes of it (compute-market.md §3.4, §3.5). */
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { namehash } from '../../../contracts/hypermap.ts';
 import {
   digestOf,
@@ -17,6 +17,7 @@ import { marketContract } from '../shared/market-contract.ts';
 import { type Evidence, type GivenVerdict, oracleContract } from '../shared/oracle-contract.ts';
 import { errorIn } from '../../lib/contract.ts';
 import type { Peer } from '../../lib/testing/memory-host.ts';
+import { AWAY_MS_MAX } from './reruns.ts';
 import { type FakeGpu, specOf } from './testing/fake-gpu.ts';
 import {
   DOMAIN,
@@ -70,6 +71,7 @@ beforeEach(async () => {
   await world.start();
 });
 afterEach(() => {
+  vi.useRealTimers();
   expect(world.host.prints.filter(({ verbosity }) => verbosity === 0)).toEqual([]);
 });
 
@@ -518,6 +520,46 @@ it('CM26 an audit runs the job again at a node of another operator, and its end 
   expect(rerunsDone).toMatchObject([
     { jobId, attempt: 0, rerun: 1, node: { name: NODE, operator: OPERATOR }, result: {} },
   ]);
+});
+
+it('CM26 an audit that is asked for again is told again, and ended when nobody is left who could run it', async () => {
+  vi.useFakeTimers({ toFake: ['Date'] });
+  const jobId = await running();
+  const spec = gpu.offers[0]!.spec;
+  gpu.acceptance = () => undefined;
+  const want = (rerun: number): Promise<string | undefined> => {
+    const wish = { jobId, attempt: 0, rerun, spec, until: Date.now() + 1_400_000 };
+    return told('oracle', 'RerunWanted', { ...wish, notOperators: [] });
+  };
+  expect(await want(0)).toBeUndefined();
+  const { jobId: first } = gpu.offers[1]!;
+  await world.started(gpu, first);
+  await world.finished(gpu, first);
+  expect(rerunsDone).toHaveLength(1);
+  // As after an answer that the oracle did not hear.
+  expect(await want(0)).toBeUndefined();
+  expect(rerunsDone[1]).toEqual(rerunsDone[0]);
+  // It goes away without having begun.
+  gpu.refuse = () => ({ code: 'unpaired', message: 'its extension is away' });
+  gpu.paired = false;
+  expect(await want(1)).toBeUndefined();
+  vi.setSystemTime(Date.now() + AWAY_MS_MAX - 5_000);
+  expect(await want(1)).toBeUndefined();
+  expect(rerunsDone).toHaveLength(2);
+  vi.setSystemTime(Date.now() + 6_000);
+  expect(await want(1)).toBeUndefined();
+  expect(rerunsDone[2]).toMatchObject({ jobId, rerun: 1, node: undefined, result: undefined });
+});
+
+it('CM26 no audit waits for a node that gets no jobs', async () => {
+  const jobId = await running();
+  const { spec } = gpu.offers[0]!;
+  await world.finished(gpu, jobId, { receipt: { claimed: 600n } });
+  const audit = { kind: 'Differed' } as const;
+  for (let times = 0; times < 5; times += 1)
+    await verdict(jobId, { outcome: { kind: 'Convicted' }, code: 'VERDICT_FAIL', audit });
+  const wish = { jobId, attempt: 0, rerun: 0, spec, until: Date.now() + 600_000 };
+  expect(await told('oracle', 'RerunWanted', { ...wish, notOperators: [] })).toBe('NoNodes');
 });
 
 it('CM26 what audits say is in the reputation', async () => {
