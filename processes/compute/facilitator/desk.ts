@@ -96,6 +96,7 @@ export class Desk {
       chain: this.#chain,
       book,
       signer: this.#signer,
+      ahead: () => this.#follower.ring(),
     });
     this.#outbox = new Outbox({
       caller: process,

@@ -104,14 +104,15 @@ export class Outbox {
     );
   }
 
-  /** Resolves once it is on disk. One that has failed is wanted again. */
+  /** Resolves once it is on disk. One that has failed is wanted again, and a payment that is done and is not there. */
   async add(wish: Wish): Promise<void> {
     const { book } = this.#needs;
     const { jobId, kind, to, data } = wish;
     await book.db
       .run`insert into wishes (job_id, kind, target, data) values (${jobId}, ${kind}, ${to}, ${data})
-      on conflict (job_id, kind, data) do update set state = 'wanted', tries = 0, not_before_ms = 0, error = null
-        where state = 'failed'`;
+      on conflict (job_id, kind, data) do update set state = 'wanted', tx = null, tries = 0, not_before_ms = 0, error = null
+        where state = 'failed' or (state = 'done' and kind in ('fund', 'transfer')
+          and exists (select 1 from jobs where jobs.job_id = wishes.job_id and jobs.state = 'none'))`;
     this.ring();
   }
 
@@ -191,18 +192,21 @@ export class Outbox {
       wishes.map(async (wish) => ({
         wish,
         error: errorOf(wish, outcome, settings.escrow),
-        overtaken: await this.#overtaken(wish),
+        place: await this.#placeOf(wish),
       })),
     );
     const troubles: { wish: Kept; error: ComputeError }[] = [];
     await book.db.tx(async (tx) => {
+      // The chain has gone back since: it is looked at anew.
+      if (outcome.takenBack !== book.takenBack) return;
       await post.settle(outcome, tx.run);
-      for (const { wish, error, overtaken } of verdicts) {
+      for (const { wish, error, place } of verdicts) {
+        const overtaken = place === 'overtaken';
         if (outcome.kind === 'displaced') {
           await tx.run`update wishes set state = 'wanted', tx = null where id = ${wish.id}`;
-        } else if (error === undefined || (overtaken && OVERTAKEN.has(error))) {
+        } else if (error === undefined || (overtaken && isOvertaken(wish, error))) {
           await tx.run`update wishes set state = 'done', error = ${error ?? null} where id = ${wish.id}`;
-        } else if (PASSING.has(error) && wish.tries < TRIES_MAX) {
+        } else if ((PASSING.has(error) || place === 'early') && wish.tries < TRIES_MAX) {
           const due = Date.now() + AGAIN_MS * 2 ** wish.tries;
           await tx.run`update wishes set state = 'wanted', tx = null, error = ${error}, not_before_ms = ${due}
             where id = ${wish.id}`;
@@ -219,22 +223,31 @@ export class Outbox {
     }
   }
 
-  /** Whether the job is where this wish wanted it, or beyond. */
-  async #overtaken({ jobId, kind }: Kept): Promise<boolean> {
-    if (kind === 'withdraw' || kind === 'recoverVault') return true;
+  /**
+   * Whether the job is where this wish wanted it, or beyond; or not yet where it can be: after the chain went back, what came before it may
+   * be on its way again.
+   */
+  async #placeOf({ jobId, kind }: Kept): Promise<'overtaken' | 'early' | 'due'> {
+    if (kind === 'withdraw' || kind === 'recoverVault') return 'overtaken';
     const money = await this.#needs.book.money(jobId);
-    if (money === undefined) return true;
-    if (isClosed(money)) return true;
+    if (money === undefined || isClosed(money)) return 'overtaken';
+    const { state } = money;
+    const unfunded = state === 'none';
+    const unassigned = unfunded || state === 'funded';
     switch (kind) {
       case 'fund':
       case 'transfer':
-        return money.state !== 'none';
+        return unfunded ? 'due' : 'overtaken';
       case 'assign':
-        return money.state !== 'none' && money.state !== 'funded';
+        return unfunded ? 'early' : unassigned ? 'due' : 'overtaken';
       case 'propose':
-        return money.state === 'proposed' || money.state === 'disputed';
+        if (unassigned) return 'early';
+        return state === 'assigned' ? 'due' : 'overtaken';
+      case 'reject':
+      case 'convict':
+        return unassigned ? 'early' : 'due';
       default:
-        return false;
+        return 'due';
     }
   }
 
@@ -272,6 +285,11 @@ function takeTogether(due: readonly Kept[], escrow: string): Kept[] {
 /** More every time, for one that ran out has no other reason to give. */
 function gasOf(kind: WishKind, tries: number): number {
   return Math.min(Math.floor(GAS[kind] * 1.5 ** Math.min(tries, 4)), GAS_MAX - GAS_BASE);
+}
+
+/** Whether a refusal means that it is done already. A token says nothing of why it refuses a transfer. */
+function isOvertaken({ kind }: Kept, error: ComputeError): boolean {
+  return OVERTAKEN.has(error) || kind === 'transfer';
 }
 
 /** Why a wish was not carried out; undefined: it was. */

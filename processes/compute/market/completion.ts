@@ -10,7 +10,7 @@ import type { JobMoney } from '../shared/facilitator-contract.ts';
 import { runResult } from '../shared/job-events-contract.ts';
 import type { Evidence, GivenVerdict } from '../shared/oracle-contract.ts';
 import { type Artifacts, WrongArtifact } from './artifacts.ts';
-import type { Endings } from './endings.ts';
+import { type Endings, NOT_RUN } from './endings.ts';
 import type { Change, Jobs } from './jobs.ts';
 import type { Logs } from './logs.ts';
 import type { Providers } from './providers.ts';
@@ -214,13 +214,13 @@ export class Completion {
       else if (after !== undefined && money.state === 'assigned') this.#needs.assigned(after);
       this.#needs.freed();
     }
-    const trouble = money.trouble;
-    if (trouble?.action === 'Assign' && job.state === 'assigned') {
-      await endings.failed(jobs.live(job.jobId) ?? job, {
-        code: 'REJECTED',
-        message: `the chain does not take the assignment: ${trouble.message}`,
-      });
-    }
+    const now = jobs.live(job.jobId);
+    if (now === undefined) return;
+    const { trouble, attempt } = money;
+    if (trouble?.action === 'assign' && money.state === 'funded')
+      await endings.unassigned(now, `the chain does not take the assignment: ${trouble.message}`);
+    const waits = now.state === 'escrowed' && now.substate !== 'releasing';
+    if (money.state === 'assigned' && waits && attempt === now.attempt) await endings.disowned(now);
   }
 
   #moneyChange(
@@ -232,9 +232,9 @@ export class Completion {
     switch (money.state) {
       case 'none': {
         if (job.state === 'pending') return told('none', 'unfunded');
-        if (job.payment.state !== 'escrowed') return undefined;
+        if (!isLocked(job.payment.state)) return undefined;
         return {
-          ...told('none', 'the chain took the funding back', { node: null, substate: null }),
+          ...told('none', 'the chain took the funding back', { ...NOT_RUN, substate: null }),
           transition: 'T17',
         };
       }
@@ -362,6 +362,11 @@ function missingOutputs(job: JobRecord, result: RunResult): string | undefined {
   if (bytes > spec.limits.outMiB * 1024 * 1024)
     return `it left more than ${spec.limits.outMiB} MiB`;
   return undefined;
+}
+
+/** Whether the escrow had the money of a job that is not over. */
+function isLocked(state: PaymentState): boolean {
+  return state === 'escrowed' || state === 'proposed' || state === 'disputed';
 }
 
 /** Where a spec says nothing. */

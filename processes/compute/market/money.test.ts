@@ -382,6 +382,46 @@ it('CM48 a funding that the chain takes back puts the job back and ends the run'
   expect(await payment(jobId)).toEqual(['assigned', 'escrowed']);
 });
 
+it('CM48 an assignment that the chain took back and does not take again: the same attempt is for others', async () => {
+  const jobId = await running();
+  const trouble = { action: 'assign', code: 'Expired', message: 'the chain refused to assign' };
+  // It may still come again.
+  await chain(jobId, { state: 'funded' });
+  expect(await payment(jobId)).toEqual(['running', 'escrowed']);
+  await chain(jobId, { state: 'funded', trouble });
+  expect(await world.job(jobId)).toMatchObject({ state: 'escrowed', attempt: 0, node: null });
+  expect(gpu.cancelled.map((one) => one.jobId)).toEqual([jobId]);
+  expect(gpu.offers).toHaveLength(1);
+});
+
+it('CM48 an assignment that comes back to the chain with the funding is ended there: nobody runs it any more', async () => {
+  const jobId = await running();
+  await chain(jobId, { state: 'none' });
+  gpu.refuse = () => ({ code: 'policy', message: 'this attempt has been made here' });
+  await chain(jobId, { state: 'funded' });
+  expect(await payment(jobId)).toEqual(['escrowed', 'escrowed']);
+  await chain(jobId, { state: 'assigned' });
+  expect(closed[0]).toMatchObject({ jobId, attempt: 0, code: 'NODE_LOST', mayRetry: true });
+  expect(await world.job(jobId)).toMatchObject({
+    state: 'escrowed',
+    substate: 'releasing',
+    attempt: 1,
+  });
+  // As often as it takes.
+  await world.advance(2);
+  expect(closed.length).toBeGreaterThan(1);
+  expect(new Set(closed.map(({ attempt }: Json) => attempt))).toEqual(new Set([0]));
+});
+
+it('CM48 a proposal that is gone with the funding: the job waits for its money again', async () => {
+  const jobId = await running();
+  await world.finished(gpu, jobId, { receipt: { claimed: 600n } });
+  await verdict(jobId);
+  await chain(jobId, { state: 'proposed' });
+  await chain(jobId, { state: 'none' });
+  expect(await world.job(jobId)).toMatchObject({ state: 'pending', payment: { state: 'none' } });
+});
+
 it('CM22 a program that fails is judged for what it used, and the rest comes back', async () => {
   const jobId = await running();
   await world.finished(gpu, jobId, { receipt: { status: 1, exitCode: 2, claimed: 600n } });
