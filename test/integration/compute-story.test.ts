@@ -176,6 +176,16 @@ test('CM50 a chain that is killed during a paid job and started again from its f
   await verified(paid);
 }, 300_000);
 
+test('CM48 CM50 a chain that comes back from before a job was paid: it is paid again, and once', async () => {
+  const entry = { fn: 'sleep', args: { ms: 4_000 } };
+  const spec = { v: 1, type: 'custom', kind: 'builtin', entry, inputs: [], ...CONFINED };
+  await network.chain.save();
+  const paid = await pay(spec, 'story-back');
+  await client.becomes(paid.jobId, /^running/);
+  await network.killChain();
+  await verified(paid);
+}, 300_000);
+
 test('CM26 F38 a provider that cheats is found out by another that runs the job again: the client has its money back, its stake is slashed, and it gets no more jobs', async () => {
   const before = await nodeOnChain(CHEAT);
   const content = Buffer.from('of this the hash is wanted');

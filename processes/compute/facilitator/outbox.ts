@@ -189,24 +189,24 @@ export class Outbox {
       .all`select * from wishes where tx = ${outcome.id} and state in ('sent', 'done')`;
     const wishes = rows.map(keptOf);
     const verdicts = await Promise.all(
-      wishes.map(async (wish) => ({
-        wish,
-        error: errorOf(wish, outcome, settings.escrow),
-        place: await this.#placeOf(wish),
-      })),
+      wishes.map(async (wish) => {
+        const error = errorOf(wish, outcome, settings.escrow);
+        const refused = error !== undefined;
+        const overtaken = refused && (await this.#overtaken(wish));
+        return { wish, error, overtaken, early: refused && (await this.#early(wish)) };
+      }),
     );
     const troubles: { wish: Kept; error: ComputeError }[] = [];
     await book.db.tx(async (tx) => {
       // The chain has gone back since: it is looked at anew.
       if (outcome.takenBack !== book.takenBack) return;
       await post.settle(outcome, tx.run);
-      for (const { wish, error, place } of verdicts) {
-        const overtaken = place === 'overtaken';
+      for (const { wish, error, overtaken, early } of verdicts) {
         if (outcome.kind === 'displaced') {
           await tx.run`update wishes set state = 'wanted', tx = null where id = ${wish.id}`;
         } else if (error === undefined || (overtaken && isOvertaken(wish, error))) {
           await tx.run`update wishes set state = 'done', error = ${error ?? null} where id = ${wish.id}`;
-        } else if ((PASSING.has(error) || place === 'early') && wish.tries < TRIES_MAX) {
+        } else if ((early || PASSING.has(error)) && wish.tries < TRIES_MAX) {
           const due = Date.now() + AGAIN_MS * 2 ** wish.tries;
           await tx.run`update wishes set state = 'wanted', tx = null, error = ${error}, not_before_ms = ${due}
             where id = ${wish.id}`;
@@ -223,32 +223,30 @@ export class Outbox {
     }
   }
 
-  /**
-   * Whether the job is where this wish wanted it, or beyond; or not yet where it can be: after the chain went back, what came before it may
-   * be on its way again.
-   */
-  async #placeOf({ jobId, kind }: Kept): Promise<'overtaken' | 'early' | 'due'> {
-    if (kind === 'withdraw' || kind === 'recoverVault') return 'overtaken';
+  /** Whether the job is where this wish wanted it, or beyond. */
+  async #overtaken({ jobId, kind }: Kept): Promise<boolean> {
+    if (kind === 'withdraw' || kind === 'recoverVault') return true;
     const money = await this.#needs.book.money(jobId);
-    if (money === undefined || isClosed(money)) return 'overtaken';
-    const { state } = money;
-    const unfunded = state === 'none';
-    const unassigned = unfunded || state === 'funded';
+    if (money === undefined) return true;
+    if (isClosed(money)) return true;
     switch (kind) {
       case 'fund':
       case 'transfer':
-        return unfunded ? 'due' : 'overtaken';
+        return money.state !== 'none';
       case 'assign':
-        return unfunded ? 'early' : unassigned ? 'due' : 'overtaken';
+        return money.state !== 'none' && money.state !== 'funded';
       case 'propose':
-        if (unassigned) return 'early';
-        return state === 'assigned' ? 'due' : 'overtaken';
-      case 'reject':
-      case 'convict':
-        return unassigned ? 'early' : 'due';
+        return money.state === 'proposed' || money.state === 'disputed';
       default:
-        return 'due';
+        return false;
     }
+  }
+
+  /** Whether what was wanted before it is on its way, as it may be again after the chain went back. */
+  async #early({ jobId, id }: Kept): Promise<boolean> {
+    const before = await this.#needs.book.db.get`select id from wishes
+      where job_id = ${jobId} and id < ${id} and state in ('wanted', 'sent') limit 1`;
+    return before !== undefined;
   }
 
   #report(error: unknown): void {
