@@ -216,11 +216,10 @@ export class Completion {
     }
     const now = jobs.live(job.jobId);
     if (now === undefined) return;
-    const { trouble, attempt } = money;
+    const { trouble, nodeId } = money;
     if (trouble?.action === 'assign' && money.state === 'funded')
       await endings.unassigned(now, `the chain does not take the assignment: ${trouble.message}`);
-    const waits = now.state === 'escrowed' && now.substate !== 'releasing';
-    if (money.state === 'assigned' && waits && attempt === now.attempt) await endings.disowned(now);
+    if (isDisowned(now, money) && nodeId !== undefined) await endings.disowned(now, nodeId);
   }
 
   #moneyChange(
@@ -233,6 +232,8 @@ export class Completion {
       case 'none': {
         if (job.state === 'pending') return told('none', 'unfunded');
         if (!isLocked(job.payment.state)) return undefined;
+        // Its run is over; what pays for it may come again, or does not for good.
+        if (job.state === 'verifying' && money.trouble === undefined) return undefined;
         return {
           ...told('none', 'the chain took the funding back', { ...NOT_RUN, substate: null }),
           transition: 'T17',
@@ -251,6 +252,12 @@ export class Completion {
         return undefined;
       }
       case 'assigned': {
+        // One look may see both again, the funding and the assignment.
+        if (job.state === 'pending') {
+          const queue = job.queue ?? jobs.nextQueueEntry(job.base ?? 0);
+          const more = { queue, substate: 'releasing', times: { escrowed: now() } } as const;
+          return { ...told('escrowed', 'funded and assigned', more), transition: 'T2' };
+        }
         const ours = job.state === 'assigned' && money.nodeId?.toLowerCase() === job.node?.nodeId;
         if (!ours || job.substate !== 'assigning') return undefined;
         return told('escrowed', 'assigned on the chain', { substate: 'preparing' });
@@ -367,6 +374,13 @@ function missingOutputs(job: JobRecord, result: RunResult): string | undefined {
 /** Whether the escrow had the money of a job that is not over. */
 function isLocked(state: PaymentState): boolean {
   return state === 'escrowed' || state === 'proposed' || state === 'disputed';
+}
+
+/** Whether the chain has given an attempt to somebody who does not have it here. */
+function isDisowned(job: JobRecord, { state, attempt, nodeId }: JobMoney): boolean {
+  if (state !== 'assigned' || attempt !== job.attempt) return false;
+  const others = job.substate === 'assigning' && nodeId?.toLowerCase() !== job.node?.nodeId;
+  return job.state === 'escrowed' || others;
 }
 
 /** Where a spec says nothing. */

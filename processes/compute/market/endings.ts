@@ -147,20 +147,33 @@ export class Endings {
   }
 
   /**
-   * The chain has a job as assigned that waits for a node here: it took the funding back, and has it and the assignment again. Nobody runs that
-   * attempt any more, so it ends there, and here with it.
+   * The chain has a job as assigned that nobody runs here: it took the funding back, and has it and the assignment again. That attempt ends
+   * there, and here with it.
+   * @param nodeId  whom it is assigned to
    */
-  async disowned(job: JobRecord): Promise<void> {
-    const left = job.attempt + 1 < job.maxAttempts;
+  async disowned(job: JobRecord, nodeId: string): Promise<void> {
+    const { jobs, providers, closeOnChain, freed } = this.#needs;
+    const { node: ours, excluded = [], failures = [] } = job;
+    const node = providers.byId(nodeId)?.node ?? '';
     const cause = 'the chain has an attempt that was ended when it took the funding back';
-    await this.#needs.jobs.change(job.jobId, {
+    const left = job.attempt + 1 < job.maxAttempts;
+    const transition = left ? AGAIN[job.state] : CANCELLED[job.state];
+    await jobs.change(job.jobId, {
       cause,
-      ...(left ? {} : { transition: 'T10' }),
-      patch: left
-        ? { ...NOT_RUN, attempt: job.attempt + 1, substate: 'releasing' }
-        : { substate: null, reason: cause, payment: { state: 'refunding' } },
+      ...(transition === undefined ? {} : { transition }),
+      patch: {
+        ...NOT_RUN,
+        excluded: [...new Set([...excluded, node])],
+        failures: [...failures, { node, code: 'NODE_LOST' }],
+        ...(left
+          ? { attempt: job.attempt + 1, substate: 'releasing' }
+          : { substate: null, reason: cause, payment: { state: 'refunding' } }),
+      },
     });
-    this.#needs.closeOnChain(job, 'NODE_LOST', left);
+    if (ours?.lease !== undefined)
+      providers.release(ours.name, { jobId: job.jobId, lease: ours.lease }, 'reorg');
+    closeOnChain(job, 'NODE_LOST', left);
+    freed();
   }
 
   /** The client does not want it any more, or its time is over. @returns undefined when it was over already */

@@ -223,8 +223,8 @@ async function unpaid(
   return { jobId: (JSON.parse(response.text) as { jobId: string }).jobId, response, token };
 }
 
-async function running(): Promise<string> {
-  const { jobId } = await unpaid();
+async function running(key?: string): Promise<string> {
+  const { jobId } = await unpaid(key);
   await chain(jobId, { state: 'funded' });
   await chain(jobId, { state: 'assigned' });
   await world.started(gpu, jobId);
@@ -395,31 +395,45 @@ it('CM48 an assignment that the chain took back and does not take again: the sam
 });
 
 it('CM48 an assignment that comes back to the chain with the funding is ended there: nobody runs it any more', async () => {
+  for (const between of [true, false]) {
+    const jobId = await running(`between-${between}`);
+    await chain(jobId, { state: 'none' });
+    gpu.refuse = () => ({ code: 'policy', message: 'this attempt has been made here' });
+    // One look may see all of it.
+    if (between) await chain(jobId, { state: 'funded' });
+    await chain(jobId, { state: 'assigned' });
+    const ended = closed.filter((each: Json) => each.jobId === jobId);
+    expect(ended[0]).toMatchObject({ attempt: 0, code: 'NODE_LOST', mayRetry: true });
+    const releasing = { state: 'escrowed', substate: 'releasing', attempt: 1 };
+    expect(await world.job(jobId)).toMatchObject(releasing);
+    gpu.refuse = () => undefined;
+    await chain(jobId, { state: 'funded', attempt: 1 });
+    // The one that it has may have it again.
+    expect(gpu.offers.at(-1)).toMatchObject({ jobId, attempt: 1 });
+  }
+});
+
+it('CM48 the end of such an attempt is told as often as it takes', async () => {
   const jobId = await running();
   await chain(jobId, { state: 'none' });
-  gpu.refuse = () => ({ code: 'policy', message: 'this attempt has been made here' });
-  await chain(jobId, { state: 'funded' });
-  expect(await payment(jobId)).toEqual(['escrowed', 'escrowed']);
   await chain(jobId, { state: 'assigned' });
-  expect(closed[0]).toMatchObject({ jobId, attempt: 0, code: 'NODE_LOST', mayRetry: true });
-  expect(await world.job(jobId)).toMatchObject({
-    state: 'escrowed',
-    substate: 'releasing',
-    attempt: 1,
-  });
-  // As often as it takes.
   await world.advance(2);
   expect(closed.length).toBeGreaterThan(1);
   expect(new Set(closed.map(({ attempt }: Json) => attempt))).toEqual(new Set([0]));
 });
 
-it('CM48 a proposal that is gone with the funding: the job waits for its money again', async () => {
+it('CM48 a run that is over waits for its money, until it will not come again', async () => {
   const jobId = await running();
   await world.finished(gpu, jobId, { receipt: { claimed: 600n } });
   await verdict(jobId);
   await chain(jobId, { state: 'proposed' });
   await chain(jobId, { state: 'none' });
-  expect(await world.job(jobId)).toMatchObject({ state: 'pending', payment: { state: 'none' } });
+  expect(await payment(jobId)).toEqual(['verifying', 'proposed']);
+  await chain(jobId, { state: 'proposed' });
+  expect(await payment(jobId)).toEqual(['verifying', 'proposed']);
+  const trouble = { action: 'fund', code: 'NoReason', message: 'the chain refused to fund' };
+  await chain(jobId, { state: 'none', trouble });
+  expect(await payment(jobId)).toEqual(['pending', 'none']);
 });
 
 it('CM22 a program that fails is judged for what it used, and the rest comes back', async () => {
