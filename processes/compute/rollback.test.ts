@@ -132,6 +132,8 @@ test('CM48 CM50 a chain that is killed the moment it was paid, and goes back to 
   }
 }, 240_000);
 
+/** Until the facilitator has seen all that it sent. */
+const IDLE_MS = 1_000;
 /** The signer looks at what is mined so often. */
 const SETTLED_MS = 33_000;
 
@@ -171,6 +173,8 @@ test('CM48 CM50 a chain that is killed anywhere goes back to wherever it was sav
     await reach(STEPS.slice(0, at));
     await save('then');
     await reach(STEPS.slice(at, killed));
+    // Nothing is under way any more, and nobody looks for it.
+    await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
     await killAndReturnTo('then');
     await comesTo(jobId, to);
     await reach(STEPS.slice(killed));

@@ -121,6 +121,7 @@ export class Desk {
           (error: unknown) => process.print(`facilitator: naming providers: ${String(error)}`),
         );
       },
+      tookBack: () => this.#outbox.ring(),
     });
   }
 
