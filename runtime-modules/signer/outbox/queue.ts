@@ -67,8 +67,8 @@ export class SendQueue {
   readonly #memory = new Map<string, Memory>();
   /** What follows the last one that is over, while the chain's count may be older than that. */
   #floor = { nonce: 0n, untilMs: 0 };
-  /** The newest block of the last look. */
-  #head = 0n;
+  /** The newest block of the last look; undefined: nobody answered. */
+  #head: bigint | undefined;
   /** Since when nonces below what waits have been free. */
   #gapMs: number | undefined;
 
@@ -121,10 +121,12 @@ export class SendQueue {
       chains.count(this.#chainId, this.#address, 'latest'),
       chains.head(this.#chainId),
     ]);
+    const before = this.#head;
+    this.#head = undefined;
     if (!counted.ok) return counted.error;
     if (!head.ok) return head.error;
-    // With its blocks it may have lost what waited for one.
-    if (head.value < this.#head)
+    // A chain that was away, or has fewer blocks, may have lost what waited for one.
+    if (before === undefined || head.value < before)
       for (const entry of this.live) this.#remember(entry).againMs = this.#needs.clock.nowMs();
     this.#head = head.value;
     await this.#lose(counted.value);
