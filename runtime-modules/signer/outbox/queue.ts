@@ -324,7 +324,10 @@ export class SendQueue {
   /** The first nonce that nothing has, where the chain has counted so many. */
   #after(counted: bigint): bigint {
     const floor = this.#needs.clock.nowMs() < this.#floor.untilMs ? this.#floor.nonce : 0n;
-    const taken = new Set(this.live.map(({ nonce }) => BigInt(nonce)));
+    const mined = this.#needs.store
+      .over(this.#chainId, this.#address, counted)
+      .filter(({ state }) => state.kind === 'Mined');
+    const taken = new Set([...this.live, ...mined].map(({ nonce }) => BigInt(nonce)));
     let nonce = counted > floor ? counted : floor;
     while (taken.has(nonce)) nonce += 1n;
     return nonce;
