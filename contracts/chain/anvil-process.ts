@@ -8,7 +8,7 @@
  * anvil and removes its files. This needs a POSIX shell; on Windows anvil is started without a leash.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -64,18 +64,27 @@ export interface AnvilOptions {
   /** 0: any free one. */
   readonly port: number;
   readonly chainId: number;
+  /** What it begins with, as JSON; undefined: nothing. */
+  readonly state?: Uint8Array | undefined;
 }
 
 /** Of a block: as much as on Base, so that a fact as large as a transaction can be is written here too (about 95 million). */
 export const BLOCK_GAS_MAX = 150_000_000;
 
 /** Starts it on 127.0.0.1 and waits until it listens. */
-export async function startAnvil({ binary, port, chainId }: AnvilOptions): Promise<AnvilProcess> {
+export async function startAnvil(options: AnvilOptions): Promise<AnvilProcess> {
+  const { binary, port, chainId, state } = options;
   const args = ['--host', '127.0.0.1', '--port', String(port), '--chain-id', String(chainId)];
   // Old states go to disk when there are many: to a folder of this chain, not to the user's home.
   const cache = await mkdtemp(join(tmpdir(), 'hyperloom-chain-'));
   args.push('--gas-limit', String(BLOCK_GAS_MAX));
   args.push('--no-cors', '--no-request-size-limit', '--color', 'never', '--cache-path', cache);
+  if (state !== undefined) {
+    // Before it listens: whoever waits for it at that port would take an empty chain for the one that is loaded.
+    const path = join(cache, 'state.json');
+    await writeFile(path, state);
+    args.push('--load-state', path);
+  }
   const child =
     process.platform === 'win32'
       ? spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'], windowsHide: true })

@@ -38,6 +38,7 @@ import { contractAt } from '../contract.ts';
 import { decodeEvent, type RawLog, TOPICS } from '../events.ts';
 import { commitmentOf, leaf, namehash } from '../hypermap.ts';
 import { anvilBinary } from './anvil-process.ts';
+import { rpcAt } from './rpc.ts';
 import { startChain, type Chain, type ChainOptions } from './chain.ts';
 import { ChainError } from './chain-error.ts';
 import { accountOf, type Profile } from './genesis.ts';
@@ -352,6 +353,29 @@ describe('between two starts', () => {
     expect((await hypermapOf(second).get(namehash('~ip.kept.os')))[2]).toBe('0x7f000001');
     await mintOne(second, 'more');
     expect(await readdir(home)).not.toContain('kept.new');
+  });
+
+  test('HM31 whoever waits at its port sees the chain as it was, and never an empty one', async () => {
+    const stateFile = join(home, 'awaited');
+    const first = await startChain({ stateFile });
+    await mintOne(first, 'awaited');
+    const { port, url } = first;
+    const block = await first.rpc.request('eth_blockNumber');
+    await first.close();
+    const seen = new Set<unknown>();
+    let over = false;
+    const waits = async (): Promise<void> => {
+      while (!over) {
+        const request = rpcAt(url).request('eth_blockNumber');
+        seen.add(await request.catch(() => block));
+      }
+    };
+    const waiting = Promise.all(Array.from({ length: 8 }, waits));
+    await using second = await startChain({ stateFile, port });
+    expect(await second.rpc.request('eth_blockNumber')).toBe(block);
+    over = true;
+    await waiting;
+    expect([...seen]).toEqual([block]);
   });
 
   test('HM31 what was saved survives a kill -9 of the chain, and closing afterwards says so', async () => {

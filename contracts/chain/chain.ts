@@ -2,6 +2,8 @@
  * The embedded chain: an anvil with the namespace on it. Development nodes and tests start one; everybody else uses a real chain.
  * Source: reference hypermap, section 10; findings F36.
  */
+import { promisify } from 'node:util';
+import { gunzip as gunzipWith } from 'node:zlib';
 import { CHAIN_ID, HYPERMAP } from '../addresses.ts';
 import { anvilBinary, startAnvil, type AnvilProcess } from './anvil-process.ts';
 import { ChainError } from './chain-error.ts';
@@ -15,6 +17,8 @@ import { damaged, readState, writeState } from './state-file.ts';
 export const SAVE_EVERY_MS = 5_000;
 /** Saving takes this part of the time at most: a large chain is saved more rarely. */
 const SAVE_SHARE_MAX = 0.02;
+
+const gunzip = promisify(gunzipWith);
 
 export interface ChainOptions {
   readonly profile?: Profile;
@@ -68,13 +72,17 @@ export async function startChain(options: ChainOptions = {}): Promise<Chain> {
     binary: options.binary ?? anvilBinary(),
     port: options.port ?? 0,
     chainId: CHAIN_ID,
+    state: saved && (await unpacked(saved.state, stateFile!)),
+  }).catch((error: ChainError) => {
+    // What it cannot read ends it.
+    throw saved !== undefined && error.code === 'not-ready' ? damaged(stateFile!, error) : error;
   });
   const rpc = rpcAt(`http://127.0.0.1:${anvil.port}`);
   try {
     if (saved === undefined) {
       await deploy(rpc, profile);
       if (options.market === true) await openMarket(rpc);
-    } else await load(rpc, saved.state, stateFile!);
+    } else await check(rpc, stateFile!);
     const chain = new EmbeddedChain(anvil, rpc, profile, options);
     // A chain that was just made costs half a second to make again; its first names may be minted at once.
     if (saved === undefined) await chain.save();
@@ -85,12 +93,16 @@ export async function startChain(options: ChainOptions = {}): Promise<Chain> {
   }
 }
 
-async function load(rpc: Rpc, state: string, path: string): Promise<void> {
+/** What anvil dumps is packed, and what it starts with is not. */
+async function unpacked(state: string, path: string): Promise<Uint8Array> {
   try {
-    await rpc.request('anvil_loadState', state);
+    return await gunzip(Buffer.from(state.slice(2), 'hex'));
   } catch (error) {
     throw damaged(path, error);
   }
+}
+
+async function check(rpc: Rpc, path: string): Promise<void> {
   if ((await rpc.request('eth_getCode', HYPERMAP, 'latest')) === '0x') throw damaged(path);
   // Another version of the market may have been on it.
   await deployCompute(rpc);

@@ -3,13 +3,23 @@ import { ChainError } from './chain-error.ts';
 
 /** Milliseconds that a request may take; saving a large state is the longest. */
 export const RPC_TIMEOUT_MS = 60_000;
+/** Milliseconds for which a transaction is sent again whose number others of its account have taken, and the longest wait in between. */
+const TAKEN_MS_MAX = 30_000;
+const TAKEN_WAIT_MS_MAX = 50;
+/** The chain numbers what it signs, and refuses one of two that came at once; it has kept nothing of that one. */
+const TAKEN = /nonce too low|replacement transaction underpriced/i;
+/** One price for all, in wei: a dearer one would take the place of another that has its number, whose sender would wait for nothing. */
+const PRICE = { maxFeePerGas: '0xe8d4a51000', maxPriorityFeePerGas: '0x3b9aca00' };
 
 export interface Rpc {
   /** @throws ChainError `rpc` with the chain's text, or `ended` when it does not answer */
   request(method: string, ...params: readonly unknown[]): Promise<unknown>;
   /** All at once; answers in order. Throws like `request` if any fails. */
   batch(calls: readonly (readonly [method: string, ...params: unknown[]])[]): Promise<unknown[]>;
-  /** Sends from an account that the chain has the key of, and waits for the block. Throws if it reverts. */
+  /**
+   * Sends from an account that the chain has the key of, and waits for the block; anybody may send from it at the same time. Throws if it
+   * reverts.
+   */
   send(transaction: Transaction): Promise<void>;
 }
 
@@ -54,14 +64,25 @@ export function rpcAt(url: string): Rpc {
   };
   const request: Rpc['request'] = async (method, ...params) =>
     (await batch([[method, ...params]]))[0];
+  const sendNow = async (transaction: Transaction): Promise<unknown> => {
+    const untilMs = Date.now() + TAKEN_MS_MAX;
+    for (;;) {
+      try {
+        return await request('eth_sendTransactionSync', { ...PRICE, ...transaction });
+      } catch (error) {
+        if (!TAKEN.test((error as Error).message) || Date.now() > untilMs) throw error;
+      }
+      // By chance, or those who came together would come together again.
+      const waitMs = Math.random() * TAKEN_WAIT_MS_MAX;
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
+    }
+  };
   return {
     batch,
     request,
     async send(transaction) {
       // Answers with the receipt: what reverts is refused before, when the chain estimates its gas.
-      const receipt = (await request('eth_sendTransactionSync', transaction)) as {
-        status?: string;
-      } | null;
+      const receipt = (await sendNow(transaction)) as { status?: string } | null;
       if (receipt?.status !== '0x1')
         throw new ChainError('rpc', `a transaction to ${transaction.to} failed`);
     },

@@ -360,6 +360,27 @@ test('CM26 where two have to differ, one that agrees with the provider clears it
   });
 }, 120_000);
 
+test('CM26 an audit that one node could not make is asked of another, and asked for until its end is heard', async () => {
+  await using node = await start();
+  node.alone = false;
+  const offered = await assigned(node, builtinSpec(), DEAR);
+  const { jobId } = offered;
+  await oracleOf(node).Verify(await runOf(node, offered, { outputs: { 'out.txt': 'honest' } }));
+  const { rerun } = await rerunOf(node, jobId);
+  await expect.poll(() => rerunsOf(node, jobId, rerun).length, WAIT).toBeGreaterThan(1);
+  await oracleOf(node).RerunDone({
+    ...{ jobId, attempt: 0, rerun, result: undefined, artifacts: '' },
+    node: { name: 'auditor.os', nodeId: saltOf('auditor'), operator: auditor(rerun) },
+  });
+  const second = await rerunOf(node, jobId, 1);
+  expect(second.notOperators).toEqual([operator.address.toLowerCase(), auditor(rerun)]);
+  await rerunDone(node, offered, second.rerun, 'honest');
+  expect(await verdictOn(node, jobId)).toMatchObject({
+    outcome: { kind: 'Pay' },
+    audit: { kind: 'Agreed' },
+  });
+}, 120_000);
+
 test('CM26 where no other node could run it, an audit proves nothing and the run is paid', async () => {
   await using node = await start();
   const offered = await assigned(node, builtinSpec(), DEAR);
@@ -744,12 +765,16 @@ interface RerunWanted {
   readonly notOperators: string[];
 }
 
+/** As often as it was asked for. */
+function rerunsOf(node: MoneyNode, jobId: string, rerun: number): RerunWanted[] {
+  return node.heard
+    .filter(({ kind }) => kind === 'RerunWanted')
+    .map(({ body }) => JSON.parse(body) as RerunWanted & { jobId: string })
+    .filter((each) => each.jobId === jobId && each.rerun === rerun);
+}
+
 async function rerunOf(node: MoneyNode, jobId: string, rerun = 0): Promise<RerunWanted> {
-  const find = (): RerunWanted | undefined =>
-    node.heard
-      .filter(({ kind }) => kind === 'RerunWanted')
-      .map(({ body }) => JSON.parse(body) as RerunWanted & { jobId: string })
-      .find((each) => each.jobId === jobId && each.rerun === rerun);
+  const find = (): RerunWanted | undefined => rerunsOf(node, jobId, rerun)[0];
   await expect.poll(find, WAIT).toBeDefined();
   return find()!;
 }

@@ -78,6 +78,7 @@ const CLOSED_DAYS_MAX = 30;
 
 export class Book {
   readonly db: Sqlite;
+  #takenBack = 0;
   private constructor(db: Sqlite) {
     this.db = db;
   }
@@ -173,6 +174,17 @@ export class Book {
     return Number(row?.['n'] ?? 0);
   }
 
+  /** How often blocks were taken back since the start: what was read of the chain before says nothing any more. */
+  get takenBack(): number {
+    return this.#takenBack;
+  }
+
+  /** The newest block that was read to its end; -1: none. */
+  async readTo(): Promise<number> {
+    const row = await this.db.get`select max(block) as block from anchors`;
+    return Number(row?.['block'] ?? -1);
+  }
+
   /** The newest blocks that were read to their end, newest first. */
   async anchors(): Promise<{ block: number; hash: string }[]> {
     const rows = await this.db.all`select block, hash from anchors order by block desc`;
@@ -189,11 +201,16 @@ export class Book {
   /** Takes back and applies at once, so that no crash leaves half of it. @param after  blocks later than this did not happen */
   async apply(round: Round, after?: number): Promise<void> {
     const { logs, money, nodes, anchor, nowS } = round;
+    if (after !== undefined) this.#takenBack += 1;
     await this.db.tx(async (tx) => {
       if (after !== undefined) {
         await tx.run`delete from events where block > ${after}`;
         await tx.run`delete from anchors where block > ${after}`;
         await tx.run`update transactions set state = 'sent', block = null where block > ${after}`;
+        // Of a transaction that was forgotten nobody would hear that it is gone.
+        await tx.run`update wishes set state = 'wanted', tx = null, tries = 0, not_before_ms = 0, error = null
+          where job_id in (${listOf(money.map(({ jobId }) => jobId))}) and state in ('done', 'failed')
+            and tx not in (select id from transactions)`;
       }
       for (const log of logs) {
         await tx.run`insert or replace into events (tx_hash, log_index, block, job_id, node_id, topics, data)

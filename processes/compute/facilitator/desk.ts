@@ -96,6 +96,7 @@ export class Desk {
       chain: this.#chain,
       book,
       signer: this.#signer,
+      ahead: () => this.#follower.ring(),
     });
     this.#outbox = new Outbox({
       caller: process,
@@ -120,6 +121,7 @@ export class Desk {
           (error: unknown) => process.print(`facilitator: naming providers: ${String(error)}`),
         );
       },
+      tookBack: () => this.#outbox.ring(),
     });
   }
 

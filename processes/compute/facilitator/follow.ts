@@ -45,6 +45,8 @@ export interface FollowNeeds {
   readonly reached: (head: Head) => void;
   /** These have registered, or changed what they are; they are in the book. */
   readonly entered: (providers: readonly Omit<Provider, 'name'>[]) => void;
+  /** What was mined may be so no more. */
+  readonly tookBack: () => void;
 }
 
 export class Follower {
@@ -191,6 +193,7 @@ export class Follower {
     );
     const entered = providers.filter(({ nodeId }) => ids.has(nodeId));
     if (entered.length > 0) this.#needs.entered(entered);
+    if (after !== undefined) this.#needs.tookBack();
   }
 
   /** Of jobs: those in the book that still count, and those that were just read. */

@@ -104,14 +104,15 @@ export class Outbox {
     );
   }
 
-  /** Resolves once it is on disk. One that has failed is wanted again. */
+  /** Resolves once it is on disk. One that has failed is wanted again, and a payment that is done and is not there. */
   async add(wish: Wish): Promise<void> {
     const { book } = this.#needs;
     const { jobId, kind, to, data } = wish;
     await book.db
       .run`insert into wishes (job_id, kind, target, data) values (${jobId}, ${kind}, ${to}, ${data})
-      on conflict (job_id, kind, data) do update set state = 'wanted', tries = 0, not_before_ms = 0, error = null
-        where state = 'failed'`;
+      on conflict (job_id, kind, data) do update set state = 'wanted', tx = null, tries = 0, not_before_ms = 0, error = null
+        where state = 'failed' or (state = 'done' and kind in ('fund', 'transfer')
+          and exists (select 1 from jobs where jobs.job_id = wishes.job_id and jobs.state = 'none'))`;
     this.ring();
   }
 
@@ -188,21 +189,24 @@ export class Outbox {
       .all`select * from wishes where tx = ${outcome.id} and state in ('sent', 'done')`;
     const wishes = rows.map(keptOf);
     const verdicts = await Promise.all(
-      wishes.map(async (wish) => ({
-        wish,
-        error: errorOf(wish, outcome, settings.escrow),
-        overtaken: await this.#overtaken(wish),
-      })),
+      wishes.map(async (wish) => {
+        const error = errorOf(wish, outcome, settings.escrow);
+        const refused = error !== undefined;
+        const overtaken = refused && (await this.#overtaken(wish));
+        return { wish, error, overtaken, early: refused && (await this.#early(wish)) };
+      }),
     );
     const troubles: { wish: Kept; error: ComputeError }[] = [];
     await book.db.tx(async (tx) => {
+      // The chain has gone back since: it is looked at anew.
+      if (outcome.takenBack !== book.takenBack) return;
       await post.settle(outcome, tx.run);
-      for (const { wish, error, overtaken } of verdicts) {
+      for (const { wish, error, overtaken, early } of verdicts) {
         if (outcome.kind === 'displaced') {
           await tx.run`update wishes set state = 'wanted', tx = null where id = ${wish.id}`;
-        } else if (error === undefined || (overtaken && OVERTAKEN.has(error))) {
+        } else if (error === undefined || (overtaken && isOvertaken(wish, error))) {
           await tx.run`update wishes set state = 'done', error = ${error ?? null} where id = ${wish.id}`;
-        } else if (PASSING.has(error) && wish.tries < TRIES_MAX) {
+        } else if ((early || PASSING.has(error)) && wish.tries < TRIES_MAX) {
           const due = Date.now() + AGAIN_MS * 2 ** wish.tries;
           await tx.run`update wishes set state = 'wanted', tx = null, error = ${error}, not_before_ms = ${due}
             where id = ${wish.id}`;
@@ -236,6 +240,13 @@ export class Outbox {
       default:
         return false;
     }
+  }
+
+  /** Whether what was wanted before it is on its way, as it may be again after the chain went back. */
+  async #early({ jobId, id }: Kept): Promise<boolean> {
+    const before = await this.#needs.book.db.get`select id from wishes
+      where job_id = ${jobId} and id < ${id} and state in ('wanted', 'sent') limit 1`;
+    return before !== undefined;
   }
 
   #report(error: unknown): void {
@@ -272,6 +283,11 @@ function takeTogether(due: readonly Kept[], escrow: string): Kept[] {
 /** More every time, for one that ran out has no other reason to give. */
 function gasOf(kind: WishKind, tries: number): number {
   return Math.min(Math.floor(GAS[kind] * 1.5 ** Math.min(tries, 4)), GAS_MAX - GAS_BASE);
+}
+
+/** Whether a refusal means that it is done already. A token says nothing of why it refuses a transfer. */
+function isOvertaken({ kind }: Kept, error: ComputeError): boolean {
+  return OVERTAKEN.has(error) || kind === 'transfer';
 }
 
 /** Why a wish was not carried out; undefined: it was. */

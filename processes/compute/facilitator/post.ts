@@ -4,7 +4,7 @@
  * so that neither a crash nor a reorganisation loses or repeats one.
  */
 import type { Receipt } from '../../lib/eth.ts';
-import type { Signer } from '../../lib/signer.ts';
+import { type Signer, SignerError } from '../../lib/signer.ts';
 import type { ChainView } from '../shared/chain-view.ts';
 import type { Settings } from '../shared/settings.ts';
 import type { Book } from './book.ts';
@@ -13,6 +13,8 @@ import type { Book } from './book.ts';
 export const UNDER_WAY_MAX = 32;
 /** Blocks after which a mined one is forgotten. */
 const KEEP_BLOCKS = 64;
+/** Before the signer is told again that the chain does not have what it takes for mined, in milliseconds. */
+const TOLD_AGAIN_MS = 1_000;
 
 /** A call to send. */
 export interface Outgoing {
@@ -22,9 +24,10 @@ export interface Outgoing {
 }
 
 /** What became of one: mined, or never to be, because its nonce was used by another one. */
-export type Outcome =
-  | { readonly kind: 'mined'; readonly id: string; readonly receipt: Receipt }
-  | { readonly kind: 'displaced'; readonly id: string };
+export type Outcome = { readonly id: string; readonly takenBack: Book['takenBack'] } & (
+  | { readonly kind: 'mined'; readonly receipt: Receipt }
+  | { readonly kind: 'displaced' }
+);
 
 /** Runs a statement of a transaction of the database. */
 export type Run = (
@@ -37,10 +40,13 @@ export interface PostNeeds {
   readonly chain: ChainView;
   readonly book: Book;
   readonly signer: Signer;
+  /** The chain has a block that the book has not. */
+  readonly ahead: () => void;
 }
 
 export class Post {
   readonly #needs: PostNeeds;
+  #toldMs = 0;
 
   constructor(needs: PostNeeds) {
     this.#needs = needs;
@@ -65,30 +71,39 @@ export class Post {
     await this.#send(id, { to, data, gas });
   }
 
-  /** Looks for all that are under way. */
+  /**
+   * Looks for all that are under way. Mined is what is in a block that the book has read: only of those it hears when the chain takes them
+   * back.
+   */
   async look(): Promise<Outcome[]> {
-    const { book, chain, settings, signer } = this.#needs;
+    const { book, chain, signer, ahead } = this.#needs;
     const rows = await book.db
       .all`select id, target, data, gas, state from transactions where state <> 'mined' order by made_ms`;
     if (rows.length === 0) return [];
     const outcomes: Outcome[] = [];
-    const end = (await chain.head()).number - settings.confirmations + 1;
+    const { takenBack } = book;
+    const end = await book.readTo();
+    const tellAgain = Date.now() >= this.#toldMs + TOLD_AGAIN_MS;
     for (const row of rows) {
       const id = String(row['id']);
+      const [to, data] = [String(row['target']), String(row['data'])];
+      const outgoing = { to, data, gas: Number(row['gas']) };
       // Claimed and perhaps sent, before a crash: the same id sends nothing twice.
-      if (row['state'] === 'claimed') {
-        const [to, data] = [String(row['target']), String(row['data'])];
-        await this.#send(id, { to, data, gas: Number(row['gas']) });
-      }
-      const { state, hash } = await signer.sendState(id);
-      if (state === 'superseded') {
-        outcomes.push({ kind: 'displaced', id });
+      if (row['state'] === 'claimed') await this.#send(id, outgoing);
+      const sent = await signer.sendState(id).catch(unknownOf);
+      if (sent === undefined || sent.state === 'superseded') {
+        outcomes.push({ kind: 'displaced', id, takenBack });
         continue;
       }
       // The chain itself: the signer looks now and then only.
-      const receipt = await chain.receipt(hash);
-      if (receipt !== undefined && receipt.blockNumber <= end)
-        outcomes.push({ kind: 'mined', id, receipt });
+      const receipt = await chain.receipt(sent.hash);
+      if (receipt === undefined) {
+        if (sent.state !== 'mined' || !tellAgain) continue;
+        this.#toldMs = Date.now();
+        await this.#send(id, outgoing);
+      } else if (receipt.blockNumber <= end)
+        outcomes.push({ kind: 'mined', id, receipt, takenBack });
+      else ahead();
     }
     return outcomes;
   }
@@ -110,4 +125,10 @@ export class Post {
     await signer.send(id, settings.key, settings.chain_id, { to, data, gasLimit: gas });
     await book.db.run`update transactions set state = 'sent' where id = ${id}`;
   }
+}
+
+/** Undefined: the signer does not know it any more, for another one has its nonce. */
+function unknownOf(error: unknown): undefined {
+  if (error instanceof SignerError && error.code === 'NoSuchSend') return undefined;
+  throw error;
 }

@@ -10,7 +10,7 @@ import type { JobMoney } from '../shared/facilitator-contract.ts';
 import { runResult } from '../shared/job-events-contract.ts';
 import type { Evidence, GivenVerdict } from '../shared/oracle-contract.ts';
 import { type Artifacts, WrongArtifact } from './artifacts.ts';
-import type { Endings } from './endings.ts';
+import { type Endings, NOT_RUN } from './endings.ts';
 import type { Change, Jobs } from './jobs.ts';
 import type { Logs } from './logs.ts';
 import type { Providers } from './providers.ts';
@@ -216,13 +216,12 @@ export class Completion {
       else if (after !== undefined && money.state === 'assigned') this.#needs.assigned(after);
       this.#needs.freed();
     }
-    const trouble = money.trouble;
-    if (trouble?.action === 'Assign' && job.state === 'assigned') {
-      await endings.failed(jobs.live(job.jobId) ?? job, {
-        code: 'REJECTED',
-        message: `the chain does not take the assignment: ${trouble.message}`,
-      });
-    }
+    const now = jobs.live(job.jobId);
+    if (now === undefined) return;
+    const { trouble, nodeId } = money;
+    if (trouble?.action === 'assign' && money.state === 'funded')
+      await endings.unassigned(now, `the chain does not take the assignment: ${trouble.message}`);
+    if (isDisowned(now, money) && nodeId !== undefined) await endings.disowned(now, nodeId);
   }
 
   #moneyChange(
@@ -234,9 +233,11 @@ export class Completion {
     switch (money.state) {
       case 'none': {
         if (job.state === 'pending') return told('none', 'unfunded');
-        if (job.payment.state !== 'escrowed') return undefined;
+        if (!isLocked(job.payment.state)) return undefined;
+        // Its run is over; what pays for it may come again, or does not for good.
+        if (job.state === 'verifying' && money.trouble === undefined) return undefined;
         return {
-          ...told('none', 'the chain took the funding back', { node: null, substate: null }),
+          ...told('none', 'the chain took the funding back', { ...NOT_RUN, substate: null }),
           transition: 'T17',
         };
       }
@@ -253,6 +254,12 @@ export class Completion {
         return undefined;
       }
       case 'assigned': {
+        // One look may see both again, the funding and the assignment.
+        if (job.state === 'pending') {
+          const queue = job.queue ?? jobs.nextQueueEntry(job.base ?? 0);
+          const more = { queue, substate: 'releasing', times: { escrowed: now() } } as const;
+          return { ...told('escrowed', 'funded and assigned', more), transition: 'T2' };
+        }
         const ours = job.state === 'assigned' && money.nodeId?.toLowerCase() === job.node?.nodeId;
         if (!ours || job.substate !== 'assigning') return undefined;
         return told('escrowed', 'assigned on the chain', { substate: 'preparing' });
@@ -364,6 +371,18 @@ function missingOutputs(job: JobRecord, result: RunResult): string | undefined {
   if (bytes > spec.limits.outMiB * 1024 * 1024)
     return `it left more than ${spec.limits.outMiB} MiB`;
   return undefined;
+}
+
+/** Whether the escrow had the money of a job that is not over. */
+function isLocked(state: PaymentState): boolean {
+  return state === 'escrowed' || state === 'proposed' || state === 'disputed';
+}
+
+/** Whether the chain has given an attempt to somebody who does not have it here. */
+function isDisowned(job: JobRecord, { state, attempt, nodeId }: JobMoney): boolean {
+  if (state !== 'assigned' || attempt !== job.attempt) return false;
+  const others = job.substate === 'assigning' && nodeId?.toLowerCase() !== job.node?.nodeId;
+  return job.state === 'escrowed' || others;
 }
 
 /** Where a spec says nothing. */

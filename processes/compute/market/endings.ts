@@ -81,16 +81,14 @@ export class Endings {
         transition: AGAIN[job.state] ?? 'T8',
         cause,
         patch: {
+          ...NOT_RUN,
           attempt: job.attempt + 1,
-          node: null,
           // A paid job goes back to the queue when the chain has taken it from its node.
           substate: onChain ? 'releasing' : null,
           excluded,
           failures,
           error,
-          result: null,
           queue: { notBefore: now() + delayMs },
-          times: { assigned: null, started: null, finished: null },
         },
       });
     } else {
@@ -122,6 +120,62 @@ export class Endings {
     this.#needs.freed();
   }
 
+  /**
+   * The chain has the money of a job and not its assignment, and will not have that: the same attempt is offered to others, for there none was
+   * made.
+   */
+  async unassigned(job: JobRecord, message: string): Promise<void> {
+    const { jobs, providers, now } = this.#needs;
+    const { node, excluded = [] } = job;
+    const transition = AGAIN[job.state];
+    if (node === undefined || transition === undefined) return;
+    await jobs.change(job.jobId, {
+      transition,
+      cause: message.slice(0, 200),
+      patch: {
+        ...NOT_RUN,
+        substate: null,
+        excluded: [...new Set([...excluded, node.name])],
+        error: { code: 'REJECTED', fault: 'none', message, retryable: true },
+        payment: { state: 'escrowed' },
+        queue: { notBefore: now() },
+      },
+    });
+    if (node.lease !== undefined)
+      providers.release(node.name, { jobId: job.jobId, lease: node.lease }, 'reorg');
+    this.#needs.freed();
+  }
+
+  /**
+   * The chain has a job as assigned that nobody runs here: it took the funding back, and has it and the assignment again. That attempt ends
+   * there, and here with it.
+   * @param nodeId  whom it is assigned to
+   */
+  async disowned(job: JobRecord, nodeId: string): Promise<void> {
+    const { jobs, providers, closeOnChain, freed } = this.#needs;
+    const { node: ours, excluded = [], failures = [] } = job;
+    const node = providers.byId(nodeId)?.node ?? '';
+    const cause = 'the chain has an attempt that was ended when it took the funding back';
+    const left = job.attempt + 1 < job.maxAttempts;
+    const transition = left ? AGAIN[job.state] : CANCELLED[job.state];
+    await jobs.change(job.jobId, {
+      cause,
+      ...(transition === undefined ? {} : { transition }),
+      patch: {
+        ...NOT_RUN,
+        excluded: [...new Set([...excluded, node])],
+        failures: [...failures, { node, code: 'NODE_LOST' }],
+        ...(left
+          ? { attempt: job.attempt + 1, substate: 'releasing' }
+          : { substate: null, reason: cause, payment: { state: 'refunding' } }),
+      },
+    });
+    if (ours?.lease !== undefined)
+      providers.release(ours.name, { jobId: job.jobId, lease: ours.lease }, 'reorg');
+    closeOnChain(job, 'NODE_LOST', left);
+    freed();
+  }
+
   /** The client does not want it any more, or its time is over. @returns undefined when it was over already */
   async cancel(job: JobRecord, reason: string): Promise<JobRecord | undefined> {
     const { jobs, providers, now } = this.#needs;
@@ -145,6 +199,13 @@ export class Endings {
     return after;
   }
 }
+
+/** What an attempt leaves of itself that was not the last. */
+export const NOT_RUN: JobPatch = {
+  node: null,
+  result: null,
+  times: { assigned: null, started: null, finished: null },
+};
 
 /** Back to the queue. */
 const AGAIN: Readonly<Partial<Record<State, TransitionId>>> = {

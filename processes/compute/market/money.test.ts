@@ -1,5 +1,5 @@
 /** Paid jobs, with a facilitator and an oracle that say what a test says: what the market makes of it (compute-market.md §3.4, §3.5). */
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { namehash } from '../../../contracts/hypermap.ts';
 import {
   digestOf,
@@ -17,6 +17,7 @@ import { marketContract } from '../shared/market-contract.ts';
 import { type Evidence, type GivenVerdict, oracleContract } from '../shared/oracle-contract.ts';
 import { errorIn } from '../../lib/contract.ts';
 import type { Peer } from '../../lib/testing/memory-host.ts';
+import { AWAY_MS_MAX } from './reruns.ts';
 import { type FakeGpu, specOf } from './testing/fake-gpu.ts';
 import {
   DOMAIN,
@@ -70,6 +71,7 @@ beforeEach(async () => {
   await world.start();
 });
 afterEach(() => {
+  vi.useRealTimers();
   expect(world.host.prints.filter(({ verbosity }) => verbosity === 0)).toEqual([]);
 });
 
@@ -221,8 +223,8 @@ async function unpaid(
   return { jobId: (JSON.parse(response.text) as { jobId: string }).jobId, response, token };
 }
 
-async function running(): Promise<string> {
-  const { jobId } = await unpaid();
+async function running(key?: string): Promise<string> {
+  const { jobId } = await unpaid(key);
   await chain(jobId, { state: 'funded' });
   await chain(jobId, { state: 'assigned' });
   await world.started(gpu, jobId);
@@ -380,6 +382,60 @@ it('CM48 a funding that the chain takes back puts the job back and ends the run'
   expect(await payment(jobId)).toEqual(['assigned', 'escrowed']);
 });
 
+it('CM48 an assignment that the chain took back and does not take again: the same attempt is for others', async () => {
+  const jobId = await running();
+  const trouble = { action: 'assign', code: 'Expired', message: 'the chain refused to assign' };
+  // It may still come again.
+  await chain(jobId, { state: 'funded' });
+  expect(await payment(jobId)).toEqual(['running', 'escrowed']);
+  await chain(jobId, { state: 'funded', trouble });
+  expect(await world.job(jobId)).toMatchObject({ state: 'escrowed', attempt: 0, node: null });
+  expect(gpu.cancelled.map((one) => one.jobId)).toEqual([jobId]);
+  expect(gpu.offers).toHaveLength(1);
+});
+
+it('CM48 an assignment that comes back to the chain with the funding is ended there: nobody runs it any more', async () => {
+  for (const between of [true, false]) {
+    const jobId = await running(`between-${between}`);
+    await chain(jobId, { state: 'none' });
+    gpu.refuse = () => ({ code: 'policy', message: 'this attempt has been made here' });
+    // One look may see all of it.
+    if (between) await chain(jobId, { state: 'funded' });
+    await chain(jobId, { state: 'assigned' });
+    const ended = closed.filter((each: Json) => each.jobId === jobId);
+    expect(ended[0]).toMatchObject({ attempt: 0, code: 'NODE_LOST', mayRetry: true });
+    const releasing = { state: 'escrowed', substate: 'releasing', attempt: 1 };
+    expect(await world.job(jobId)).toMatchObject(releasing);
+    gpu.refuse = () => undefined;
+    await chain(jobId, { state: 'funded', attempt: 1 });
+    // The one that it has may have it again.
+    expect(gpu.offers.at(-1)).toMatchObject({ jobId, attempt: 1 });
+  }
+});
+
+it('CM48 the end of such an attempt is told as often as it takes', async () => {
+  const jobId = await running();
+  await chain(jobId, { state: 'none' });
+  await chain(jobId, { state: 'assigned' });
+  await world.advance(2);
+  expect(closed.length).toBeGreaterThan(1);
+  expect(new Set(closed.map(({ attempt }: Json) => attempt))).toEqual(new Set([0]));
+});
+
+it('CM48 a run that is over waits for its money, until it will not come again', async () => {
+  const jobId = await running();
+  await world.finished(gpu, jobId, { receipt: { claimed: 600n } });
+  await verdict(jobId);
+  await chain(jobId, { state: 'proposed' });
+  await chain(jobId, { state: 'none' });
+  expect(await payment(jobId)).toEqual(['verifying', 'proposed']);
+  await chain(jobId, { state: 'proposed' });
+  expect(await payment(jobId)).toEqual(['verifying', 'proposed']);
+  const trouble = { action: 'fund', code: 'NoReason', message: 'the chain refused to fund' };
+  await chain(jobId, { state: 'none', trouble });
+  expect(await payment(jobId)).toEqual(['pending', 'none']);
+});
+
 it('CM22 a program that fails is judged for what it used, and the rest comes back', async () => {
   const jobId = await running();
   await world.finished(gpu, jobId, { receipt: { status: 1, exitCode: 2, claimed: 600n } });
@@ -518,6 +574,46 @@ it('CM26 an audit runs the job again at a node of another operator, and its end 
   expect(rerunsDone).toMatchObject([
     { jobId, attempt: 0, rerun: 1, node: { name: NODE, operator: OPERATOR }, result: {} },
   ]);
+});
+
+it('CM26 an audit that is asked for again is told again, and ended when nobody is left who could run it', async () => {
+  vi.useFakeTimers({ toFake: ['Date'] });
+  const jobId = await running();
+  const spec = gpu.offers[0]!.spec;
+  gpu.acceptance = () => undefined;
+  const want = (rerun: number): Promise<string | undefined> => {
+    const wish = { jobId, attempt: 0, rerun, spec, until: Date.now() + 1_400_000 };
+    return told('oracle', 'RerunWanted', { ...wish, notOperators: [] });
+  };
+  expect(await want(0)).toBeUndefined();
+  const { jobId: first } = gpu.offers[1]!;
+  await world.started(gpu, first);
+  await world.finished(gpu, first);
+  expect(rerunsDone).toHaveLength(1);
+  // As after an answer that the oracle did not hear.
+  expect(await want(0)).toBeUndefined();
+  expect(rerunsDone[1]).toEqual(rerunsDone[0]);
+  // It goes away without having begun.
+  gpu.refuse = () => ({ code: 'unpaired', message: 'its extension is away' });
+  gpu.paired = false;
+  expect(await want(1)).toBeUndefined();
+  vi.setSystemTime(Date.now() + AWAY_MS_MAX - 5_000);
+  expect(await want(1)).toBeUndefined();
+  expect(rerunsDone).toHaveLength(2);
+  vi.setSystemTime(Date.now() + 6_000);
+  expect(await want(1)).toBeUndefined();
+  expect(rerunsDone[2]).toMatchObject({ jobId, rerun: 1, node: undefined, result: undefined });
+});
+
+it('CM26 no audit waits for a node that gets no jobs', async () => {
+  const jobId = await running();
+  const { spec } = gpu.offers[0]!;
+  await world.finished(gpu, jobId, { receipt: { claimed: 600n } });
+  const audit = { kind: 'Differed' } as const;
+  for (let times = 0; times < 5; times += 1)
+    await verdict(jobId, { outcome: { kind: 'Convicted' }, code: 'VERDICT_FAIL', audit });
+  const wish = { jobId, attempt: 0, rerun: 0, spec, until: Date.now() + 600_000 };
+  expect(await told('oracle', 'RerunWanted', { ...wish, notOperators: [] })).toBe('NoNodes');
 });
 
 it('CM26 what audits say is in the reputation', async () => {

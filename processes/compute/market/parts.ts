@@ -195,7 +195,15 @@ export async function openMarket(process: Process<MarketState>): Promise<Market>
     newSalt: () => toHex(crypto.getRandomValues(new Uint8Array(32))),
     isFree: ({ kind, owner }) => isFree(process, kind, owner),
   });
-  const reruns = new Reruns({ process, providers, submissions, settlement, artifacts });
+  const reruns = new Reruns({
+    process,
+    providers,
+    submissions,
+    settlement,
+    artifacts,
+    endings,
+    now,
+  });
   // What is called by parts that were made before: only once all are there.
   const parts = { dispatch, reruns, replicas };
   const auth = new Auth({

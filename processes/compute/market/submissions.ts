@@ -92,6 +92,12 @@ export class Submissions {
     }
   }
 
+  /** The job that an owner's intent has, as it is now. */
+  async ofIntent(owner: string, intentId: string): Promise<JobRecord | undefined> {
+    const known = await this.#needs.store.byIntent(owner, intentId);
+    return known && (this.#needs.jobs.live(known.jobId) ?? known);
+  }
+
   /**
    * What a spec would cost here now: all its runs together.
    * @param principal  who asks, if known: whoever would pay is told only of those that can be paid
@@ -153,14 +159,14 @@ export class Submissions {
     { spec, text, hash }: ReadSpec,
     intentId: string,
   ): Promise<JobRecord> {
-    const { jobs, store } = this.#needs;
+    const { jobs } = this.#needs;
     const { principal } = submission;
     const client = submission.client ?? principal.address ?? addressOfOwner(principal.owner);
     const bodyHash = `${hash} ${client.toLowerCase()} ${submission.maxPrice ?? ''}`;
     if (submission.intentId !== undefined) {
-      const known = await store.byIntent(principal.owner, intentId);
+      const known = await this.ofIntent(principal.owner, intentId);
       if (known !== undefined) {
-        if (known.bodyHash === bodyHash) return jobs.live(known.jobId) ?? known;
+        if (known.bodyHash === bodyHash) return known;
         throw new Refusal('Conflict', `the intent ${intentId} is of another job, ${known.jobId}`);
       }
     }

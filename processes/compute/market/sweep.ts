@@ -89,6 +89,11 @@ export class Sweep {
       await this.#needs.endings.cancel(job, 'deadline');
       return;
     }
+    // The oracle may not have heard that the attempt before is over.
+    if (job.substate === 'releasing' && this.#mayAsk(job, at)) {
+      this.#needs.closeOnChain({ ...job, attempt: job.attempt - 1 }, codeOf(job), true);
+      return;
+    }
     const { node } = job;
     // After a restart: the answer to the offer did not reach us.
     if (node !== undefined && at - node.offeredAt > ACCEPT_S * 1_000 && this.#mayAsk(job, at)) {

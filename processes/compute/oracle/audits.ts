@@ -18,6 +18,8 @@ import { failedByClient } from './gates.ts';
 export const COMPARED_BYTES_MAX = 8 * 1_024 * 1_024;
 /** Of one answer. */
 const HOURS_MAX = 48;
+/** Reruns that may fail before an audit proves nothing. */
+const FAILED_MAX = 3;
 
 export class Audits {
   readonly #docket: Docket;
@@ -112,9 +114,17 @@ export function outcomeOfReruns(
     return roots.size === 1 || auditors === 1 ? 'differed' : 'inconclusive';
   const open = reruns.filter(({ outcome, untilMs }) => outcome === undefined && untilMs > nowMs);
   if (open.length > 0) return 'go-on';
-  // The last one said nothing, or nobody could be found.
   const last = reruns.findLast(({ rerun }) => !isReplica(rerun));
-  return last === undefined || last.outcome === 'different' ? 'go-on' : 'inconclusive';
+  if (last === undefined || last.outcome === 'different') return 'go-on';
+  // It failed at one node, and another one may do better. Where nobody could be found, or two runs cannot be compared, none will.
+  const failed = reruns.filter(hasFailed).length;
+  return hasFailed(last) && failed < FAILED_MAX ? 'go-on' : 'inconclusive';
+}
+
+/** Somebody was to run it, and it ended without a result. */
+function hasFailed({ rerun, outcome, operator, outputsRoot }: Rerun): boolean {
+  if (isReplica(rerun)) return false;
+  return outcome === 'undecided' && operator !== undefined && outputsRoot === undefined;
 }
 
 function isReplica(rerun: number): boolean {

@@ -2,7 +2,7 @@
  * Takes every run from the docket to its verdict: gathers and judges, has some run again, signs, hands the verdict to the facilitator, tells
  * the market. Each step is on disk before the next, so a crash repeats at most what is harmless twice (compute-market.md §8.4).
  */
-import { RECEIPT_STATUS } from '../../../contracts/compute.ts';
+import { RECEIPT_STATUS, VERDICT_S_MAX } from '../../../contracts/compute.ts';
 import { FAULTS, type FaultCode } from '../../../wit/jobs/result.ts';
 import { client, type Client } from '../../lib/client.ts';
 import { contract } from '../../lib/contract.ts';
@@ -16,7 +16,7 @@ import { verdictEventMethods } from '../shared/oracle-contract.ts';
 import type { Settings } from '../shared/settings.ts';
 import { type Audits, outcomeOfReruns, rerunMs } from './audits.ts';
 import type { Colleagues } from './colleagues.ts';
-import { DISPUTE_RERUN, type Docket, REPLICA_RERUN, type Run } from './docket.ts';
+import { DISPUTE_RERUN, type Docket, REPLICA_RERUN, type Rerun, type Run } from './docket.ts';
 import { type FactNeeds, gather, specOf } from './facts.ts';
 import { judge } from './gates.ts';
 import { type HandOver, handOver } from './hand-over.ts';
@@ -203,9 +203,16 @@ export class Court {
     );
   }
 
-  async #askForRerun(run: Run, rerun: number): Promise<void> {
-    const until = Date.now() + rerunMs(specOf(run.evidence!));
+  /** @returns whether there is time for one: a job that waits for its verdict has a deadline on the chain */
+  async #askForRerun(run: Run, rerun: number): Promise<boolean> {
+    const evidence = run.evidence!;
+    const judged = run.state === 'queued' || run.state === 'auditing';
+    const ends = judged && evidence.terms !== undefined;
+    const last = ends ? (Number(evidence.terms.deadline) - VERDICT_S_MAX) * 1_000 : Infinity;
+    const until = Math.min(Date.now() + rerunMs(specOf(evidence)), last);
+    if (until <= Date.now()) return false;
     await this.#needs.docket.addRerun(run.jobId, run.attempt, rerun, until);
+    return true;
   }
 
   /** What is known of an audit, or of a dispute, by now. */
@@ -213,23 +220,24 @@ export class Court {
     const { docket, colleagues, shown, paid } = this.#needs;
     const { jobId, attempt } = run;
     const disputed = run.state !== 'auditing';
+    const isOurs = ({ rerun }: Rerun): boolean => rerun >= DISPUTE_RERUN === disputed;
+    const isOpen = (each: Rerun): boolean =>
+      each.outcome === undefined && each.untilMs > Date.now();
     const all = await docket.reruns(jobId, attempt);
-    const reruns = all.filter(({ rerun }) => rerun >= DISPUTE_RERUN === disputed);
-    const unasked = reruns.filter(
-      ({ told, outcome, untilMs }) => !told && outcome === undefined && untilMs > Date.now(),
-    );
-    if (unasked.length > 0 && run.peer !== undefined) await shown.bring(run);
-    for (const each of unasked) await this.#wantRerun(run, each.rerun, each.untilMs, all);
-    // They may have ended at once.
-    if (unasked.length > 0) return this.#weigh(run);
-    const outcome = outcomeOfReruns(reruns, paid?.settings.auditors ?? 1, Date.now());
-    if (outcome === 'go-on') {
-      const open = reruns.find((each) => each.outcome === undefined && each.untilMs > Date.now());
-      if (open === undefined)
-        await this.#askForRerun(run, (disputed ? DISPUTE_RERUN : 0) + reruns.length);
-      const waitMs = open === undefined ? 0 : Math.min(open.untilMs - Date.now(), POLL_MS);
-      return docket.wait(run, waitMs, 0);
+    // Each time: the market may have died since, or the end of it not have come through.
+    const asked = all.filter((each) => isOurs(each) && isOpen(each));
+    if (run.peer !== undefined && asked.some(({ told }) => !told)) await shown.bring(run);
+    for (const each of asked) await this.#wantRerun(run, each, all);
+    const reruns = (await docket.reruns(jobId, attempt)).filter(isOurs);
+    const decided = outcomeOfReruns(reruns, paid?.settings.auditors ?? 1, Date.now());
+    const open = reruns.find(isOpen);
+    if (decided === 'go-on') {
+      if (open !== undefined)
+        return docket.wait(run, Math.min(open.untilMs - Date.now(), POLL_MS), 0);
+      const next = (disputed ? DISPUTE_RERUN : 0) + reruns.length;
+      if (await this.#askForRerun(run, next)) return docket.wait(run, 0, 0);
     }
+    const outcome = decided === 'go-on' ? 'inconclusive' : decided;
     if (run.state === 'asked') {
       await colleagues.setOpinion(run, outcome);
       return shown.drop(run);
@@ -248,9 +256,8 @@ export class Court {
 
   async #wantRerun(
     run: Run,
-    rerun: number,
-    until: number,
-    all: readonly { readonly operator: string | undefined }[],
+    { rerun, untilMs, told }: Rerun,
+    all: readonly Rerun[],
   ): Promise<void> {
     const evidence = run.evidence!;
     const node = await this.#facilitator.Provider({ nodeId: evidence.node.nodeId });
@@ -262,7 +269,7 @@ export class Court {
         rerun,
         spec: evidence.spec,
         notOperators: [...new Set(operators.filter((each) => each !== undefined))],
-        until,
+        until: untilMs,
       });
     } catch (error) {
       if (!(error instanceof RemoteError) || error.kind !== 'NoNodes') throw error;
@@ -271,7 +278,7 @@ export class Court {
       const end = { operator: undefined, outcome: 'undecided', outputsRoot: undefined } as const;
       return this.#needs.docket.endRerun({ jobId, attempt, rerun }, end);
     }
-    await this.#needs.docket.rerunTold(run.jobId, run.attempt, rerun);
+    if (!told) await this.#needs.docket.rerunTold(run.jobId, run.attempt, rerun);
   }
 
   // ---- telling

@@ -6,6 +6,7 @@ import { encodeRecords, STREAM } from '../../../wit/jobs/log-records.ts';
 import { documentHash } from '../../../wit/jobs/result.ts';
 import { parseJobSpec, specHash, type JobSpec } from '../../../wit/jobs/spec.ts';
 import { auditRateBps, commitmentOf, doubled, isPicked, macOf, problemOfHour } from './audit.ts';
+import { outcomeOfReruns } from './audits.ts';
 import { closeTexts, compareRuns, type Outcome } from './compare.ts';
 import { closeImages } from './compare-images.ts';
 import { closeNumbers } from './compare-numbers.ts';
@@ -406,6 +407,51 @@ describe('CM25', () => {
     expect(
       problemOfHour({ ...hour, picks: [{ ...pick, rateBps: 500, audited: false }] }),
     ).toBeUndefined();
+  });
+});
+
+describe('CM26 what reruns say together', () => {
+  const [one, other] = [`0x${'01'.repeat(20)}`, `0x${'02'.repeat(20)}`];
+  const base = {
+    untilMs: 100,
+    told: true,
+    operator: undefined,
+    outcome: undefined,
+    outputsRoot: undefined,
+  };
+  const all = (
+    ...reruns: readonly Partial<Parameters<typeof outcomeOfReruns>[0][number]>[]
+  ): Parameters<typeof outcomeOfReruns>[0] =>
+    reruns.map((each, rerun) => ({ ...base, rerun, ...each }));
+  const failed = { outcome: 'undecided', operator: one } as const;
+  const different = { outcome: 'different', operator: one, outputsRoot: 'a' } as const;
+
+  it('CM26 one that failed is followed by another, at most three times; one that nobody could make is the last', () => {
+    expect(outcomeOfReruns(all(failed), 1, 0)).toBe('go-on');
+    expect(outcomeOfReruns(all(failed, failed), 1, 0)).toBe('go-on');
+    expect(outcomeOfReruns(all(failed, failed, failed), 1, 0)).toBe('inconclusive');
+    expect(outcomeOfReruns(all({ outcome: 'undecided' }), 1, 0)).toBe('inconclusive');
+    expect(outcomeOfReruns(all(failed, { outcome: 'undecided' }), 1, 0)).toBe('inconclusive');
+    // Two that ran and cannot be compared: a third tells no more.
+    const odd = { ...failed, outputsRoot: 'a' };
+    expect(outcomeOfReruns(all(odd), 1, 0)).toBe('inconclusive');
+  });
+
+  it('CM26 one that is late is waited for until its time, and no longer', () => {
+    expect(outcomeOfReruns(all({}), 1, 99)).toBe('go-on');
+    expect(outcomeOfReruns(all({}), 1, 100)).toBe('inconclusive');
+  });
+
+  it('CM26 against a run there have to be as many as are asked for, of different operators', () => {
+    expect(outcomeOfReruns(all(failed, different), 1, 0)).toBe('differed');
+    expect(outcomeOfReruns(all(different), 2, 0)).toBe('go-on');
+    expect(outcomeOfReruns(all(different, different), 2, 0)).toBe('go-on');
+    expect(outcomeOfReruns(all(different, { ...different, operator: other }), 2, 0)).toBe(
+      'differed',
+    );
+    expect(outcomeOfReruns(all(different, { outcome: 'same', operator: other }), 2, 0)).toBe(
+      'agreed',
+    );
   });
 });
 

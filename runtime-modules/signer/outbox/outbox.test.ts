@@ -318,8 +318,9 @@ async function rawOf(hash: string): Promise<string> {
   return String(await chain.rpc.request('eth_getRawTransactionByHash', hash));
 }
 
+/** It is on disk a moment before it is broadcast. */
 async function chainHas(hash: string): Promise<{ maxFeePerGas: string; nonce: string }> {
-  const found = await chain.rpc.request('eth_getTransactionByHash', hash);
-  if (found === null) throw new Error(`the chain does not have ${hash}`);
-  return found as { maxFeePerGas: string; nonce: string };
+  const find = (): Promise<unknown> => chain.rpc.request('eth_getTransactionByHash', hash);
+  await expect.poll(find).not.toBeNull();
+  return (await find()) as { maxFeePerGas: string; nonce: string };
 }

@@ -74,10 +74,16 @@ export class Outbox {
     return this.#lock.run([`id ${request.sender} ${request.id}`], async () => {
       const { sender, id, address, chainId, transaction } = request;
       const content = contentOf(address, chainId, transaction);
-      const before = this.#store.find(sender, id);
-      if (before !== undefined)
-        return before.content === content ? { ok: true, value: before } : failed('IdTaken');
       const queue = this.#queue(chainId, address);
+      const before = this.#store.find(sender, id);
+      if (before !== undefined) {
+        if (before.content !== content) return failed('IdTaken');
+        // Who asks again may have seen that the chain does not have it any more.
+        if (before.state.kind === 'Mined')
+          await this.#lock.run([keyOf(chainId, address)], () => this.#lookAt(queue));
+        this.#lookLater();
+        return { ok: true, value: this.#store.find(sender, id) ?? before };
+      }
       if (!(await this.#makeRoom(queue, keyOf(chainId, address)))) return failed('QueueFull');
       const prepared = await this.#prepare(request, content);
       if (!prepared.ok) return prepared;

@@ -10,6 +10,7 @@ import type { Clock } from '../../shared/clock.ts';
 import {
   DEPTH_BLOCKS,
   LOOKS_MAX,
+  PENDING_MAX,
   REBROADCAST_MS,
   REPLACEMENTS_MAX,
   SETTLED_MS,
@@ -18,7 +19,7 @@ import {
 import { signedTransaction, transactionDigest } from '../transaction.ts';
 import type { AskFailure, Chains, Receipt } from './chain.ts';
 import { type Entry, fileOf, newest } from './entry.ts';
-import { type Fees, type GasPrice, higherFees } from './fees.ts';
+import { defaultLimit, type Fees, firstFees, type GasPrice, higherFees } from './fees.ts';
 import type { SendStore } from './store.ts';
 
 /** What is to be sent, with everything but its nonce. */
@@ -45,8 +46,14 @@ interface Memory {
   looks: number;
 }
 
+/** Nonces below what waits that are used up in one look, once a chain that went back has them free. */
+const FILLED_MAX = 16;
+/** As whose the transactions count that only use a nonce up. */
+const NOBODY = '';
 /** A count of the chain may be so old, in milliseconds: eth remembers answers. */
 const COUNT_AGE_MS = 5_000;
+/** Of a transaction that calls nothing. */
+const PLAIN_GAS = 21_000;
 /** The chain has it, whatever it says. */
 const KNOWN = /already known|known transaction|already imported|already in/i;
 /** No chain takes this, now or later: nobody keeps it. */
@@ -60,6 +67,10 @@ export class SendQueue {
   readonly #memory = new Map<string, Memory>();
   /** What follows the last one that is over, while the chain's count may be older than that. */
   #floor = { nonce: 0n, untilMs: 0 };
+  /** The newest block of the last look; undefined: nobody answered. */
+  #head: bigint | undefined;
+  /** Since when nonces below what waits have been free. */
+  #gapMs: number | undefined;
 
   constructor(needs: QueueNeeds, chainId: U64, address: string) {
     this.#needs = needs;
@@ -82,6 +93,7 @@ export class SendQueue {
     const { chains, store } = this.#needs;
     const counted = await chains.count(this.#chainId, this.#address, 'pending');
     if (!counted.ok) return failed({ kind: 'NoChain', value: counted.error.text });
+    await this.#wentBack(counted.value);
     const nonce = Number(this.#after(counted.value));
     if (!Number.isSafeInteger(nonce)) return failed({ kind: 'NoChain', value: 'a wild nonce' });
     const made = await this.#make({ ...prepared, nonce }, prepared.fees);
@@ -109,8 +121,15 @@ export class SendQueue {
       chains.count(this.#chainId, this.#address, 'latest'),
       chains.head(this.#chainId),
     ]);
+    const before = this.#head;
+    this.#head = undefined;
     if (!counted.ok) return counted.error;
     if (!head.ok) return head.error;
+    // A chain that was away, or has fewer blocks, may have lost what waited for one.
+    if (before === undefined || head.value < before)
+      for (const entry of this.live) this.#remember(entry).againMs = this.#needs.clock.nowMs();
+    this.#head = head.value;
+    await this.#lose(counted.value);
     let first = true;
     for (const entry of this.live) {
       if (BigInt(entry.nonce) < counted.value) {
@@ -122,12 +141,75 @@ export class SendQueue {
       await this.#resend(waiting, first);
       first = false;
     }
+    await this.#fill(counted.value);
     return undefined;
   }
 
   /** Gives up what is not mined. @throws as the file system does */
   async forget(): Promise<void> {
     for (const entry of this.live) await this.#drop(entry);
+  }
+
+  /** Before a nonce is given: those of what was over and is not any more are free. */
+  async #wentBack(counted: bigint): Promise<void> {
+    const { chains, store } = this.#needs;
+    if (store.over(this.#chainId, this.#address, counted).length === 0) return;
+    const latest = await chains.count(this.#chainId, this.#address, 'latest');
+    if (latest.ok) await this.#lose(latest.value);
+  }
+
+  /**
+   * What was over is not on a chain that has counted fewer: it went back further than it ever should, as a development chain does that is
+   * started again from an older file. Nothing of it is kept that could be sent again; who asked for it hears that it is not to be.
+   */
+  async #lose(counted: bigint): Promise<void> {
+    const { store, clock } = this.#needs;
+    if (clock.nowMs() < this.#floor.untilMs) return;
+    for (const entry of store.over(this.#chainId, this.#address, counted)) {
+      if (entry.state.kind !== 'Mined') continue;
+      const found = await this.#receipt(entry);
+      if (!found.ok || found.value !== undefined) return;
+      await store.put({ ...entry, state: { kind: 'Superseded' } });
+    }
+  }
+
+  /**
+   * What waits behind nonces that nobody uses would wait for good. Those who asked for what had them may ask anew, and get them; what is left
+   * after a while is used up, for nothing and by no other than the key itself.
+   */
+  async #fill(counted: bigint): Promise<void> {
+    const { chains, store, clock } = this.#needs;
+    const first = this.live[0];
+    if (first === undefined || BigInt(first.nonce) <= counted) {
+      this.#gapMs = undefined;
+      return;
+    }
+    this.#gapMs ??= clock.nowMs();
+    if (clock.nowMs() - this.#gapMs < REBROADCAST_MS) return;
+    const [known, price] = await Promise.all([
+      chains.count(this.#chainId, this.#address, 'pending'),
+      chains.gasPrice(this.#chainId),
+    ]);
+    if (!known.ok || !price.ok) return;
+    const room = Math.min(FILLED_MAX, PENDING_MAX - this.pending);
+    const to = Math.min(Number(first.nonce), Number(known.value) + room);
+    for (let nonce = Number(known.value); nonce < to; nonce += 1) {
+      const feeLimit = defaultLimit(price.value);
+      const fees = firstFees(price.value, feeLimit);
+      const { address } = first;
+      const call = { to: address, value: 0n, data: '0x', gasLimit: PLAIN_GAS };
+      const entry = { address, chainId: first.chainId, nonce, ...call };
+      const made = fees && (await this.#make(entry, fees));
+      if (fees === undefined || made?.ok !== true) return;
+      const filler: Entry = {
+        ...{ ...entry, sender: NOBODY, id: fileOf(entry), content: '', feeLimit },
+        versions: [{ hash: made.value.hash, ...fees }],
+        ...{ state: { kind: 'Pending' }, live: { data: '0x', raw: made.value.raw } },
+        order: store.next(),
+      };
+      await store.put(filler);
+      await this.#broadcast(filler);
+    }
   }
 
   /** Its nonce is used: by which form of it, or by something else? */
@@ -239,12 +321,16 @@ export class SendQueue {
     return { ok: true, value: { raw: toHex(raw), hash: toHex(keccak256(raw)) } };
   }
 
-  /** The next nonce, where the chain has counted so many. */
+  /** The first nonce that nothing has, where the chain has counted so many. */
   #after(counted: bigint): bigint {
-    const last = this.live.at(-1);
-    const ours = last === undefined ? 0n : BigInt(last.nonce) + 1n;
     const floor = this.#needs.clock.nowMs() < this.#floor.untilMs ? this.#floor.nonce : 0n;
-    return [ours, floor].reduce((most, each) => (each > most ? each : most), counted);
+    const mined = this.#needs.store
+      .over(this.#chainId, this.#address, counted)
+      .filter(({ state }) => state.kind === 'Mined');
+    const taken = new Set([...this.live, ...mined].map(({ nonce }) => BigInt(nonce)));
+    let nonce = counted > floor ? counted : floor;
+    while (taken.has(nonce)) nonce += 1n;
+    return nonce;
   }
 
   #end(entry: Entry): Promise<void> {

@@ -73,6 +73,17 @@ export class SendStore {
       .toSorted((a, b) => Number(a.nonce) - Number(b.nonce));
   }
 
+  /** What is over, and had one of these nonces or a later one. */
+  over(chainId: Entry['chainId'], address: string, from: bigint): readonly Entry[] {
+    return [...this.#entries.values()].filter(
+      (entry) =>
+        entry.live === undefined &&
+        entry.nonce >= from &&
+        entry.address === address &&
+        BigInt(entry.chainId) === BigInt(chainId),
+    );
+  }
+
   allLive(): readonly Entry[] {
     return [...this.#live.values()];
   }
@@ -96,6 +107,9 @@ export class SendStore {
 
   #keep(entry: Entry): void {
     this.#order = Math.max(this.#order, entry.order);
+    const before = this.#entries.get(fileOf(entry));
+    // Another one has its nonce now, and its file.
+    if (before !== undefined) this.#byId.delete(idOf(before.sender, before.id));
     this.#entries.set(fileOf(entry), entry);
     if (entry.live === undefined) this.#live.delete(fileOf(entry));
     else this.#live.set(fileOf(entry), entry);
