@@ -3,9 +3,6 @@
 /** keccak256 of the creation code of our account proxies, for a namespace at the canonical address. */
 export const PROXY_INIT_HASH = '0xe94c23aaf87287a4fd1b94b619cb89183fd8c60dd8156079152b3348241a2f95';
 
-/** Changes whenever the code of any contract does. */
-export const CONTRACTS_HASH = '0x81223dc430fec1145c079ea7d2bd7d6648795f37cb50d56384c9abb16c8b1a71';
-
 /** The token of the embedded chain: made with salt zero by the CREATE2 deployer, all of it for the owner. */
 export const HYPR = '0x85f498B2a979645FA7C50c05C07f6757fFa59859';
 
