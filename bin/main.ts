@@ -89,8 +89,8 @@ async function runNode(flags: Flags, proxies: Proxies, composition: Composition)
     });
   } catch (error) {
     clearInterval(alive);
-    const reason = composition.exitReasonOf(error);
-    return fail(EXIT[reason], reason === 'bug' ? stackOf(error) : (error as Error).message);
+    const { reason, text } = composition.whyNotStarted(error, flags.home);
+    return fail(EXIT[reason], text);
   }
   const bug = await Promise.race([ending.promise, node.ended]);
   // Whatever hangs must not keep the owner from ending the node; what was acknowledged is on disk already.

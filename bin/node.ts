@@ -20,13 +20,12 @@ import { type PrintSink, renderPrintout } from '../kernel/print.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { serveControl } from '../runtime-modules/backup/control.ts';
 import { Staging } from '../runtime-modules/backup/staging.ts';
-import { ListenError } from '../runtime-modules/http-server/index.ts';
-import { type Identity, IdentityError } from '../runtime-modules/identity/development.ts';
+import type { Identity } from '../runtime-modules/identity/development.ts';
 import { type Home, HomeError, openHome, wipeHome } from '../runtime-modules/identity/home.ts';
 import { SharedWsPort } from '../runtime-modules/net/shared-ws-port.ts';
 import { Accounts } from '../runtime-modules/shared/accounts.ts';
 import { type Quotas, readQuotas } from '../runtime-modules/shared/quotas.ts';
-import { openLevelStore, StoreError } from '../runtime-modules/state/index.ts';
+import { openLevelStore } from '../runtime-modules/state/index.ts';
 import { EventLevels } from '../runtime-modules/terminal/event-level.ts';
 import {
   type ConsoleInput,
@@ -39,12 +38,12 @@ import {
 import { cacheKey, type IdentityConfig, openIdentity, seedOf } from './identity.ts';
 import { type ModulesConfig, type Registered, registerModules } from './modules.ts';
 import { beginSharing, hasPlace, isShared } from './fake-name.ts';
-import { type NetworkConfig, NetworkError, networkOf } from './network.ts';
+import { type NetworkConfig, networkOf } from './network.ts';
 import { figuresOf, type WebConfig, webOf } from './web.ts';
 import { version } from './version.ts';
-import { bundledPackages, BundleBuildError } from '../processes/bundled.ts';
+import { bundledPackages } from '../processes/bundled.ts';
 import { prepareMarket } from './compute.ts';
-import { beginChain, type ChainConfig, ChainConfigError, ethOf, tellReaders } from './chain.ts';
+import { beginChain, type ChainConfig, ethOf, tellReaders } from './chain.ts';
 
 export interface NodeConfig extends ModulesConfig {
   /** Absolute path of the home folder; made if missing. */
@@ -96,27 +95,7 @@ export interface Node extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Why a node could not start, as an exit code's name (docs/operating.md). */
-export type ExitReason =
-  | 'homeInUse'
-  | 'homeUnusable'
-  | 'noIdentity'
-  | 'packages'
-  | 'web'
-  | 'usage'
-  | 'network'
-  | 'bug';
-
-export function exitReasonOf(error: unknown): ExitReason {
-  if (error instanceof HomeError) return error.code === 'in-use' ? 'homeInUse' : 'homeUnusable';
-  if (error instanceof StoreError) return error.code === 'locked' ? 'homeInUse' : 'homeUnusable';
-  if (error instanceof IdentityError) return 'noIdentity';
-  if (error instanceof BundleBuildError) return 'packages';
-  if (error instanceof ListenError) return 'web';
-  if (error instanceof ChainConfigError) return 'usage';
-  if (error instanceof NetworkError) return 'network';
-  return 'bug';
-}
+export { whyNotStarted } from './exit-reason.ts';
 
 /**
  * Boots a node. Rejects with HomeError, IdentityError, StoreError, ListenError, NetworkError or BundleBuildError when it cannot; everything taken is

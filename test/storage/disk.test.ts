@@ -127,7 +127,7 @@ describe.skipIf(why !== undefined)(
     });
 
     test('F19 a whole node on a disk that fills up stays up, and starts again with all it had', async () => {
-      await using disk = await SmallDisk.mount(200);
+      await using disk = await SmallDisk.mount(320);
       const filler = join(disk.path, 'filler');
       {
         await using node = await RunningNode.start(disk.home);
