@@ -3,7 +3,7 @@
  *
  *   blobs/HASH   inputs and the module, verified
  *   in/ out/     what the program sees
- *   log          records (wit/jobs/log-records.ts)
+ *   log          records (wit/jobs/log-records.ts), of a log that is more than a little
  *   artifacts/HASH   outputs, as they were hashed
  *   receipt      the offer and the end of the run, written before anything is sent: the only receipt that this attempt ever has
  */
@@ -17,6 +17,7 @@ const LEASE = /^[0-9a-f]{32}$/;
 export class JobFolder {
   readonly path: string;
   #hasReceipt = false;
+  #gone = false;
 
   constructor(jobs: string, lease: string) {
     if (!LEASE.test(lease)) throw new RangeError('a lease is 32 hex digits');
@@ -39,16 +40,16 @@ export class JobFolder {
     return join(this.path, 'artifacts', sha256);
   }
 
-  /** Makes it, empty. @param fetches  there are inputs or a module */
-  async create(fetches: boolean): Promise<void> {
+  /** Makes the folders that a program sees, empty. What else there is makes its folders itself: a job may need none at all. */
+  async create(): Promise<void> {
     await mkdir(this.path, { mode: 0o700 });
-    const names = fetches ? ['in', 'out', 'blobs'] : ['in', 'out'];
-    await Promise.all(names.map((name) => mkdir(join(this.path, name), { mode: 0o700 })));
+    await Promise.all([this.inputs, this.outputs].map((path) => mkdir(path, { mode: 0o700 })));
   }
 
-  /** Makes room for outputs. */
-  async createArtifacts(): Promise<void> {
-    await mkdir(join(this.path, 'artifacts'), { recursive: true, mode: 0o700 });
+  /** Makes room for what is fetched, for outputs as they are hashed, for the program's outputs, or just for a log. */
+  async createFor(what: 'blobs' | 'artifacts' | 'out' | ''): Promise<void> {
+    if (this.#gone) throw new Error('the attempt was dropped');
+    await mkdir(join(this.path, what), { recursive: true, mode: 0o700 });
   }
 
   /** Lays the inputs out as the program sees them. Each file is its own: no two names share one. */
@@ -70,6 +71,7 @@ export class JobFolder {
   async keepReceipt(text: string): Promise<void> {
     if (this.#hasReceipt) throw new Error('this attempt has its receipt');
     this.#hasReceipt = true;
+    await this.createFor('');
     await writeDurable(join(this.path, 'receipt'), text);
   }
 
@@ -80,6 +82,7 @@ export class JobFolder {
   }
 
   async remove(): Promise<void> {
+    this.#gone = true;
     // Under another name first: half a folder must not be taken for a job.
     const dying = `${this.path}.gone`;
     await rename(this.path, dying).catch(missing);

@@ -285,8 +285,9 @@ export class Provider implements LinkUser {
       const attempt = this.#attempt(offer.value, text);
       const sending = new Sending(attempt, { ...this.#needs, link: this.#link, news: this.#news });
       this.#sendings.set(lease, sending);
-      const { inputs, module } = offer.value.spec;
-      await attempt.folder.create(inputs.length > 0 || module !== undefined);
+      const { inputs, kind } = offer.value.spec;
+      const ownFolders = this.#needs.runners.get(kind)?.ownFolders === true;
+      if (inputs.length > 0 || !ownFolders) await attempt.folder.create();
       this.#accept(offer.value, start);
       if (!start) return undefined;
       sending.begin();
@@ -368,6 +369,7 @@ export class Provider implements LinkUser {
         offer: text = '',
         end,
         outputs,
+        log,
       } = JSON.parse(receipt) as Partial<Pick<KeptReceipt, 'offer'>> & Omit<KeptReceipt, 'offer'>;
       const offer = readOffer(text);
       if (!offer.ok || !this.#needs.runners.has(offer.value.spec.kind))
@@ -375,7 +377,7 @@ export class Provider implements LinkUser {
       const files = list(outputFile).decode(outputs);
       if (!files.ok) throw new Error('its outputs cannot be read');
       const attempt = this.#attempt(offer.value, text);
-      await attempt.restore({ end, outputs: files.value });
+      await attempt.restore({ end, outputs: files.value }, log);
       this.#sendings.set(
         lease,
         new Sending(attempt, { ...this.#needs, link: this.#link, news: this.#news }),
