@@ -71,6 +71,8 @@ export interface AttemptEvents {
 
 /** Disk that must stay free. */
 const FREE_BYTES_LEAST = 1024 * 1024 * 1024;
+/** Characters of what a run ended with that go with its digest. */
+const KEPT_CHARS_MAX = 64 * 1024;
 /** Bytes of inputs that may wait until a job is dropped. */
 const LITTLE_BYTES = 1024 * 1024;
 /** Time after a cancellation in which the program must have ended, beside the grace that it is given. */
@@ -135,13 +137,17 @@ export class Attempt {
     try {
       this.#tell('preparing');
       const run = await this.#prepare();
+      if (this.#needs.runner.ownFolders === true) this.folder.lent = true;
       const end = await this.#needs.runner.run(run);
+      if (end.leftNothing === true) this.folder.lent = false;
       await this.#collect(end);
     } catch (error) {
       await this.#lose(error);
     }
     // Dropped while it ran: what its program wrote since.
-    if (this.#dropped) await this.folder.remove().catch(() => undefined);
+    if (!this.#dropped) return;
+    this.#needs.receipts.drop(this.offer.lease);
+    await this.folder.remove().catch(() => undefined);
   }
 
   /** The program is told to end, and has the runner's grace for it. */
@@ -170,6 +176,7 @@ export class Attempt {
     this.#abort.abort(new Error('dropped'));
     await this.#log?.close();
     await this.folder.remove();
+    this.#needs.receipts.drop(this.offer.lease);
   }
 
   async #prepare(): Promise<Run> {
@@ -274,15 +281,16 @@ export class Attempt {
       outputs,
     };
     // On disk before anybody sees it: a second, different one would be equivocation.
-    await this.#needs.receipts.add(offer.jobId, offer.attempt, digest);
-    await folder.keepReceipt(
-      JSON.stringify({
-        offer: this.#needs.offerText,
-        end: result.end,
-        outputs: list(outputFile).stringify([...outputs]),
-        ...(held === undefined ? {} : { log: Buffer.from(held).toString('base64') }),
-      } satisfies KeptReceipt),
-    );
+    const text = JSON.stringify({
+      offer: this.#needs.offerText,
+      end: result.end,
+      outputs: list(outputFile).stringify([...outputs]),
+      ...(held === undefined ? {} : { log: Buffer.from(held).toString('base64') }),
+    } satisfies KeptReceipt);
+    const together = !folder.isThere && text.length <= KEPT_CHARS_MAX;
+    const kept = together ? { lease: offer.lease, text } : undefined;
+    await this.#needs.receipts.add(offer.jobId, offer.attempt, digest, kept);
+    if (!together) await folder.keepReceipt(text);
     const { inputs, module, outputs: wanted } = offer.spec;
     const read = inputs.reduce((sum, { size }) => sum + size, module?.size ?? 0);
     // What is little goes with the rest of the folder, soon after.
