@@ -75,6 +75,8 @@ const FREE_BYTES_LEAST = 1024 * 1024 * 1024;
 const KEPT_CHARS_MAX = 64 * 1024;
 /** Bytes of inputs that may wait until a job is dropped. */
 const LITTLE_BYTES = 1024 * 1024;
+/** Time that outputs may take to be copied. */
+const COLLECT_MS_MAX = 900_000;
 /** Time after a cancellation in which the program must have ended, beside the grace that it is given. */
 const END_MS_MAX = 30_000;
 
@@ -317,7 +319,7 @@ export class Attempt {
       const left = ran.leftNothing !== true;
       if (left && this.#needs.runner.ownFolders === true) await this.folder.createFor('out');
       // What was cancelled is still collected: what there is belongs to whoever paid for it.
-      const signal = AbortSignal.timeout(900_000);
+      const signal = left ? AbortSignal.timeout(COLLECT_MS_MAX) : this.#abort.signal;
       const files = await collectOutputs(this.folder, this.offer.spec, signal, left);
       return { outputs: files, end: ran };
     } catch (error) {
