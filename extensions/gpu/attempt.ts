@@ -6,6 +6,7 @@
  *      `------------------`--------------------------`----------------------`--without a receipt--> lost
  */
 import { statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { RECEIPT_STATUS } from '../../contracts/compute.ts';
 import { runEnd } from '../../contracts/compute-result.ts';
 import { list } from '../../wit/codec.ts';
@@ -43,6 +44,8 @@ export interface KeptReceipt {
   readonly end: string;
   /** JSON of a list of `outputFile`. */
   readonly outputs: string;
+  /** Base64 of the records of a log that has no file. */
+  readonly log?: string;
 }
 
 export interface AttemptNeeds {
@@ -68,8 +71,12 @@ export interface AttemptEvents {
 
 /** Disk that must stay free. */
 const FREE_BYTES_LEAST = 1024 * 1024 * 1024;
+/** Characters of what a run ended with that go with its digest. */
+const KEPT_CHARS_MAX = 64 * 1024;
 /** Bytes of inputs that may wait until a job is dropped. */
 const LITTLE_BYTES = 1024 * 1024;
+/** Time that outputs may take to be copied. */
+const COLLECT_MS_MAX = 900_000;
 /** Time after a cancellation in which the program must have ended, beside the grace that it is given. */
 const END_MS_MAX = 30_000;
 
@@ -84,6 +91,7 @@ export class Attempt {
   #result: KeptResult | undefined;
   #fault: { code: FaultCode; message: string } = { code: 'INTERNAL', message: 'it was lost' };
   #startedMs = 0;
+  #dropped = false;
   #giveUpTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(offer: Offer, folder: JobFolder, needs: AttemptNeeds, events: AttemptEvents) {
@@ -115,10 +123,13 @@ export class Attempt {
     return this.#state !== 'finished' && this.#state !== 'lost';
   }
 
-  /** Takes up what an earlier run of this program finished. */
-  async restore(kept: KeptResult): Promise<void> {
+  /** Takes up what an earlier run of this program finished. @param log  as in `KeptReceipt` */
+  async restore(kept: KeptResult, log: string | undefined): Promise<void> {
     this.#result = kept;
-    this.#log = await JobLog.reopen(this.folder.log);
+    this.#log =
+      log === undefined
+        ? await JobLog.reopen(this.folder.log)
+        : JobLog.restore(new Uint8Array(Buffer.from(log, 'base64')));
     this.#state = 'finished';
   }
 
@@ -128,11 +139,17 @@ export class Attempt {
     try {
       this.#tell('preparing');
       const run = await this.#prepare();
+      if (this.#needs.runner.ownFolders === true) this.folder.lent = true;
       const end = await this.#needs.runner.run(run);
+      if (end.leftNothing === true) this.folder.lent = false;
       await this.#collect(end);
     } catch (error) {
       await this.#lose(error);
     }
+    // Dropped while it ran: what its program wrote since.
+    if (!this.#dropped) return;
+    this.#needs.receipts.drop(this.offer.lease);
+    await this.folder.remove().catch(() => undefined);
   }
 
   /** The program is told to end, and has the runner's grace for it. */
@@ -156,27 +173,29 @@ export class Attempt {
 
   /** Everything of it goes. */
   async remove(): Promise<void> {
+    this.#dropped = true;
     clearTimeout(this.#giveUpTimer);
     this.#abort.abort(new Error('dropped'));
     await this.#log?.close();
     await this.folder.remove();
+    this.#needs.receipts.drop(this.offer.lease);
   }
 
   async #prepare(): Promise<Run> {
     const { offer, folder } = this;
     const { spec } = offer;
     const { signal } = this.#abort;
-    const { bavail, bsize } = await statfs(folder.path);
+    const { bavail, bsize } = await statfs(dirname(folder.path));
     const needed = spec.inputs.reduce((sum, { size }) => sum + size, 0) * 2;
     if (bavail * bsize < needed + FREE_BYTES_LEAST)
       throw new RunFault('INTERNAL', 'too little space on the disk of the provider');
     const wanted = new Map<string, number>();
     for (const { sha256, size } of spec.inputs) wanted.set(sha256, size);
-    if (spec.module !== undefined) wanted.set(spec.module.sha256, spec.module.size);
+    if (wanted.size > 0) await folder.createFor('blobs');
     for (const [sha256, size] of wanted)
       await this.#needs.fetch({ sha256, size, path: folder.blob(sha256) }, signal);
     await folder.layOut(spec.inputs);
-    this.#log = await JobLog.open({
+    this.#log = new JobLog({
       path: folder.log,
       bytesMax: spec.limits.logKiB * 1024,
       atMs: () => (this.#startedMs === 0 ? 0 : this.#needs.wallMs() - this.#startedMs),
@@ -202,6 +221,12 @@ export class Attempt {
       started: () => this.#started(log),
       signal,
     };
+    const { module } = spec;
+    if (module !== undefined && this.#needs.runner.has?.(module) !== true) {
+      await folder.createFor('blobs');
+      const { sha256, size } = module;
+      await this.#needs.fetch({ sha256, size, path: folder.blob(sha256) }, signal);
+    }
     await this.#needs.runner.prepare(run);
     return run;
   }
@@ -221,6 +246,7 @@ export class Attempt {
     const { outputs, end } = await this.#outputs(ran);
     const log = this.#log!;
     const { root, stdoutHash } = await log.end(end.exitCode);
+    const { held } = log;
     const bytesIn = offer.spec.inputs.reduce((sum, { size }) => sum + size, 0);
     const usage: Usage = {
       ...end.usage,
@@ -257,14 +283,16 @@ export class Attempt {
       outputs,
     };
     // On disk before anybody sees it: a second, different one would be equivocation.
-    await this.#needs.receipts.add(offer.jobId, offer.attempt, digest);
-    await folder.keepReceipt(
-      JSON.stringify({
-        offer: this.#needs.offerText,
-        end: result.end,
-        outputs: list(outputFile).stringify([...outputs]),
-      } satisfies KeptReceipt),
-    );
+    const text = JSON.stringify({
+      offer: this.#needs.offerText,
+      end: result.end,
+      outputs: list(outputFile).stringify([...outputs]),
+      ...(held === undefined ? {} : { log: Buffer.from(held).toString('base64') }),
+    } satisfies KeptReceipt);
+    const together = !folder.isThere && text.length <= KEPT_CHARS_MAX;
+    const kept = together ? { lease: offer.lease, text } : undefined;
+    await this.#needs.receipts.add(offer.jobId, offer.attempt, digest, kept);
+    if (!together) await folder.keepReceipt(text);
     const { inputs, module, outputs: wanted } = offer.spec;
     const read = inputs.reduce((sum, { size }) => sum + size, module?.size ?? 0);
     // What is little goes with the rest of the folder, soon after.
@@ -288,12 +316,11 @@ export class Attempt {
       },
     });
     try {
+      const left = ran.leftNothing !== true;
+      if (left && this.#needs.runner.ownFolders === true) await this.folder.createFor('out');
       // What was cancelled is still collected: what there is belongs to whoever paid for it.
-      const files = await collectOutputs(
-        this.folder,
-        this.offer.spec,
-        AbortSignal.timeout(900_000),
-      );
+      const signal = left ? AbortSignal.timeout(COLLECT_MS_MAX) : this.#abort.signal;
+      const files = await collectOutputs(this.folder, this.offer.spec, signal, left);
       return { outputs: files, end: ran };
     } catch (error) {
       if (!(error instanceof OutputRefused)) throw error;

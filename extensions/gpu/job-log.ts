@@ -1,13 +1,15 @@
 /**
- * The log of one run (compute-market.md §7.1): what the program writes becomes numbered records in a file, and a root that the receipt
- * commits to. They are sent from the file, so none is lost however often the channel is; a program whose reader stops is stopped, because
- * what it writes is taken only as long as not too much is unsent.
+ * The log of one run (compute-market.md §7.1): what the program writes becomes numbered records, and a root that the receipt commits to.
+ * They are kept, in memory while they are few and in a file from then on, so none is lost however often the channel is; a program whose
+ * reader stops is stopped, because what it writes is taken only as long as not too much is unsent.
  */
 import { createHash } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
 
 import { GrowingTree, logLeaf } from '../../contracts/merkle-tree.ts';
 import {
+  decodeRecords,
   encodeRecords,
   RECORD_BYTES_MAX,
   RECORD_HEAD_BYTES,
@@ -27,10 +29,15 @@ export interface JobLogOptions {
 
 /** Bytes that the last records need beyond the limit. */
 const LAST_BYTES = 1_024;
+/** Bytes of a log that has no file: most programs say little, and a file costs more than they do. */
+export const HELD_BYTES_MAX = 16 * 1024;
 
 export class JobLog {
   readonly #options: JobLogOptions;
-  readonly #file: FileHandle;
+  /** Of a log that has outgrown memory, once it is written. */
+  #file: FileHandle | undefined;
+  /** The records of one that has not, by number; undefined from then on. */
+  #held: Uint8Array[] | undefined = [];
   readonly #tree = new GrowingTree(sha256);
   readonly #stdout = createHash('sha256');
   #bytes = 0;
@@ -45,20 +52,32 @@ export class JobLog {
   /** Called when there is something new. */
   grown: () => void = () => undefined;
 
-  private constructor(options: JobLogOptions, file: FileHandle) {
+  /** Begins one; an older file of that name is emptied when there is more than memory holds. */
+  constructor(options: JobLogOptions) {
     this.#options = options;
-    this.#file = file;
   }
 
-  /** Begins one; an older file of that name is emptied. */
-  static async open(options: JobLogOptions): Promise<JobLog> {
-    return new JobLog(options, await open(options.path, 'w+', 0o600));
+  /** One that had no file, as an earlier run of this program kept it (`held`). @throws Error for what is none */
+  static restore(bytes: Uint8Array): JobLog {
+    const log = new JobLog({ path: '', bytesMax: 0, atMs: () => 0 });
+    const read = decodeRecords(bytes);
+    if (read?.rest !== bytes.length) throw new Error('it is no whole log');
+    for (const { bytes: content } of read.records) {
+      const next = log.#bytes + RECORD_HEAD_BYTES + content.length;
+      log.#held!.push(bytes.subarray(log.#bytes, next));
+      log.#offsets.push(log.#bytes);
+      log.#bytes = next;
+    }
+    log.#ended = true;
+    return log;
   }
 
   /** One that has its last record, as an earlier run of this program left it: to be read only. @throws Error for what is none */
   static async reopen(path: string): Promise<JobLog> {
     const file = await open(path, 'r');
-    const log = new JobLog({ path, bytesMax: 0, atMs: () => 0 }, file);
+    const log = new JobLog({ path, bytesMax: 0, atMs: () => 0 });
+    log.#file = file;
+    log.#held = undefined;
     const { size } = await file.stat();
     const head = Buffer.alloc(RECORD_HEAD_BYTES);
     while (log.#bytes < size) {
@@ -79,6 +98,11 @@ export class JobLog {
 
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** All of it, if it has no file. */
+  get held(): Uint8Array | undefined {
+    return this.#held === undefined ? undefined : Buffer.concat(this.#held);
   }
 
   get truncated(): boolean {
@@ -111,7 +135,7 @@ export class JobLog {
     this.system({ ev: 'exit', code });
     this.release();
     await this.#writing;
-    await this.#file.sync();
+    await this.#file?.sync();
     return { root: this.#tree.root(), stdoutHash: new Uint8Array(this.#stdout.digest()) };
   }
 
@@ -129,7 +153,8 @@ export class JobLog {
     seq: number,
     bytesMax: number,
   ): Promise<{ readonly records: Uint8Array; readonly next: number } | undefined> {
-    await this.#writing;
+    // What is added meanwhile is not in the file yet.
+    for (let writing; writing !== this.#writing;) await (writing = this.#writing);
     const first = seq - this.#taken;
     if (first < 0) throw new RangeError(`record ${seq} has been taken`);
     const from = this.#offsets[first];
@@ -137,11 +162,14 @@ export class JobLog {
     const endOf = (index: number): number => this.#offsets[index + 1] ?? this.#bytes;
     let last = first;
     while (last + 1 < this.#offsets.length && endOf(last + 1) - from <= bytesMax) last += 1;
-    const records = new Uint8Array(endOf(last) - from);
-    await this.#file.read(records, 0, records.length, from);
-    this.#sentBytes = Math.max(this.#sentBytes, endOf(last));
+    const next = this.#taken + last + 1;
+    const end = endOf(last);
+    let records: Uint8Array;
+    if (this.#held !== undefined) records = Buffer.concat(this.#held.slice(seq, next));
+    else await this.#file!.read((records = new Uint8Array(end - from)), 0, end - from, from);
+    this.#sentBytes = Math.max(this.#sentBytes, end);
     this.#goOn();
-    return { records, next: this.#taken + last + 1 };
+    return { records, next };
   }
 
   /** Everything before `seq` is where it belongs: it is not asked for again. */
@@ -155,7 +183,7 @@ export class JobLog {
   async close(): Promise<void> {
     this.release();
     await this.#writing.catch(() => undefined);
-    await this.#file.close();
+    await this.#file?.close();
   }
 
   #append(stream: Stream, bytes: Uint8Array): void {
@@ -166,12 +194,24 @@ export class JobLog {
     const at = this.#bytes;
     this.#offsets.push(at);
     this.#bytes += frame.length;
+    this.#held?.push(frame);
+    const held = this.#held;
+    if (held !== undefined && this.#bytes > HELD_BYTES_MAX) this.#held = undefined;
+    const isHeld = this.#held !== undefined;
     this.#writing = this.#writing.then(async () => {
-      await this.#file.write(frame, 0, frame.length, at);
+      if (!isHeld) await this.#write(held, frame, at);
       this.grown();
     });
     // Whoever waits for it hears of a full disk; nobody waiting is no reason to end the program.
     this.#writing.catch(() => undefined);
+  }
+
+  /** @param held  all that there is so far, of a log that has just outgrown memory */
+  async #write(held: Uint8Array[] | undefined, frame: Uint8Array, at: number): Promise<void> {
+    if (held === undefined) return void (await this.#file!.write(frame, 0, frame.length, at));
+    await mkdir(dirname(this.#options.path), { recursive: true, mode: 0o700 });
+    this.#file = await open(this.#options.path, 'w+', 0o600);
+    await this.#file.writeFile(Buffer.concat(held));
   }
 
   #goOn(): void {

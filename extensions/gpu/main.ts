@@ -102,6 +102,7 @@ export async function startExtension(
   const lock = await lockHome(home);
   try {
     const executor = await Executor.open(home);
+    const receipts = await SignedReceipts.open(join(home, 'receipts'));
     const chosen = await chooseRunners({
       home,
       images: flags['allow-image'] ?? [],
@@ -126,7 +127,7 @@ export async function startExtension(
         dial: dialWebSocket,
         print,
         executor,
-        receipts: new SignedReceipts(join(home, 'receipts')),
+        receipts,
         runners,
         backend: (id) => backends.get(id),
         device: () => deviceInfo.stringify(device),
@@ -159,6 +160,7 @@ export async function startExtension(
       async close(reason) {
         for (const timer of again) clearInterval(timer);
         await provider.close(reason);
+        await receipts.close();
         await chosen[Symbol.asyncDispose]();
         await lock();
       },

@@ -25,26 +25,27 @@ export class OutputRefused extends Error {
   override readonly name = 'OutputRefused';
 }
 
-/** @throws OutputRefused; I/O errors; the signal's reason */
+/** @param left  whether there may be any. @throws OutputRefused; I/O errors; the signal's reason */
 export async function collectOutputs(
   folder: JobFolder,
   spec: JobSpec,
   signal: AbortSignal,
+  left = true,
 ): Promise<readonly OutputFile[]> {
   const { paths: patterns = ['**'], required = [], maxFiles = FILES_DEFAULT } = spec.outputs ?? {};
   const filesMax = Math.min(maxFiles, OUTPUT_FILES_MAX);
-  const found = await filesBelow(folder.outputs, signal);
+  const found = left ? await filesBelow(folder.outputs, signal) : [];
   const wanted = found.filter((path) => matchesPattern(path, patterns) || required.includes(path));
   if (wanted.length > filesMax)
     throw new OutputRefused(`${wanted.length} files, and the job may leave ${filesMax}`);
   const clash = clashingPath(wanted);
   if (clash !== undefined) throw new OutputRefused(`two files are called ${shown(clash)}`);
-  if (wanted.length > 0) await folder.createArtifacts();
-  let left = spec.limits.outMiB * 1024 * 1024;
+  if (wanted.length > 0) await folder.createFor('artifacts');
+  let bytesLeft = spec.limits.outMiB * 1024 * 1024;
   const files: OutputFile[] = [];
   for (const path of wanted.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))) {
-    const file = await take(folder, path, left, signal);
-    left -= file.size;
+    const file = await take(folder, path, bytesLeft, signal);
+    bytesLeft -= file.size;
     files.push(file);
   }
   const missing = required.find((path) => !files.some((file) => file.path === path));

@@ -1,5 +1,5 @@
 /** Files that only their owner reads, whole or not there at all after a power cut. */
-import { open, readFile, rename, stat } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** Replaces the file; it is on disk when this resolves. */
@@ -16,6 +16,16 @@ export async function writeDurable(path: string, content: string | Uint8Array): 
   await syncFolder(dirname(path));
 }
 
+/** Writes all of it from there on. */
+export async function writeAt(
+  file: FileHandle,
+  content: Uint8Array,
+  position: number,
+): Promise<void> {
+  for (let at = 0; at < content.length;)
+    at += (await file.write(content, at, content.length - at, position + at)).bytesWritten;
+}
+
 /** What is in the file; undefined when there is none. @throws Error when others may read it */
 export async function readPrivate(path: string): Promise<string | undefined> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
@@ -29,7 +39,8 @@ export async function readPrivate(path: string): Promise<string | undefined> {
   return readFile(path, 'utf8');
 }
 
-async function syncFolder(path: string): Promise<void> {
+/** The names in it are on disk when this resolves. */
+export async function syncFolder(path: string): Promise<void> {
   if (process.platform === 'win32') return;
   const folder = await open(path, 'r');
   try {

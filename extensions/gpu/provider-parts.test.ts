@@ -19,14 +19,18 @@ import { sha256 } from '../../contracts/merkle.ts';
 import { GrowingTree, logLeaf } from '../../contracts/merkle-tree.ts';
 import { digestOf, escrowDomain } from '../../contracts/compute.ts';
 import { LOG_WINDOW_BYTES } from '../../wit/hn-ext/limits.ts';
-import { decodeRecords, encodeRecords, STREAM } from '../../wit/jobs/log-records.ts';
+import {
+  decodeRecords,
+  encodeRecords,
+  RECORD_HEAD_BYTES,
+  STREAM,
+} from '../../wit/jobs/log-records.ts';
 import { completeSpec, type JobSpec } from '../../wit/jobs/spec.ts';
 import { Executor } from './executor.ts';
 import { JobFolder, leasesIn } from './job-folder.ts';
-import { JobLog } from './job-log.ts';
+import { HELD_BYTES_MAX, JobLog } from './job-log.ts';
 import { collectOutputs, OutputRefused } from './outputs.ts';
 import { claimOf } from './receipt.ts';
-import { SignedReceipts } from './signed-receipts.ts';
 
 const LEASE = 'ab'.repeat(16);
 let home: string;
@@ -35,7 +39,7 @@ beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), 'provider-'));
   await mkdir(join(home, 'jobs'));
   folder = new JobFolder(join(home, 'jobs'), LEASE);
-  await folder.create(true);
+  await folder.create();
 });
 afterEach(() => rm(home, { recursive: true, force: true }));
 
@@ -113,13 +117,13 @@ test('T6 T3 names that are no paths, too many files and too many bytes are refus
   await expect(collect()).rejects.toThrow('two files are called');
 });
 
-async function openLog(bytesMax = 1024 * 1024 * 64): Promise<JobLog> {
+function openLog(bytesMax = 1024 * 1024 * 64): JobLog {
   let ms = 0;
-  return JobLog.open({ path: folder.log, bytesMax, atMs: () => (ms += 1) });
+  return new JobLog({ path: folder.log, bytesMax, atMs: () => (ms += 1) });
 }
 
 test('CM18 T21 a program whose log is not read is held back, and goes on when it is', async () => {
-  const log = await openLog();
+  const log = openLog();
   let written = 0;
   const flood = (async () => {
     for (let at = 0; at < 200; at += 1) {
@@ -146,7 +150,7 @@ test('CM18 T21 a program whose log is not read is held back, and goes on when it
 });
 
 test('CM13 T3 records are gapless, their root is that of what is sent, and what is beyond the limit is dropped but hashed', async () => {
-  const log = await openLog(4_096);
+  const log = openLog(4_096);
   log.system({ ev: 'start' });
   for (let at = 0; at < 10; at += 1) await log.write(STREAM.stdout, Buffer.alloc(1_000, 65 + at));
   await log.write(STREAM.stderr, Buffer.from('x'));
@@ -164,27 +168,51 @@ test('CM13 T3 records are gapless, their root is that of what is sent, and what 
   const all = Buffer.concat(Array.from({ length: 10 }, (_, at) => Buffer.alloc(1_000, 65 + at)));
   expect(Buffer.from(stdoutHash).equals(createHash('sha256').update(all).digest())).toBe(true);
   await log.close();
-  // A later run of the program sends the same again.
-  const again = await JobLog.reopen(folder.log);
-  expect((await again.read(0, 1_000_000))!.records).toEqual(records);
-  await again.close();
+  // A later run of the program sends the same again. So little has no file.
+  const again = JobLog.restore(log.held!);
+  expect(Buffer.from((await again.read(0, 1_000_000))!.records)).toEqual(records);
+  expect(() => JobLog.restore(log.held!.subarray(0, -1))).toThrow('no whole log');
+  await expect(stat(folder.log)).rejects.toThrow('ENOENT');
 });
 
-test('CM20 an attempt has one receipt for ever, also when everything else of it is gone', async () => {
-  const receipts = new SignedReceipts(join(home, 'receipts'));
-  const jobId = `0x${'ab'.repeat(32)}`;
-  expect(await receipts.of(jobId, 0)).toBeUndefined();
-  await receipts.add(jobId, 0, '0x01');
+test.each([-1, 0, 1, 1_000])(
+  'CM13 a log that has outgrown memory by %i bytes is read the same, from any record on, and by a later run',
+  async (over) => {
+    await rm(folder.path, { recursive: true });
+    const log = openLog();
+    const exit = RECORD_HEAD_BYTES + '{"ev":"exit","code":0}'.length;
+    const first = HELD_BYTES_MAX + over - exit - 2 * RECORD_HEAD_BYTES - 3;
+    await log.write(STREAM.stdout, Buffer.alloc(first, 'a'));
+    await log.write(STREAM.stderr, Buffer.from('two'));
+    await log.end(0);
+    expect(log.held?.length).toBe(over > 0 ? undefined : HELD_BYTES_MAX + over);
+    const whole = Buffer.from((await log.read(0, 1_000_000))!.records);
+    expect(whole.length).toBe(HELD_BYTES_MAX + over);
+    const again =
+      log.held === undefined ? await JobLog.reopen(folder.log) : JobLog.restore(log.held);
+    for (const one of [log, again]) {
+      for (const seq of [0, 1, 2]) {
+        const { records, next } = (await one.read(seq, 1))!;
+        expect(next).toBe(seq + 1);
+        const from = [0, first + RECORD_HEAD_BYTES, whole.length - exit][seq]!;
+        expect(Buffer.from(records)).toEqual(whole.subarray(from, from + records.length));
+      }
+      one.taken(2);
+      expect((await one.read(2, 1_000_000))!.next).toBe(3);
+      expect(await one.read(3, 1)).toBeUndefined();
+      await one.close();
+    }
+  },
+);
+
+test('CM20 an attempt leaves one receipt, and nothing once it was dropped', async () => {
   await folder.remove();
-  const again = new SignedReceipts(join(home, 'receipts'));
-  expect(await again.of(jobId, 0)).toBe('0x01');
-  await expect(again.add(jobId, 0, '0x02')).rejects.toThrow('EEXIST');
-  await again.add(jobId, 1, '0x02');
-  expect(await again.of(jobId.toUpperCase().replace('X', 'x'), 1)).toBe('0x02');
-  await expect(again.add('0x../../x', 0, '')).rejects.toThrow(RangeError);
-  await folder.create(true);
-  await folder.keepReceipt('a');
-  await expect(folder.keepReceipt('b')).rejects.toThrow('has its receipt');
+  // Nor does what ends after it was dropped leave anything.
+  await expect(folder.keepReceipt('a')).rejects.toThrow('was dropped');
+  expect(await leasesIn(join(home, 'jobs'))).toEqual([]);
+  const other = new JobFolder(join(home, 'jobs'), LEASE);
+  await other.keepReceipt('a');
+  await expect(other.keepReceipt('b')).rejects.toThrow('has its receipt');
 });
 
 test('the executor’s key is made once, private, and its signatures are those of its address', async () => {

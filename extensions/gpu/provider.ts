@@ -88,7 +88,12 @@ export class Provider implements LinkUser {
   /** Clears what an earlier run left, takes up what it finished, and connects. */
   async start(): Promise<void> {
     for (const runner of this.#needs.runners.values()) await runner.reap();
-    for (const lease of await leasesIn(this.#options.jobs)) await this.#takeUp(lease);
+    for (const lease of await leasesIn(this.#options.jobs)) {
+      const folder = new JobFolder(this.#options.jobs, lease);
+      await this.#takeUp(folder, () => folder.receipt());
+    }
+    for (const { lease, text } of this.#needs.receipts.kept())
+      await this.#takeUp(new JobFolder(this.#options.jobs, lease), async () => text);
     this.#link.start();
   }
 
@@ -285,8 +290,9 @@ export class Provider implements LinkUser {
       const attempt = this.#attempt(offer.value, text);
       const sending = new Sending(attempt, { ...this.#needs, link: this.#link, news: this.#news });
       this.#sendings.set(lease, sending);
-      const { inputs, module } = offer.value.spec;
-      await attempt.folder.create(inputs.length > 0 || module !== undefined);
+      const { inputs, kind } = offer.value.spec;
+      const ownFolders = this.#needs.runners.get(kind)?.ownFolders === true;
+      if (inputs.length > 0 || !ownFolders) await attempt.folder.create();
       this.#accept(offer.value, start);
       if (!start) return undefined;
       sending.begin();
@@ -334,12 +340,16 @@ export class Provider implements LinkUser {
     return this.#news.accepted(offer, acceptance, start);
   }
 
-  #attempt(offer: Offer, offerText: string): Attempt {
+  #attempt(
+    offer: Offer,
+    offerText: string,
+    folder = new JobFolder(this.#options.jobs, offer.lease),
+  ): Attempt {
     const { jobId, lease } = offer;
     const sending = (): Sending | undefined => this.#sendings.get(lease);
     return new Attempt(
       offer,
-      new JobFolder(this.#options.jobs, lease),
+      folder,
       {
         offerText,
         executor: this.#needs.executor,
@@ -359,25 +369,27 @@ export class Provider implements LinkUser {
   }
 
   /** An attempt that an earlier run of this program left: finished it is kept, else it is lost with that run. */
-  async #takeUp(lease: string): Promise<void> {
-    const folder = new JobFolder(this.#options.jobs, lease);
+  async #takeUp(folder: JobFolder, read: () => Promise<string | undefined>): Promise<void> {
     try {
-      const receipt = await folder.receipt();
+      const receipt = await read();
       if (receipt === undefined) return await folder.remove();
       const {
         offer: text = '',
         end,
         outputs,
+        log,
       } = JSON.parse(receipt) as Partial<Pick<KeptReceipt, 'offer'>> & Omit<KeptReceipt, 'offer'>;
       const offer = readOffer(text);
-      if (!offer.ok || !this.#needs.runners.has(offer.value.spec.kind))
+      if (!offer.ok || !this.#needs.runners.has(offer.value.spec.kind)) {
+        this.#needs.receipts.drop(folder.lease);
         return await folder.remove();
+      }
       const files = list(outputFile).decode(outputs);
       if (!files.ok) throw new Error('its outputs cannot be read');
-      const attempt = this.#attempt(offer.value, text);
-      await attempt.restore({ end, outputs: files.value });
+      const attempt = this.#attempt(offer.value, text, folder);
+      await attempt.restore({ end, outputs: files.value }, log);
       this.#sendings.set(
-        lease,
+        folder.lease,
         new Sending(attempt, { ...this.#needs, link: this.#link, news: this.#news }),
       );
     } catch (error) {

@@ -10,6 +10,7 @@ import { digestOf, FREE_DOMAIN } from '../../contracts/compute.ts';
 import { structCodec } from '../../contracts/compute-json.ts';
 import { recoverAddress } from 'ethers';
 import { listed, readExample } from '../../extensions/gpu/examples/example.ts';
+import { assemble } from '../../kernel/image/fuel-harness.ts';
 import { buildJob } from '../../kit/build/job.ts';
 import { decodeRecords, encodeRecords } from '../../wit/jobs/log-records.ts';
 import { type ComputeEvent, ComputeNode, offerOf } from '../support/compute-node.ts';
@@ -254,6 +255,60 @@ test('CM8 F45 a wasm job gets its program and its inputs, and leaves what it alw
   const { device } = await compute.market.ask('Provider');
   expect(Object.keys(device.runners)).toEqual(expect.arrayContaining(['builtin', 'wasm']));
 }, 120_000);
+
+test('CM50 CM20 what ended without leaving a file while its node was away is sent by the extension that comes after a killed one', async () => {
+  const first = compute.extension();
+  await paired();
+  const module = await assemble(
+    `(module (memory (export "memory") 1) (func (export "_start") (local $i i32)
+       (loop (local.set $i (i32.add (local.get $i) (i32.const 1)))
+             (br_if 0 (i32.lt_u (local.get $i) (i32.const 400000000))))))`,
+  );
+  const { length: size } = module;
+  compute.market.answering = ({ kind }) =>
+    kind === 'Input' ? { end: true, blob: module } : undefined;
+  const spec = { kind: 'wasm', entry: { cmd: ['job'] }, module: { sha256: hashOf(module), size } };
+  // The first brings the program.
+  const other = offerOf('', {}, spec);
+  await started(other);
+  await resultOf(other.jobId);
+  const offer = offerOf('', {}, spec);
+  const lease = await started(offer);
+  // Its node goes while it runs; on a machine where it is too quick for that, what follows must hold all the same.
+  const heard = (): boolean =>
+    statesOf(offer.jobId).includes('Started') || eventsOf('JobResult', offer.jobId).length > 0;
+  await expect.poll(heard, PATIENCE).toBe(true);
+  await compute.node.close();
+  const journal = join(compute.jobs(), '..', 'receipts', 'journal');
+  await expect.poll(() => readFile(journal, 'latin1'), PATIENCE).toContain(lease);
+  await first.kill('SIGKILL');
+  expect(await readdir(compute.jobs())).not.toContain(lease);
+  await compute.boot(compute.port);
+  compute.extension();
+  await expect
+    .poll(() => eventsOf('JobResult', offer.jobId).length, PATIENCE)
+    .toBeGreaterThanOrEqual(1);
+  const { receipt, receiptHash } = eventsOf('JobResult', offer.jobId)[0]!.value.result;
+  expect(receipt).toMatchObject({ jobId: offer.jobId, status: 0, exitCode: 0 });
+  // What the node had not noted as taken is told again, under the same numbers.
+  const records = eventsOf('Logs', offer.jobId).flatMap(
+    ({ blob }) => decodeRecords(blob!.bytes)!.records,
+  );
+  const texts = new Map(records.map(({ seq, bytes }) => [seq, Buffer.from(bytes).toString()]));
+  expect([...texts].toSorted(([one], [other]) => one - other)).toEqual([
+    [0, '{"ev":"start"}'],
+    [1, '{"ev":"exit","code":0}'],
+  ]);
+  expect(await readFile(journal, 'latin1')).toContain(receiptHash);
+  // Dropped it is gone, and nobody gets a second receipt.
+  await compute.market.ask('Drop', { jobId: offer.jobId, lease });
+  await expect
+    .poll(() => readFile(journal, 'latin1'), PATIENCE)
+    .toContain(JSON.stringify({ drop: lease }));
+  expect(await compute.market.ask('Offer', offer)).toMatchObject({
+    Rejected: { code: 'policy' },
+  });
+}, 90_000);
 
 test('CM38 a machine that is looked at on demand is told anew, and the extension goes on', async () => {
   const extension = compute.extension();

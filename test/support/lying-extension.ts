@@ -40,6 +40,7 @@ export interface Lying {
 export async function startLying({ url, token, home }: Lying): Promise<AsyncDisposable> {
   const runner = new LyingRunner();
   const device = await detectDevice({ home, isolation: ['process'], runners: [runner] });
+  const receipts = await SignedReceipts.open(join(home, 'receipts'));
   const provider = new Provider(
     {
       url: `${url.replace('http', 'ws')}/gpu:compute:sys/ext`,
@@ -51,7 +52,7 @@ export async function startLying({ url, token, home }: Lying): Promise<AsyncDisp
       dial: dialWebSocket,
       print: () => undefined,
       executor: await Executor.open(home),
-      receipts: new SignedReceipts(join(home, 'receipts')),
+      receipts,
       runners: new Map([['builtin', runner]]),
       backend: () => undefined,
       device: () => deviceInfo.stringify(device),
@@ -62,6 +63,7 @@ export async function startLying({ url, token, home }: Lying): Promise<AsyncDisp
   return {
     async [Symbol.asyncDispose]() {
       await provider.close('the test is over');
+      await receipts.close();
       await runner.close();
     },
   };

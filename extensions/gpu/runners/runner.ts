@@ -13,10 +13,10 @@ export interface Run {
   readonly attempt: number;
   readonly lease: string;
   readonly spec: JobSpec;
-  /** Absolute folders of this run alone: inputs, verified by hash, and the empty one for outputs. */
+  /** Absolute folders of this run alone: inputs, verified by hash, and the empty one for outputs. Not there yet where the runner says `ownFolders`. */
   readonly inputs: string;
   readonly outputs: string;
-  /** The verified file of `spec.module`; kinds `wasm` and `webgpu` only. */
+  /** The verified file of `spec.module`; kinds `wasm` and `webgpu` only. Not there if the runner `has` the program. */
   readonly module: string | undefined;
   /** Seconds after the program started at which it must be dead. */
   readonly timeoutS: number;
@@ -46,10 +46,16 @@ export interface RunEnd {
   /** What the runner measured; files and times are counted by its caller. */
   readonly usage: Pick<Usage, 'cpuMs' | 'gpuMs' | 'peakMemMiB' | 'peakVramMiB'>;
   readonly runtime: Runtime;
+  /** It is known to have left nothing in `outputs`: nobody need look. */
+  readonly leftNothing?: boolean;
 }
 
 export interface Runner {
   readonly kind: JobKind;
+  /** It makes `outputs` itself, once the program writes there. */
+  readonly ownFolders?: boolean;
+  /** Whether it still holds this program, and `prepare`, called at once, needs no file of it. */
+  has?(module: { readonly sha256: string; readonly size: number }): boolean;
   /** What of it `DeviceInfo.runners` says. */
   describe(): unknown;
   /** Why this spec can't run here (an image that is not allowed, say); undefined if it can. Quick, without side effects. */

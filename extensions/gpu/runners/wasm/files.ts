@@ -81,7 +81,7 @@ export interface OpenFlags {
 }
 
 export interface JobFilesOptions {
-  /** Absolute folders of the host. */
+  /** Absolute folders of the host; that of the outputs is made when the first is. */
   readonly inputs: string;
   readonly outputs: string;
   /** Below `inputs`; nothing else there is seen. */
@@ -105,6 +105,7 @@ export class JobFiles implements Disposable {
   #bytes = 0;
   #entries = 0;
   #opened = 0;
+  #wrote = false;
   readonly #hostFiles = new Set<FileEntry>();
 
   constructor(options: JobFilesOptions) {
@@ -123,6 +124,11 @@ export class JobFiles implements Disposable {
   /** Bytes of all outputs. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Whether anything was ever made among the outputs. */
+  get wrote(): boolean {
+    return this.#wrote;
   }
 
   open(at: OpenFolder, path: string, flags: OpenFlags): Open {
@@ -302,6 +308,8 @@ export class JobFiles implements Disposable {
     const { entriesMax, exceeded } = this.#options;
     if (this.#entries >= entriesMax) exceeded(`over ${entriesMax} files and folders in /job/out`);
     this.#entries += 1;
+    if (!this.#wrote) fs.mkdirSync(within.host, { recursive: true, mode: 0o700 });
+    this.#wrote = true;
     within.entries.set(name, entry);
   }
 

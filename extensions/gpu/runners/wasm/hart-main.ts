@@ -121,6 +121,7 @@ async function run(job: JobStart): Promise<void> {
       cpuMs,
       fuel,
       peakBytes: memory.peakBytes,
+      wrote: system.files.wrote,
     },
   });
 }

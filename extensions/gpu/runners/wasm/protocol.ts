@@ -43,6 +43,8 @@ export interface JobEnd {
   readonly cpuMs: number;
   readonly fuel: number;
   readonly peakBytes: number;
+  /** Whether it made any file or folder. */
+  readonly wrote: boolean;
 }
 
 export type FromHart =

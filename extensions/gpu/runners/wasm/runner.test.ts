@@ -1,6 +1,6 @@
 /** Wasm jobs through the runner: programs in text form and AssemblyScript, on real harts. */
 import { componentNew } from '@bytecodealliance/jco-transpile/wasm-tools';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { assemble } from '../../../../kernel/image/fuel-harness.ts';
 import { buildComponent } from '../../../../kit/build/component.ts';
 import { buildJob } from '../../../../kit/build/job.ts';
-import { sha256, tryRun, type Trial, type TrialOptions } from '../testing.ts';
+import { makeRun, sha256, tryRun, type Trial, type TrialOptions } from '../testing.ts';
 import { wasmRunner } from './runner.ts';
 
 const runner = wasmRunner({ harts: 2 });
@@ -87,6 +87,32 @@ describe('a job reads its inputs and writes its outputs', () => {
     expect(Buffer.from(stdout, 'latin1').toString()).toBe('copy é 10\n');
     expect(files).toEqual({ 'copy.txt': 'some bytes' });
   });
+});
+
+it('a job has an output folder from when it writes there, and a program that is held needs no file', async () => {
+  // Programs that no other test has had run.
+  const [writes, prints] = [
+    await script(`${COPY} print("a file");`),
+    await script('print("no file");'),
+  ];
+  const inputs = { 'deep/er/a.txt': 'some bytes' };
+  for (const [name, module] of Object.entries({ writes, prints })) {
+    const known = { sha256: sha256(module), size: module.length };
+    for (const held of [false, true]) {
+      expect(runner.has!(known)).toBe(held);
+      expect(runner.has!({ ...known, size: 1 })).toBe(false);
+      const own = join(folder, `${name} ${held}`);
+      const { run } = await makeRun(own, { spec: { kind: 'wasm' }, inputs, module });
+      await rm(run.outputs, { recursive: true });
+      if (held) await rm(run.module!);
+      await runner.prepare(run);
+      const end = await runner.run(run);
+      expect(end).toMatchObject({ status: 0, leftNothing: name === 'prints' });
+      const left = await readdir(own);
+      expect(left.includes('out')).toBe(name === 'writes');
+      if (name === 'writes') expect(await readdir(run.outputs)).toEqual(['copy.txt']);
+    }
+  }
 });
 
 it('CM22 the exit code is what counts, whatever the program printed', async () => {

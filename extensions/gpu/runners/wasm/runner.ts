@@ -36,8 +36,11 @@ export function wasmRunner(options: WasmOptions = {}): WasmRunner {
 
 class Wasm implements WasmRunner {
   readonly kind = 'wasm';
+  readonly ownFolders = true;
   readonly #pool: HartPool;
   readonly #programs = new Map<string, Program>();
+  /** What `prepare` got for a run: others may push it out of those kept meanwhile. */
+  readonly #prepared = new WeakMap<Run, Program>();
 
   constructor(pool: HartPool) {
     this.#pool = pool;
@@ -58,8 +61,14 @@ class Wasm implements WasmRunner {
     return undefined;
   }
 
+  has({ sha256, size }: { readonly sha256: string; readonly size: number }): boolean {
+    return this.#programs.get(sha256)?.bytes.length === size;
+  }
+
   async prepare(run: Run): Promise<void> {
-    const { prepared } = await this.#program(run);
+    const program = await this.#program(run);
+    this.#prepared.set(run, program);
+    const { prepared } = program;
     const { memMiB } = run.spec.limits;
     if (prepared.memoryPages <= pagesOf(run.spec)) return;
     throw new RunFault(
@@ -69,7 +78,7 @@ class Wasm implements WasmRunner {
   }
 
   async run(run: Run): Promise<RunEnd> {
-    const program = await this.#program(run);
+    const program = this.#prepared.get(run) ?? (await this.#program(run));
     const hart = await this.#pool.take(run.signal);
     const killed: { fault?: Fault } = {};
     const stop = (fault: Fault): void => {
@@ -185,6 +194,8 @@ function ending({ spec }: Run, end: JobEnd | undefined, killed: Fault | undefine
       runnerVersion: `1 ${INSTRUMENTATION_VERSION}`,
     },
   };
-  if (killed !== undefined) return runEnd(EXIT_KILLED, killed, measured);
-  return runEnd(end!.exitCode, end!.fault, measured);
+  // Of a thread that was ended under its program it is not known.
+  const leftNothing = end?.wrote === false;
+  if (killed !== undefined) return { ...runEnd(EXIT_KILLED, killed, measured), leftNothing };
+  return { ...runEnd(end!.exitCode, end!.fault, measured), leftNothing };
 }
