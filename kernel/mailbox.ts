@@ -27,7 +27,6 @@ export function messageBytes(message: KernelMessage): number {
 class SuspendedSender implements TimerEntry {
   nextDue: TimerEntry | undefined = undefined;
   previousDue: TimerEntry | undefined = undefined;
-  dueInS = 0;
   readonly message: KernelMessage;
   readonly admit: () => boolean;
   readonly resume: () => void;

@@ -28,7 +28,6 @@ export interface Prompt {
 export class Outstanding implements TimerEntry {
   nextDue: TimerEntry | undefined = undefined;
   previousDue: TimerEntry | undefined = undefined;
-  dueInS = 0;
   readonly request: KernelMessage;
   /** As the guest passed it: it may still say `our` (K15). */
   readonly target: Address;

@@ -7,7 +7,6 @@ import { TimerWheel, type TimerEntry } from './timer-wheel.ts';
 class Probe implements TimerEntry {
   nextDue: TimerEntry | undefined = undefined;
   previousDue: TimerEntry | undefined = undefined;
-  dueInS = 0;
   readonly #fired: (probe: Probe) => void;
   constructor(fired: (probe: Probe) => void) {
     this.#fired = fired;

@@ -1,9 +1,7 @@
 /**
  * Every request timeout of the node in one structure: arming and disarming is linking and unlinking a list node.
  * Entries that fall due within the same tick share a bucket; a heap orders the buckets, of which there are at most one for each
- * tick that has something due. What is armed gets its bucket in the next turn of the event loop: most requests are answered before,
- * and then nobody asked for the time (40 ns) or looked for a bucket. Accuracy: never early, at most TIMER_TICK_MS (and the event
- * loop's own delay) late.
+ * tick that has something due. Accuracy: never early, at most TIMER_TICK_MS (and the event loop's own delay) late.
  */
 import type { U64 } from '../wit/types.ts';
 import type { Clock, TimerHandle } from './clock.ts';
@@ -17,8 +15,6 @@ export interface TimerEntry {
   /** Neighbours in a bucket; undefined when not armed. Only the wheel touches them. */
   nextDue: TimerEntry | undefined;
   previousDue: TimerEntry | undefined;
-  /** What it was armed with. */
-  dueInS: number;
   /** Called once, disarmed, when the time is over. */
   expire(): void;
 }
@@ -26,7 +22,6 @@ export interface TimerEntry {
 class Bucket implements TimerEntry {
   nextDue: TimerEntry | undefined = this;
   previousDue: TimerEntry | undefined = this;
-  readonly dueInS = 0;
   readonly tick: number;
 
   constructor(tick: number) {
@@ -43,12 +38,10 @@ export class TimerWheel {
   readonly #buckets = new Map<number, Bucket>();
   /** Binary min-heap of the ticks in #buckets. */
   readonly #ticks: number[] = [];
-  /** Armed in this turn, in no bucket yet. */
-  readonly #fresh = new Bucket(-1);
-  #sorting: TimerHandle | undefined;
+  /** The bucket that was armed last, while it is in #buckets. */
+  #newest: Bucket | undefined;
   #sleep: TimerHandle | undefined;
   #sleepsUntilTick = Infinity;
-  #closed = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -56,14 +49,15 @@ export class TimerWheel {
 
   /** Arms an entry that is not armed. 0 seconds expires in the next turn; over TIMEOUT_S_MAX, never. */
   arm(entry: TimerEntry, seconds: U64): void {
-    if (seconds > TIMEOUT_S_MAX || this.#closed) return;
-    if (seconds === 0) {
-      link(entry, this.#bucket(0));
-      return;
-    }
-    entry.dueInS = Number(seconds);
-    link(entry, this.#fresh);
-    this.#sorting ??= this.#clock.schedule(this.#sort, 0);
+    if (seconds > TIMEOUT_S_MAX) return;
+    const tick =
+      seconds === 0 ? 0 : Math.ceil((this.#clock.nowMs() + Number(seconds) * 1000) / TIMER_TICK_MS);
+    const bucket = this.#bucket(tick);
+    const last = bucket.previousDue ?? bucket;
+    entry.previousDue = last;
+    entry.nextDue = bucket;
+    last.nextDue = entry;
+    bucket.previousDue = entry;
   }
 
   /** Does nothing when the entry is not armed. */
@@ -78,26 +72,17 @@ export class TimerWheel {
 
   /** Forgets every entry; none of them expires any more. */
   close(): void {
-    this.#closed = true;
     if (this.#sleep !== undefined) this.#clock.cancel(this.#sleep);
-    if (this.#sorting !== undefined) this.#clock.cancel(this.#sorting);
     this.#sleep = undefined;
     this.#buckets.clear();
+    this.#newest = undefined;
     this.#ticks.length = 0;
+    this.#sleepsUntilTick = -1;
   }
 
-  /** Gives what was armed since the last turn its bucket. */
-  readonly #sort = (): void => {
-    this.#sorting = undefined;
-    const nowMs = this.#clock.nowMs();
-    for (let entry = this.#fresh.nextDue; entry !== this.#fresh && entry !== undefined;) {
-      this.disarm(entry);
-      link(entry, this.#bucket(Math.ceil((nowMs + entry.dueInS * 1000) / TIMER_TICK_MS)));
-      entry = this.#fresh.nextDue;
-    }
-  };
-
   #bucket(tick: number): Bucket {
+    // Most requests wait equally long: what is armed within one tick falls due within one.
+    if (this.#newest?.tick === tick) return this.#newest;
     let bucket = this.#buckets.get(tick);
     if (bucket === undefined) {
       bucket = new Bucket(tick);
@@ -105,6 +90,7 @@ export class TimerWheel {
       this.#push(tick);
       if (tick < this.#sleepsUntilTick) this.#rest();
     }
+    this.#newest = bucket;
     return bucket;
   }
 
@@ -128,6 +114,7 @@ export class TimerWheel {
       this.#pop();
       const bucket = this.#buckets.get(tick);
       this.#buckets.delete(tick);
+      if (this.#newest === bucket) this.#newest = undefined;
       if (bucket !== undefined) this.#expireAll(bucket);
       // What an expiry armed with 0 seconds waits for the next turn.
       if (tick === 0) break;
@@ -174,13 +161,4 @@ export class TimerWheel {
     }
     heap[at] = last;
   }
-}
-
-/** Appends an entry to a bucket. */
-function link(entry: TimerEntry, bucket: Bucket): void {
-  const last = bucket.previousDue ?? bucket;
-  entry.previousDue = last;
-  entry.nextDue = bucket;
-  last.nextDue = entry;
-  bucket.previousDue = entry;
 }
