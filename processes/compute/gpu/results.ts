@@ -41,7 +41,7 @@ export async function checkResult(
   return { end, outputs, outputsText: outputFiles.stringify([...outputs]), logCount };
 }
 
-/** Of the market of this node, and free: it looks at the receipt itself, and nobody is paid for it. */
+/** Of the market of this node, and free: it looks at the receipt and what it commits to itself, and nobody is paid for it. */
 function isOurs({ market, offer }: Lease, { process: { our } }: ResultNeeds): boolean {
   return offer.money === undefined && market.node === our.node && market.process === MARKET;
 }

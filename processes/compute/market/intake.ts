@@ -7,8 +7,9 @@ import type { Signer } from '../../lib/signer.ts';
 import { readRunEnd } from '../../../contracts/compute-result.ts';
 import { list } from '../../../wit/codec.ts';
 import type { LogRecord } from '../../../wit/jobs/log-records.ts';
-import { outputFile } from '../../../wit/jobs/result.ts';
-import { type News, type NewsAnswer, runResult } from '../shared/job-events-contract.ts';
+import { sha256Hex } from '../../../wit/jobs/digest.ts';
+import { outputFile, type Runtime, type Usage } from '../../../wit/jobs/result.ts';
+import type { News, NewsAnswer } from '../shared/job-events-contract.ts';
 import type { Completion, RunResult } from './completion.ts';
 import type { Endings } from './endings.ts';
 import type { Change, Jobs } from './jobs.ts';
@@ -186,7 +187,7 @@ export class Intake {
     const code = codeOfStatus(result.receipt.status);
     const clientFault = code !== undefined && code !== 'INTERNAL' && code !== 'CANCELLED';
     const stored = {
-      result: runResult.stringify(result),
+      result: textOf(result),
       times: { finished: now() },
     } as const;
     if (still.state === 'cancelled') {
@@ -243,7 +244,10 @@ export class Intake {
 }
 
 /** What a receipt says that the job does not. */
-function receiptProblem(job: JobRecord, { receipt, outputs }: RunResult): string | undefined {
+function receiptProblem(
+  job: JobRecord,
+  { receipt, outputs, usage, runtime }: RunResult,
+): string | undefined {
   if (job.state !== 'assigned' && job.state !== 'running' && job.state !== 'cancelled') {
     return `another receipt came before: the job is ${job.state}`;
   }
@@ -254,8 +258,40 @@ function receiptProblem(job: JobRecord, { receipt, outputs }: RunResult): string
   if (receipt.claimed > BigInt(job.payment.price)) return 'it claims more than was agreed';
   if (receipt.status > STATUS_MAX) return `there is no status ${receipt.status}`;
   if (receipt.finishedAt < receipt.startedAt) return 'it ended before it began';
+  if (receipt.usageHash !== hashOf(usage, USED)) return 'it is of another usage';
+  if (receipt.runtimeHash !== hashOf(runtime, RAN)) return 'something else ran it';
   if (outputs.length > OUTPUTS_MAX) return `it has more than ${OUTPUTS_MAX} outputs`;
   return undefined;
+}
+
+/** In the order of canonical JSON. */
+const USED = [
+  'bytesIn',
+  'bytesOut',
+  'cpuMs',
+  'gpuMs',
+  'peakMemMiB',
+  'peakVramMiB',
+  'tokensIn',
+  'tokensOut',
+  'wallMs',
+] as const satisfies readonly (keyof Usage)[];
+const RAN = [
+  'arch',
+  'driver',
+  'gpu',
+  'image',
+  'module',
+  'runner',
+  'runnerVersion',
+] as const satisfies readonly (keyof Runtime)[];
+
+/** The same as `documentHash`, whose canonical text the engine writes itself from members in their order. */
+function hashOf<T extends Usage | Runtime>(
+  document: T,
+  names: readonly (keyof T & string)[],
+): string {
+  return `0x${sha256Hex(JSON.stringify(document, [...names]))}`;
 }
 
 const outputFiles = list(outputFile);
@@ -266,6 +302,18 @@ function resultIn({ end, outputs }: NonNullable<News['result']>): RunResult {
   const files = outputFiles.decode(outputs);
   if (read === undefined || !files.ok) throw new Refusal('BadReceipt', 'the result cannot be read');
   return { ...read, outputs: files.value };
+}
+
+/** As `runResult` writes it, by the engine: its only wide numbers are those of the receipt. */
+function textOf(result: RunResult): string {
+  const { startedAt, finishedAt, claimed } = result.receipt;
+  const receipt = {
+    ...result.receipt,
+    startedAt: String(startedAt),
+    finishedAt: String(finishedAt),
+    claimed: String(claimed),
+  };
+  return JSON.stringify({ ...result, receipt });
 }
 
 function receiptHashIn({ result }: JobRecord): string | undefined {

@@ -70,6 +70,23 @@ it('CM19 of what is told together each is answered for itself, and what is right
   expect(made).toHaveLength(1);
 });
 
+it('CM19 CM21 a receipt that its executor signed for another usage or another machine than it comes with is refused', async () => {
+  const jobId = await world.submit();
+  const lease = gpu.lease(jobId);
+  const hash = `0x${'77'.repeat(32)}`;
+  for (const receipt of [{ usageHash: hash }, { runtimeHash: hash }]) {
+    const result = world.result(gpu, jobId, { receipt });
+    expect(await told([{ jobId, lease, result }])).toMatchObject([
+      { kind: 'Refused', value: { kind: 'BadReceipt' } },
+    ]);
+    expect((await world.job(jobId)).state).toBe('assigned');
+  }
+  expect(await told([{ jobId, lease, result: world.result(gpu, jobId) }])).toMatchObject([
+    { kind: 'Over' },
+  ]);
+  expect((await world.job(jobId)).state).toBe('completed');
+});
+
 it('CM7 changes of several jobs that are told together are one transaction, and each is in its own log', async () => {
   const jobs = [await world.submit(), await world.submit(), await world.submit()];
   const before = world.sqlite.log.length;
