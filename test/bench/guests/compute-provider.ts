@@ -4,7 +4,14 @@
  */
 import { sha256 } from '@noble/hashes/sha2.js';
 import { concatBytes } from '@noble/hashes/utils.js';
-import { client, defineProcess, type Process, Refusal } from '../../../processes/lib/index.ts';
+import {
+  client,
+  defineProcess,
+  NoResponse,
+  type Process,
+  Refusal,
+  sleep,
+} from '../../../processes/lib/index.ts';
 import { signer } from '../../../processes/lib/signer.ts';
 import { fromHex, toHex } from '../../../contracts/hex.ts';
 import { namehash } from '../../../contracts/hypermap.ts';
@@ -31,6 +38,9 @@ const ZERO = `0x${'0'.repeat(64)}`;
 /** The root over no files. */
 const NO_FILES = toHex(taggedHash('hn/empty/v1'));
 const SLOTS = 8;
+/** For the market to hear how a job ended, in seconds, and until it is told again. */
+const TELL_S = 10;
+const TELL_AGAIN_MS = 200;
 const USAGE = {
   wallMs: 0,
   cpuMs: 0,
@@ -61,7 +71,7 @@ let running = 0;
 
 /** The run: nothing. */
 async function run(process: Process<unknown>, jobId: string, lease: string): Promise<void> {
-  const market = client(process, marketContract, 'market:compute:sys', { timeoutS: 30 });
+  const market = client(process, marketContract, 'market:compute:sys', { timeoutS: TELL_S });
   const offer = offers.get(lease);
   if (offer === undefined) return;
   offers.delete(lease);
@@ -93,20 +103,27 @@ async function run(process: Process<unknown>, jobId: string, lease: string): Pro
     usage: USAGE,
     runtime: RUNTIME,
   });
-  await market.Told({
-    news: [
-      {
-        jobId,
-        lease,
-        accepted: { attempt: offer.attempt, executor },
-        state: undefined,
-        progress: undefined,
-        log: undefined,
-        result: { end, outputs: '[]' },
-        lost: undefined,
+  const news = {
+    jobId,
+    lease,
+    accepted: { attempt: offer.attempt, executor },
+    state: undefined,
+    progress: undefined,
+    log: undefined,
+    result: { end, outputs: '[]' },
+    lost: undefined,
+  };
+  // A market that is killed meanwhile hears it when it is back.
+  for (let told = false; !told;) {
+    told = await market.Told({ news: [news] }).then(
+      () => true,
+      (error: unknown) => {
+        if (!(error instanceof NoResponse)) throw error;
+        return false;
       },
-    ],
-  });
+    );
+    if (!told) await sleep(process, TELL_AGAIN_MS);
+  }
   running -= 1;
 }
 
