@@ -14,13 +14,16 @@ export interface OfferLinesNeeds {
   readonly now: () => number;
 }
 
+/** Seconds that an acceptance is good for beyond its answer: a node, or a chain, that is started again meanwhile can still use it. */
+const ASSIGN_S = 120;
+
 export interface Answered {
   readonly answer: OfferAnswer;
   /** Milliseconds from when it was sent. */
   readonly tookMs: number;
 }
 
-/** An offer that expires as long after it is sent as a node has to answer. */
+/** An offer that expires as long after it is sent as a node has to answer; a paid one when the chain has had time, too. */
 export type NewOffer = Omit<Offer, 'expiresAt'>;
 
 interface Waiting {
@@ -61,8 +64,11 @@ export class OfferLines {
   async #send(node: string, some: readonly Waiting[]): Promise<void> {
     const { gpu, now } = this.#needs;
     const sentAt = now();
-    const expiresAt = Math.floor(sentAt / 1_000) + ACCEPT_S;
-    const offers = some.map(({ offer }) => ({ ...offer, expiresAt }));
+    const untilS = Math.floor(sentAt / 1_000) + ACCEPT_S;
+    const offers = some.map(({ offer }) => ({
+      ...offer,
+      expiresAt: offer.money === undefined ? untilS : untilS + ASSIGN_S,
+    }));
     try {
       const { answers } = await gpu(node).Offers({ offers }, { timeoutS: ACCEPT_S });
       const tookMs = now() - sentAt;
