@@ -80,7 +80,8 @@ function only(value: Plain, names: readonly string[]): Plain {
   return kept;
 }
 
-const USED = [
+/** Members of a usage. */
+export const USED = [
   'wallMs',
   'cpuMs',
   'gpuMs',
@@ -91,7 +92,8 @@ const USED = [
   'tokensIn',
   'tokensOut',
 ] as const satisfies readonly (keyof RunEndDocument['usage'])[];
-const RAN = [
+/** Members of a runtime. */
+export const RAN = [
   'arch',
   'driver',
   'gpu',

@@ -103,8 +103,7 @@ function rowOf(
     ...taken,
     name: `net.roundtrip.${apart ? 'apart.' : ''}${name}`,
     unit: 'us',
-    // On two processors plain TCP by itself takes 0.5 to 0.8 of libp2p's time, most of it for waking the other one: no target can be below that.
-    target: apart && name === 'libp2p' ? undefined : { of: 'ratio', max: RATIO_MAX[name] },
+    target: { of: 'ratio', max: RATIO_MAX[name] },
     note: `64 B, ${where}; floor: ${FLOORS[name]}, p99 ${floorP99.toFixed(0)}`,
   };
 }

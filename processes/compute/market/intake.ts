@@ -4,7 +4,7 @@
  */
 import { Refusal } from '../../lib/index.ts';
 import type { Signer } from '../../lib/signer.ts';
-import { readRunEnd } from '../../../contracts/compute-result.ts';
+import { RAN, readRunEnd, USED } from '../../../contracts/compute-result.ts';
 import { list } from '../../../wit/codec.ts';
 import type { LogRecord } from '../../../wit/jobs/log-records.ts';
 import { sha256Hex } from '../../../wit/jobs/digest.ts';
@@ -258,33 +258,15 @@ function receiptProblem(
   if (receipt.claimed > BigInt(job.payment.price)) return 'it claims more than was agreed';
   if (receipt.status > STATUS_MAX) return `there is no status ${receipt.status}`;
   if (receipt.finishedAt < receipt.startedAt) return 'it ended before it began';
-  if (receipt.usageHash !== hashOf(usage, USED)) return 'it is of another usage';
-  if (receipt.runtimeHash !== hashOf(runtime, RAN)) return 'something else ran it';
+  if (receipt.usageHash !== hashOf(usage, USED_SORTED)) return 'it is of another usage';
+  if (receipt.runtimeHash !== hashOf(runtime, RAN_SORTED)) return 'something else ran it';
   if (outputs.length > OUTPUTS_MAX) return `it has more than ${OUTPUTS_MAX} outputs`;
   return undefined;
 }
 
 /** In the order of canonical JSON. */
-const USED = [
-  'bytesIn',
-  'bytesOut',
-  'cpuMs',
-  'gpuMs',
-  'peakMemMiB',
-  'peakVramMiB',
-  'tokensIn',
-  'tokensOut',
-  'wallMs',
-] as const satisfies readonly (keyof Usage)[];
-const RAN = [
-  'arch',
-  'driver',
-  'gpu',
-  'image',
-  'module',
-  'runner',
-  'runnerVersion',
-] as const satisfies readonly (keyof Runtime)[];
+const USED_SORTED = USED.toSorted();
+const RAN_SORTED = RAN.toSorted();
 
 /** The same as `documentHash`, whose canonical text the engine writes itself from members in their order. */
 function hashOf<T extends Usage | Runtime>(
