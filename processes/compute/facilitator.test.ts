@@ -487,6 +487,25 @@ test('CM50 a power cut at any moment of a paid job loses nothing and pays nothin
   await node[Symbol.asyncDispose]();
 }, 180_000);
 
+test('CM50 an assignment that is asked for again is the same one, also when its acceptance has hardly any time left', async () => {
+  await using node = await start();
+  const offered = await node.facilitator.Terms(wish());
+  const { jobId, terms } = offered;
+  await node.facilitator.Fund({ jobId, payment: transfer(offered) });
+  await stateOf(node, jobId, 'funded');
+  const { timestamp } = (await chain.rpc.request('eth_getBlockByNumber', 'latest', false)) as {
+    timestamp: string;
+  };
+  const expiresAt = BigInt(Math.max(Number(timestamp), Math.floor(Date.now() / 1_000)) + 30);
+  const acceptance = { ...acceptanceOf(terms), expiresAt };
+  const asked = { acceptance, signature: sign(executor, 'Acceptance', acceptance) };
+  await node.facilitator.Assign(asked);
+  await stateOf(node, jobId, 'assigned');
+  await wait(chain.rpc, 60);
+  await node.facilitator.Assign(asked);
+  expect(node.moneyOf(jobId)).toMatchObject({ state: 'assigned', trouble: undefined });
+}, 120_000);
+
 test('CM50 a chain that is gone for a while only delays', async () => {
   await using node = await start();
   const offered = await node.facilitator.Terms(wish());

@@ -476,6 +476,29 @@ test('offers that do not fit are refused with a reason', async () => {
   await expect.poll(() => compute.market.ask('Provider'), PATIENCE).toMatchObject({ free: 4 });
 }, 60_000);
 
+test('CM50 an attempt that is cancelled before it began is accepted anew, at once, and one that began is not', async () => {
+  compute.extension();
+  await paired();
+  const offer = { ...offerOf('sleep', { ms: 60_000 }), start: false };
+  const asked = async (): Promise<{ Accepted?: { lease: string }; Rejected?: unknown }> =>
+    compute.market.ask('Offer', offer);
+  const cancel = (lease: string | undefined): Promise<unknown> =>
+    compute.market.ask('Cancel', { jobId: offer.jobId, lease, reason: 'ran out', graceMs: 0 });
+  const before = (await asked()).Accepted?.lease;
+  await cancel(before);
+  const lease = (await asked()).Accepted?.lease;
+  expect(lease).toMatch(/^[0-9a-f]{32}$/);
+  expect(lease).not.toBe(before);
+  await compute.market.ask('Start', { jobId: offer.jobId, lease });
+  await hasStarted(offer.jobId);
+  await cancel(lease);
+  await resultOf(offer.jobId);
+  await expect
+    .poll(async () => (await asked()).Rejected, PATIENCE)
+    .toMatchObject({ code: 'policy', message: 'this attempt has been made here' });
+  await compute.market.ask('Drop', { jobId: offer.jobId, lease });
+}, 60_000);
+
 test('T7 what is asked under a lease of somebody else, or of none, is refused', async () => {
   compute.extension();
   await paired();

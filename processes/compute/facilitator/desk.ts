@@ -25,12 +25,13 @@ import { Refusal } from '../../lib/errors.ts';
 import type { Process, Handlers } from '../../lib/process.ts';
 import { signer, type Signer } from '../../lib/signer.ts';
 import { every } from '../../lib/timers.ts';
-import type {
-  facilitatorContract,
-  JobMoney,
-  MoneySettings,
-  OfferedTerms,
-  Provider,
+import {
+  ACCEPTANCE_LEFT_S_MIN,
+  type facilitatorContract,
+  type JobMoney,
+  type MoneySettings,
+  type OfferedTerms,
+  type Provider,
 } from '../shared/facilitator-contract.ts';
 import { typedDigest } from '../shared/typed-digest.ts';
 import { Book } from './book.ts';
@@ -52,8 +53,6 @@ const LOOK_MS = 3_000;
 const SWEEP_MS = 5_000;
 /** Providers, or jobs, of one answer. */
 const PAGE_MAX = 200;
-/** Seconds that an acceptance has to be good for, so that it arrives in time. */
-const ACCEPTANCE_S_MIN = 5;
 
 type Methods = (typeof facilitatorContract)['methods'];
 type Desked = Handlers<Methods, unknown>;
@@ -185,8 +184,12 @@ export class Desk {
     Money: ({ jobId }) => this.#money(jobId),
     Open: ({ after, limit }) => this.#book.open(after ?? '', Math.min(limit, PAGE_MAX)),
     Assign: async ({ acceptance, signature }) => {
+      const { jobId } = acceptance;
+      const data = encodeAssign(acceptance, signature);
+      // Asked again, as after a crash: it is on its way, or there, however little time the acceptance has left by now.
+      if (await this.#outbox.has({ jobId, kind: 'assign', data })) return;
       await this.#checkAcceptance(acceptance, signature);
-      await this.#wish(acceptance.jobId, 'assign', encodeAssign(acceptance, signature));
+      await this.#wish(jobId, 'assign', data);
     },
     Propose: ({ receipt, signature, verdict, signatures }) =>
       this.#wish(
@@ -348,7 +351,7 @@ export class Desk {
     if (money.state !== 'funded') bad(`the job is ${money.state}, not funded`);
     if (attempt !== money.attempt) bad(`the attempt is ${money.attempt}, not ${attempt}`);
     if (price > terms.amount) bad(`the price is above the amount, ${terms.amount}`);
-    if (Number(expiresAt) < this.nowS() + ACCEPTANCE_S_MIN) bad('it expires too soon');
+    if (Number(expiresAt) < this.nowS() + ACCEPTANCE_LEFT_S_MIN) bad('it expires too soon');
     const node = await this.#book.provider(nodeId);
     if (node === undefined || !node.on || node.slots === 0)
       return bad(`${nodeId} is no provider that takes jobs`);

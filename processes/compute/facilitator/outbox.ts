@@ -127,6 +127,13 @@ export class Outbox {
     this.ring();
   }
 
+  /** Whether a wish is there that is carried out, or will be. */
+  async has({ jobId, kind, data }: Pick<Wish, 'jobId' | 'kind' | 'data'>): Promise<boolean> {
+    const row = await this.#needs.book.db.get`select id from wishes
+      where job_id = ${jobId} and kind = ${kind} and data = ${data} and state <> 'failed'`;
+    return row !== undefined;
+  }
+
   ring(): void {
     this.#bell.ring();
   }

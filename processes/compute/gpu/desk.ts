@@ -114,6 +114,8 @@ export class Desk {
 
   async cancel(lease: Lease, reason: string, graceMs: number): Promise<void> {
     if (!lease.active) return;
+    // Nothing was begun: the same attempt may be offered again, as when the time of its acceptance was over before the chain had it.
+    if (lease.state === 'accepted') return this.drop(lease);
     if (this.#needs.session.up)
       return this.#needs.session.send('job.cancel', { ...lease.id, reason, graceMs });
     // Nobody is there to end it; when it comes back it is told that it has no lease.
@@ -121,9 +123,12 @@ export class Desk {
   }
 
   async drop(lease: Lease): Promise<void> {
-    if (lease.active)
-      this.#needs.session.send('job.cancel', { ...lease.id, reason: 'dropped', graceMs: 0 });
-    this.#lettingGo.add(lease);
+    if (lease.active) {
+      const { session } = this.#needs;
+      session.send('job.cancel', { ...lease.id, reason: 'dropped', graceMs: 0 });
+      // At once: the attempt may come again with the next frame.
+      session.send('job.drop', lease.id);
+    } else this.#lettingGo.add(lease);
     await this.#leases.remove(lease);
     await this.#needs.files.drop(lease);
   }
@@ -206,7 +211,7 @@ export class Desk {
         lease.state === 'accepted' &&
         now > Number(lease.offer.expiresAt) * 1000 + START_MS_MAX
       ) {
-        await this.cancel(lease, 'it was never started', 0);
+        session.send('job.cancel', { ...lease.id, reason: 'it was never started', graceMs: 0 });
         await this.#lose(lease, 'START_TIMEOUT', 'it was never started');
       } else if (!lease.active && now - lease.changedMs > KEPT_MS_MAX) await this.drop(lease);
       else {

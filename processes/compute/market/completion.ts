@@ -219,8 +219,11 @@ export class Completion {
     const now = jobs.live(job.jobId);
     if (now === undefined) return;
     const { trouble, nodeId } = money;
-    if (trouble?.action === 'assign' && money.state === 'funded')
-      await endings.unassigned(now, `the chain does not take the assignment: ${trouble.message}`);
+    if (trouble?.action === 'assign' && money.state === 'funded') {
+      const message = `the chain does not take the assignment: ${trouble.message}`;
+      const ranOut = this.#needs.settlement.hasRunOut(now, this.#needs.now());
+      await endings.unassigned(now, message, ranOut);
+    }
     if (isDisowned(now, money) && nodeId !== undefined) await endings.disowned(now, nodeId);
   }
 

@@ -358,14 +358,14 @@ export class Dispatch {
 
   /** Tells the chain; the run starts when it says that the job is assigned. */
   async #assign(job: JobRecord): Promise<void> {
-    const refused = await this.#needs.settlement.assign(job);
-    if (refused === undefined || job.node?.lease === undefined) return;
-    await this.#lost(
-      job.jobId,
-      job.node.lease,
-      'REJECTED',
-      `the chain does not take it: ${refused}`,
-    );
+    const { settlement, endings, jobs } = this.#needs;
+    const refused = await settlement.assign(job);
+    if (refused === undefined) return;
+    const now = jobs.live(job.jobId);
+    // It is on the chain, or with somebody else, meanwhile.
+    if (now?.node?.lease !== job.node?.lease || now?.substate !== 'assigning') return;
+    const message = `the assignment is refused: ${refused}`;
+    await endings.unassigned(now, message, settlement.hasRunOut(now, this.#needs.now()));
   }
 
   async #lost(jobId: string, lease: string, code: FaultCode, message: string): Promise<void> {

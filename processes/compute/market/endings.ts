@@ -121,10 +121,11 @@ export class Endings {
   }
 
   /**
-   * The chain has the money of a job and not its assignment, and will not have that: the same attempt is offered to others, for there none was
+   * The chain has the money of a job and not its assignment, and will not have that: the same attempt is offered again, for there none was
    * made.
+   * @param ranOut  the acceptance came too late for the chain: its node may accept once more; else it is for others
    */
-  async unassigned(job: JobRecord, message: string): Promise<void> {
+  async unassigned(job: JobRecord, message: string, ranOut: boolean): Promise<void> {
     const { jobs, providers, now } = this.#needs;
     const { node, excluded = [] } = job;
     const transition = AGAIN[job.state];
@@ -135,14 +136,14 @@ export class Endings {
       patch: {
         ...NOT_RUN,
         substate: null,
-        excluded: [...new Set([...excluded, node.name])],
+        excluded: ranOut ? excluded : [...new Set([...excluded, node.name])],
         error: { code: 'REJECTED', fault: 'none', message, retryable: true },
         payment: { state: 'escrowed' },
         queue: { notBefore: now() },
       },
     });
     if (node.lease !== undefined)
-      providers.release(node.name, { jobId: job.jobId, lease: node.lease }, 'reorg');
+      providers.release(node.name, { jobId: job.jobId, lease: node.lease }, 'not assigned');
     this.#needs.freed();
   }
 

@@ -15,7 +15,7 @@ import {
 } from '../shared/facilitator-contract.ts';
 import { marketContract } from '../shared/market-contract.ts';
 import { type Evidence, type GivenVerdict, oracleContract } from '../shared/oracle-contract.ts';
-import { errorIn } from '../../lib/contract.ts';
+import { encodeError, ERROR_METADATA, errorIn } from '../../lib/contract.ts';
 import type { Peer } from '../../lib/testing/memory-host.ts';
 import { AWAY_MS_MAX } from './reruns.ts';
 import { type FakeGpu, specOf } from './testing/fake-gpu.ts';
@@ -37,6 +37,8 @@ const CLIENT = `0x${'c1'.repeat(20)}`;
 let world: World;
 let gpu: FakeGpu;
 let assigned: Json[];
+/** Why the facilitator takes no assignment. */
+let refusesToAssign: string | undefined;
 let funded: Json[];
 let judged: Evidence[];
 let closed: Json[];
@@ -57,6 +59,7 @@ beforeEach(async () => {
   gpu = signing(world.gpu());
   outvoted = [];
   assigned = [];
+  refusesToAssign = undefined;
   funded = [];
   judged = [];
   closed = [];
@@ -96,7 +99,7 @@ function signing(provider: FakeGpu): FakeGpu {
   return provider;
 }
 
-const facilitator: Peer = (sent) => {
+const facilitator: Peer = (sent, host) => {
   const call = facilitatorContract.requests.decode(sent.request.body);
   if (!call.ok) return undefined;
   const { kind, value } = call.value as { kind: string; value: Json };
@@ -136,7 +139,14 @@ const facilitator: Peer = (sent) => {
       return reply();
     case 'Assign':
       assigned.push(value);
-      return reply();
+      if (refusesToAssign === undefined) return reply();
+      host.answer(
+        sent,
+        encodeError({ kind: 'BadAcceptance', message: refusesToAssign }),
+        undefined,
+        ERROR_METADATA,
+      );
+      return undefined;
     case 'Money':
       return reply(last.get(value.jobId) ?? moneyOf(value.jobId, { state: 'none' }));
     default:
@@ -542,6 +552,35 @@ it('a paid acceptance that is not signed for this job is no acceptance', async (
   expect(assigned).toEqual([]);
   expect(gpu.cancelled).toHaveLength(1);
   expect(await payment(jobId)).toEqual(['escrowed', 'escrowed']);
+});
+
+it('CM50 an acceptance that ran out before the chain had it is asked for anew, of the same attempt and the same node', async () => {
+  const good = gpu.acceptance;
+  gpu.acceptance = (offer) => {
+    const made = good(offer);
+    return made && { ...made, value: { ...made.value, expiresAt: 5n } };
+  };
+  refusesToAssign = 'it expires too soon';
+  const { jobId } = await unpaid();
+  await chain(jobId, { state: 'funded' });
+  gpu.acceptance = good;
+  refusesToAssign = undefined;
+  await world.advance(60);
+  expect(gpu.offers.map(({ attempt }) => attempt)).toEqual([0, 0]);
+  expect(gpu.cancelled[0]).toMatchObject({ jobId, reason: 'not assigned' });
+  expect(await world.job(jobId)).toMatchObject({ state: 'assigned', attempt: 0 });
+  await chain(jobId, { state: 'assigned' });
+  expect(gpu.started).toEqual([jobId]);
+});
+
+it('a node whose assignment the chain cannot have does not get that job again, and no attempt is counted', async () => {
+  refusesToAssign = 'payTo is not what the registry has';
+  const { jobId } = await unpaid();
+  await chain(jobId, { state: 'funded' });
+  await world.advance(60);
+  expect(gpu.offers).toHaveLength(1);
+  expect(await world.job(jobId)).toMatchObject({ state: 'escrowed', attempt: 0 });
+  expect(closed).toEqual([]);
 });
 
 it('CM50 a market that dies while the chain assigns asks for it again, and not for another node', async () => {

@@ -17,6 +17,7 @@ import { record, type Decoded } from '../../../wit/codec.ts';
 import type { Evidence, lostAttempt } from '../shared/oracle-contract.ts';
 import { oracleContract } from '../shared/oracle-contract.ts';
 import {
+  ACCEPTANCE_LEFT_S_MIN,
   facilitatorContract,
   type MoneySettings,
   type OfferedTerms,
@@ -106,6 +107,13 @@ export class Settlement {
     if (!read.ok) return 'there is no acceptance';
     const { value, signature } = read.value;
     return refusalOf(this.#facilitator.Assign({ acceptance: value, signature }));
+  }
+
+  /** Whether what its node signed is no longer good for the chain. @param nowMs  since 1970 */
+  hasRunOut(job: JobRecord, nowMs: number): boolean {
+    const read = signedAcceptance.decode(job.node?.acceptance ?? '');
+    const untilS = nowMs / 1_000 + ACCEPTANCE_LEFT_S_MIN;
+    return read.ok && Number(read.value.value.expiresAt) < untilS;
   }
 
   terms(wanted: {

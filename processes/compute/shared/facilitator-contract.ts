@@ -29,6 +29,9 @@ import {
 } from '../../../wit/codec.ts';
 import { contract, method } from '../../lib/contract.ts';
 
+/** Seconds that an acceptance has to be good for, so that it arrives in time. */
+export const ACCEPTANCE_LEFT_S_MIN = 5;
+
 /** A state of the escrow, such as `funded`. */
 export const jobState = refined<string, JobState>(
   text,
