@@ -17,7 +17,13 @@ import {
   encodeNodes,
   encodeStake,
 } from '../../contracts/compute-calls.ts';
-import { digestOf, escrowDomain, type JobReceipt, saltOf } from '../../contracts/compute.ts';
+import {
+  digestOf,
+  escrowDomain,
+  type JobReceipt,
+  OUTCOME,
+  saltOf,
+} from '../../contracts/compute.ts';
 import {
   acceptanceOf,
   client,
@@ -571,6 +577,20 @@ test('T15 where two of three verifiers must sign, another node signs what it com
   const asked = node.client(oracleContract, 'b.os@oracle:compute:sys');
   await expect(asked.Cosign(request)).rejects.toMatchObject({ kind: 'Disagreed' });
   expect((await node.facilitator.Money({ jobId: second.jobId })).state).toBe('assigned');
+  // Of two verdicts on one attempt one is signed, also when both are asked for at once.
+  const third = await assigned(node);
+  const failed = await runOf(node, third, { receipt: { claimed: 5n } });
+  const against = (outcome: number) => ({
+    ...request,
+    evidence: failed,
+    verdict: { ...verdictOf(failed.result.receipt, 0n), checks: 63, outcome },
+  });
+  const both = [OUTCOME.retry, OUTCOME.refund].map((outcome) => asked.Cosign(against(outcome)));
+  const [kept, refused] = (await Promise.allSettled(both)).toSorted((a, b) =>
+    a.status.localeCompare(b.status),
+  );
+  expect(kept).toMatchObject({ status: 'fulfilled' });
+  expect(refused).toMatchObject({ status: 'rejected', reason: { kind: 'SignedOther' } });
   // The other node is away: nothing is paid by one.
   network.setDown('b.os', true);
   await oracleOf(node).Verify(await runOf(node, second));

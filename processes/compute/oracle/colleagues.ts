@@ -37,9 +37,16 @@ export class Colleagues {
     return row && { digest: String(row['digest']), signature: String(row['signature']) };
   }
 
-  async cosign(jobId: string, attempt: number, digest: string, signature: string): Promise<void> {
+  /** The first one stays. @returns whether it is this one */
+  async cosign(
+    jobId: string,
+    attempt: number,
+    digest: string,
+    signature: string,
+  ): Promise<boolean> {
     await this.#db
       .run`insert or ignore into cosigned values (${jobId}, ${attempt}, ${digest}, ${signature})`;
+    return (await this.cosigned(jobId, attempt))?.digest === digest;
   }
 
   /** A run of another node's market, about which its oracle asks. */

@@ -86,8 +86,7 @@ export async function cosign(
   const before = await colleagues.cosigned(jobId, attempt);
   if (before !== undefined && before.digest === digest)
     return { signer: verifier, signature: before.signature };
-  if (before !== undefined)
-    throw new Refusal('SignedOther', 'another verdict on this attempt was signed here');
+  if (before !== undefined) throw signedOther();
   const receiptHash = digestOf(domain, 'JobReceipt', result.receipt);
   const [by] = await signer.recover([{ digest: receiptHash, signature: result.signature }]);
   const shown = logFrom(leaves, firstRecord, lastRecord);
@@ -109,8 +108,13 @@ export async function cosign(
   const wrong = disagreement(facts, verdict, receiptHash);
   if (wrong !== undefined) throw new Refusal('Disagreed', wrong);
   const { signature } = await signing.sign('Verdict', verdict);
-  await colleagues.cosign(jobId, attempt, digest, signature);
+  // Of two that are asked for at the same time one leaves this node.
+  if (!(await colleagues.cosign(jobId, attempt, digest, signature))) throw signedOther();
   return { signer: verifier, signature };
+}
+
+function signedOther(): Refusal {
+  return new Refusal('SignedOther', 'another verdict on this attempt was signed here');
 }
 
 /** Why the verdict is not ours. */
