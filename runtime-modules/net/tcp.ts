@@ -16,6 +16,7 @@ import type {
   SpliceWatch,
   Transport,
 } from './transport.ts';
+import { SHORT_BYTES_MAX, wakeful } from './wakeful.ts';
 
 /** The host probes a silent peer after this (§4.3), then every second. */
 const KEEPALIVE_MS = 30_000;
@@ -109,6 +110,7 @@ class TcpConnection implements Connection {
   #rest: Buffer | undefined;
   #spliced = false;
   #paused = false;
+  readonly #wakeful = wakeful();
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -151,6 +153,7 @@ class TcpConnection implements Connection {
         at += piece.length;
       }
       this.#socket.write(head);
+      if (bytes <= SHORT_BYTES_MAX) this.#wakeful.sent();
       return;
     }
     this.#socket.cork();
@@ -228,6 +231,7 @@ class TcpConnection implements Connection {
   }
 
   readonly #onData = (read: Buffer): void => {
+    this.#wakeful.heard();
     this.#parse(this.#head === undefined ? read : Buffer.concat([this.#head, read]));
     // Frames are their handler's during the call only, and parts have been copied.
     if (this.#head === undefined && !this.#spliced) release(read);

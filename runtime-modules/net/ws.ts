@@ -20,6 +20,7 @@ import type {
   SpliceWatch,
   Transport,
 } from './transport.ts';
+import { SHORT_BYTES_MAX, wakeful } from './wakeful.ts';
 
 /** Where an upgrade is refused, RFC 9110 §15.5.22. */
 const UPGRADE_REQUIRED = 426;
@@ -116,6 +117,7 @@ export class WsConnection implements Connection {
   #reason = 'closed by the peer';
   #over = false;
   #onPassed: (() => void) | undefined;
+  readonly #wakeful = wakeful();
 
   constructor(socket: WebSocket, remoteIp: string) {
     this.#socket = socket;
@@ -199,6 +201,7 @@ export class WsConnection implements Connection {
 
   #pass(frame: Uint8Array): void {
     if (this.#socket.readyState !== WebSocket.OPEN) return;
+    if (frame.length <= SHORT_BYTES_MAX) this.#wakeful.sent();
     this.#socket.send(frame, { binary: true }, () => {
       if (this.#socket.bufferedAmount >= SOCKET_BYTES_MAX) return;
       this.#handler?.onDrain();
@@ -207,6 +210,7 @@ export class WsConnection implements Connection {
   }
 
   #message(data: Buffer, isBinary: boolean): void {
+    this.#wakeful.heard();
     if (!isBinary) {
       this.#reason = 'sent text';
       this.#socket.terminate();
