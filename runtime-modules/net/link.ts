@@ -154,6 +154,7 @@ export class Link {
     const encoded = encodeShort(message, this.session.features);
     if (encoded === undefined || encoded.length > SINGLE_BYTES_MAX) return false;
     this.#sendPart(new Cutter([encoded], this.#framing, this.#numbers++).next());
+    this.connection.stayAwake();
     this.sent++;
     return true;
   }

@@ -230,6 +230,8 @@ class MemoryConnection implements Connection {
       other.#expect({ frame: passed, clearLength: index === 0 ? clearLength : undefined });
   }
 
+  stayAwake(): void {}
+
   ping(): void {}
 
   pause(): void {

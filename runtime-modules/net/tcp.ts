@@ -16,7 +16,7 @@ import type {
   SpliceWatch,
   Transport,
 } from './transport.ts';
-import { SHORT_BYTES_MAX, wakeful } from './wakeful.ts';
+import { wakeful } from './wakeful.ts';
 
 /** The host probes a silent peer after this (§4.3), then every second. */
 const KEEPALIVE_MS = 30_000;
@@ -153,7 +153,6 @@ class TcpConnection implements Connection {
         at += piece.length;
       }
       this.#socket.write(head);
-      if (bytes <= SHORT_BYTES_MAX) this.#wakeful.sent();
       return;
     }
     this.#socket.cork();
@@ -163,6 +162,10 @@ class TcpConnection implements Connection {
         if (!error) release(piece);
       });
     this.#socket.uncork();
+  }
+
+  stayAwake(): void {
+    this.#wakeful.sent();
   }
 
   /** The host does it. */

@@ -43,6 +43,8 @@ export interface Connection {
   attach(handler: ConnectionHandler): void;
   /** One frame, given in pieces, which are no longer the caller's: long ones are released. Never refuses: look at `bufferedBytes` first. */
   send(pieces: readonly Uint8Array[], clearLength?: number): void;
+  /** What was sent last may be answered within a moment. */
+  stayAwake(): void;
   /** Shows that we are here, where the transport has a way. */
   ping(): void;
   pause(): void;

@@ -6,8 +6,6 @@
  */
 import { AWAKE_MS_MAX } from './limits.ts';
 
-/** Frames up to this may be answered within the moment. */
-export const SHORT_BYTES_MAX = 1_024;
 /** Turns after which what comes was worth waiting for. */
 const TURNS_MIN = 3;
 /** Waits for nothing, one after another, before waiting stops. */

@@ -20,7 +20,7 @@ import type {
   SpliceWatch,
   Transport,
 } from './transport.ts';
-import { SHORT_BYTES_MAX, wakeful } from './wakeful.ts';
+import { wakeful } from './wakeful.ts';
 
 /** Where an upgrade is refused, RFC 9110 §15.5.22. */
 const UPGRADE_REQUIRED = 426;
@@ -154,6 +154,10 @@ export class WsConnection implements Connection {
     for (const piece of pieces) release(piece);
   }
 
+  stayAwake(): void {
+    this.#wakeful.sent();
+  }
+
   ping(): void {
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.ping();
   }
@@ -201,7 +205,6 @@ export class WsConnection implements Connection {
 
   #pass(frame: Uint8Array): void {
     if (this.#socket.readyState !== WebSocket.OPEN) return;
-    if (frame.length <= SHORT_BYTES_MAX) this.#wakeful.sent();
     this.#socket.send(frame, { binary: true }, () => {
       if (this.#socket.bufferedAmount >= SOCKET_BYTES_MAX) return;
       this.#handler?.onDrain();

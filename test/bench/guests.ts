@@ -45,9 +45,9 @@ function once(key: string, build: () => Promise<Uint8Array>): Promise<Uint8Array
   return made;
 }
 
-/** What requesters are asked with: 32 bits, little-endian. */
-export function countBody(count: number): Uint8Array {
+/** What requesters are asked with: 32 bits, little-endian. @param node  that `requester.wat` is to ask; default its own */
+export function countBody(count: number, node = ''): Uint8Array {
   const body = new Uint8Array(4);
   new DataView(body.buffer).setUint32(0, count, true);
-  return body;
+  return Buffer.concat([body, Buffer.from(node)]);
 }

@@ -1,11 +1,12 @@
 /**
- * The other end of a network bench, in a process of its own: `tcp`, `noise` (floors), `proxy PORT`, `node NAME WIRE`, or `router PORT`, which
- * knows bob.os at that port. Prints its port, then lives until its input ends.
+ * The other end of a network bench, in a process of its own: `tcp`, `noise` (floors), `proxy PORT`, `node NAME WIRE`, `native NAME`, whose
+ * guest is a component, or `router PORT`, which knows bob.os at that port. Prints its port, then lives until its input ends.
  */
 import { connect, createServer, type Server } from 'node:net';
 import { once } from 'node:events';
 import { NetNode, publicHex, testKey } from '../../runtime-modules/net/testing/nodes.ts';
 import { floorServer } from './net-floor.ts';
+import { nativeEcho } from './net-native.ts';
 
 const [mode = '', argument = '', wire = ''] = process.argv.slice(2);
 process.stdout.write(`${await start()}\n`);
@@ -24,6 +25,8 @@ function start(): Promise<number> {
           for (const end of [socket, other]) end.on('error', () => undefined);
         }),
       );
+    case 'native':
+      return native(argument);
     case 'router':
       return router(Number(argument));
     default:
@@ -55,6 +58,12 @@ async function node(name: string, spoken: 'reference' | 'hl/1'): Promise<number>
     },
     { holds: [made.node.network()] },
   );
+  return made.update.ports.get('tcp') ?? 0;
+}
+
+async function native(name: string): Promise<number> {
+  const made = await nativeEcho(name);
+  made.module.net.update(stranger('alice.os'));
   return made.update.ports.get('tcp') ?? 0;
 }
 

@@ -48,6 +48,22 @@ export function pidOf({ pid }: ChildProcess): number {
   return pid;
 }
 
+/** Tells a node of another one on this machine, at that port or behind routers. */
+export function acquaint(
+  node: NetNode,
+  name: string,
+  port: number | undefined,
+  routers: string[] = [],
+): void {
+  node.module.net.update({
+    name,
+    public_key: publicHex(testKey(name)),
+    ips: port === undefined ? [] : ['127.0.0.1'],
+    ports: new Map(port === undefined ? [] : [['tcp', port]]),
+    routers,
+  });
+}
+
 /** alice.os, who runs work in a guest and knows bob.os somewhere. */
 export class Near implements AsyncDisposable {
   readonly node: NetNode;
@@ -59,17 +75,10 @@ export class Near implements AsyncDisposable {
 
   static async start(wire: 'reference' | 'hl/1', bob: number, router?: number): Promise<Near> {
     const node = await NetNode.start({ name: 'alice.os', wire });
-    const at = (name: string, port: number | undefined, routers: string[] = []) => ({
-      name,
-      public_key: publicHex(testKey(name)),
-      ips: port === undefined ? [] : ['127.0.0.1'],
-      ports: new Map(port === undefined ? [] : [['tcp', port]]),
-      routers,
-    });
-    if (router === undefined) node.module.net.update(at('bob.os', bob));
+    if (router === undefined) acquaint(node, 'bob.os', bob);
     else {
-      node.module.net.update(at('router.os', router));
-      node.module.net.update(at('bob.os', undefined, ['router.os']));
+      acquaint(node, 'router.os', router);
+      acquaint(node, 'bob.os', undefined, ['router.os']);
     }
     return new Near(node);
   }
@@ -91,15 +100,6 @@ export class Near implements AsyncDisposable {
       { holds: [this.node.node.network()] },
     );
     return promise;
-  }
-
-  /** How long each of so many round trips took, in ms. */
-  async each(trips: number): Promise<readonly number[]> {
-    const took: number[] = [];
-    await this.timed(async (guest) => {
-      for (let index = 0; index < trips; index++) took.push(await timed(() => trip(guest)));
-    });
-    return took;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,11 +1,12 @@
 /**
- * `net.roundtrip.*`: 64 bytes to a process of another node and back, beside the same through less, both ends on one processor: what a message
- * costs. `net.roundtrip.apart.*`: each on its own, where what one does after sending costs nothing, and a processor has to wake twice.
+ * `net.roundtrip.*`: 64 bytes between native guests of two nodes and back, beside the same through less, both ends on one processor: what a
+ * message costs. `net.roundtrip.apart.*`: each on its own, where what one does after sending costs nothing, and whoever sleeps has to be woken.
  */
 import { alternate, median, percentile, timed } from './measure.ts';
-import { Far, Near, SMALL } from './net-ends.ts';
+import { Far, SMALL } from './net-ends.ts';
 import { FloorClient } from './net-floor.ts';
 import { Libp2p } from './net-libp2p.ts';
+import { NativeNear } from './net-native.ts';
 import { place, processors } from './place.ts';
 import { count, type Row, type Scale } from './row.ts';
 
@@ -27,8 +28,8 @@ interface Floor {
 
 export async function roundtrip(scale: Scale): Promise<readonly Row[]> {
   const trips = count(5_000, scale, 10);
-  using far = await Far.start('node', 'bob.os');
-  await using near = await Near.start('hl/1', far.port);
+  using far = await Far.start('native', 'bob.os');
+  await using near = await NativeNear.start(far.port);
   using tcp = await Plain.start('tcp');
   using noise = await Plain.start('noise');
   using libp2p = await Libp2p.start(scale);

@@ -1,73 +1,23 @@
 /**
- * `net.*`: nodes on loopback, the far ends in processes of their own (issue of networking; findings section 6). Guests are functions here, not
- * Wasm: what is measured is the kernel, the codec, the cipher and the socket. js-libp2p, the peer that findings name, is set beside it in the
+ * `net.*`: nodes on loopback, the far ends in processes of their own (issue of networking; findings section 6). Round trips are
+ * those of components; where MiB are sent guests are functions: what is measured is the kernel, the codec, the cipher and the socket. js-libp2p, the peer that findings name, is set beside it in the
  * same run (`libp2p/`).
  */
 import { randomBytes } from 'node:crypto';
-import {
-  ALL_FEATURES,
-  InitiatorHandshake,
-  ResponderHandshake,
-} from '../../runtime-modules/net/handshake.ts';
 import { PING_MS } from '../../runtime-modules/net/limits.ts';
-import { publicKeyOf } from '../../runtime-modules/net/pki.ts';
-import { publicHex, testKey } from '../../runtime-modules/net/testing/nodes.ts';
 import { inChild } from './child.ts';
-import { alternate, percentile, timed } from './measure.ts';
+import { alternate } from './measure.ts';
 import { BLOB_BYTES, blobs, Far, Near } from './net-ends.ts';
+import { handshake } from './net-handshake.ts';
 import { roundtrip } from './net-roundtrip.ts';
 import { throughput } from './net-throughput.ts';
 import { count, type Bench, type Row, type Scale } from './row.ts';
 
 /** 0.85 of the throughput of the floor. */
 const ROUTER_RATIO_MAX = 1.18;
-/** 500 a second. */
-const HANDSHAKE_MS_MAX = 2;
 const IDLE_MIB_MAX = 30;
 const IDLE_PEERS = 1_000;
 const IDLE_NAMES = 100_000;
-
-async function handshake(scale: Scale): Promise<readonly Row[]> {
-  const times = count(1_000, scale, 2);
-  const us = (name: string) => ({ name, networkingKey: testKey(name), offered: ALL_FEATURES });
-  const [alice, bob] = [us('alice.os'), us('bob.os')];
-  const keyOf = (name: string) => publicKeyOf(publicHex(testKey(name)));
-  const keys = new Map(['alice.os', 'bob.os'].map((name) => [name, keyOf(name)!]));
-  const one = (): void => {
-    const initiator = new InitiatorHandshake(
-      alice,
-      { name: 'bob.os', key: keys.get('bob.os')! },
-      { proxyRequest: false },
-    );
-    const responder = new ResponderHandshake(bob, (name) => keys.get(name));
-    const two = responder.receive(initiator.start());
-    const three = two.ok ? initiator.receive(two.value.reply!) : two;
-    const end = three.ok ? responder.receive(three.value.reply!) : three;
-    if (!end.ok) throw new Error(end.error);
-  };
-  const took: number[] = [];
-  const cpu: number[] = [];
-  for (let run = 0; run <= scale.runs; run++) {
-    const before = process.cpuUsage();
-    const ms = await timed(() => {
-      for (let index = 0; index < times; index++) one();
-    });
-    const { user, system } = process.cpuUsage(before);
-    if (run > 0) took.push(ms / times);
-    if (run > 0) cpu.push((user + system) / 1000 / times);
-  }
-  return [
-    {
-      name: 'net.handshake',
-      value: percentile(took, 0.5),
-      unit: 'ms',
-      floor: undefined,
-      target: { of: 'value', max: HANDSHAKE_MS_MAX },
-      runs: scale.runs,
-      note: `both ends, keys, proofs and ciphers; without sockets; ${percentile(cpu, 0.5).toFixed(2)} ms CPU`,
-    },
-  ];
-}
 
 async function router(scale: Scale): Promise<readonly Row[]> {
   const times = count(200, scale, 2);

@@ -1,6 +1,7 @@
-/** Whole nodes for tests of the network: a kernel whose guests are functions, `net` on it, and names told by hand. */
+/** Whole nodes for tests of the network: a kernel whose guests are functions, or what another engine runs, `net` on it, and names told by hand. */
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { systemClock, type Clock } from '../../../kernel/clock.ts';
+import type { Engine } from '../../../kernel/engine.ts';
 import { TestNode } from '../../../kernel/testing.ts';
 import { encodeNetAction, type Routing } from '../../../wit/net-api.ts';
 import { plainRequest } from '../../../wit/message.ts';
@@ -39,6 +40,8 @@ export interface NetNodeOptions extends Partial<Omit<NetOptions, 'us' | 'network
   /** With these it is indirect and does not listen. */
   readonly routers?: readonly string[];
   readonly key?: KeyObject;
+  /** That runs components; default one whose guests are functions. */
+  readonly engine?: Engine;
 }
 
 /** Asks as a module of the node that may message everybody. */
@@ -95,7 +98,8 @@ export class NetNode implements AsyncDisposable {
   static async start(options: NetNodeOptions): Promise<NetNode> {
     const { name, clock = systemClock, ip = '127.0.0.1', routers } = options;
     const transports = options.transports ?? [tcpTransport(), wsTransport()];
-    const node = new TestNode({ our: name, clock });
+    const { engine } = options;
+    const node = new TestNode({ our: name, clock, ...(engine === undefined ? {} : { engine }) });
     const key = options.key ?? testKey(name);
     // Filled before anybody can ask: the ports are known once they are open.
     const ports = new Map<string, number>();
@@ -140,21 +144,35 @@ export class NetNode implements AsyncDisposable {
   }
 
   /** What became of a request: the text of the response, or `offline`, `timeout` (of the transport), or what the kernel says. */
-  ask(target: string, body: string | Uint8Array, process: ProcessId = NET): Promise<string> {
-    const { promise, resolve } = Promise.withResolvers<string>();
+  async ask(
+    target: string,
+    body: string | Uint8Array,
+    process: ProcessId = NET,
+    seconds = 10,
+  ): Promise<string> {
+    const outcome = await this.outcome(target, body, process, seconds);
+    return typeof outcome === 'string' ? outcome : Buffer.from(outcome).toString();
+  }
+
+  /** The same, with the body of the response as it is. */
+  outcome(
+    target: string,
+    body: string | Uint8Array,
+    process: ProcessId,
+    seconds: number,
+  ): Promise<Uint8Array | string> {
+    const { promise, resolve } = Promise.withResolvers<Uint8Array | string>();
+    const bytes = typeof body === 'string' ? Buffer.from(body) : body;
     const id = this.#port.send({
       target: { node: target, process },
       rsvp: undefined,
-      message: {
-        kind: 'request',
-        request: plainRequest(typeof body === 'string' ? Buffer.from(body) : body, 10),
-      },
+      message: { kind: 'request', request: plainRequest(bytes, seconds) },
       blob: undefined,
     });
     this.#asker.waiting.set(id, (outcome) => {
       if (typeof outcome === 'string') return resolve(outcome);
       const { message } = outcome;
-      resolve(message.kind === 'response' ? Buffer.from(message.response.body).toString() : '?');
+      resolve(message.kind === 'response' ? message.response.body : '?');
     });
     return promise;
   }
