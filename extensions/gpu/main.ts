@@ -112,10 +112,12 @@ export async function startExtension(
     });
     const { runners, isolation } = chosen;
     for (const line of chosen.missing) print(line);
+    let leased = (): readonly string[] => [];
     const look = (): Promise<DeviceInfo> =>
       detectDevice({
         ...{ home, isolation, runners: [...runners.values()] },
         backends: backends.listed,
+        leased: () => leased(),
       });
     await backends.look();
     let device = await look();
@@ -134,10 +136,13 @@ export async function startExtension(
         wallMs: () => Date.now(),
       },
     );
+    leased = () => provider.gpus;
     const failed = (error: unknown): void =>
       print(`the machine cannot be looked at: ${String(error)}`);
     const lookNow = (): Promise<void> =>
       lookAgain([...runners.values()], look).then((found) => {
+        const known = new Set(device.warnings);
+        for (const line of found.warnings) if (!known.has(line)) print(line);
         device = found;
         provider.deviceChanged();
       }, failed);

@@ -112,6 +112,13 @@ export class Provider implements LinkUser {
     return [...this.#sendings.values()].filter(({ attempt }) => attempt.active).length;
   }
 
+  /** GPUs that attempts use, or are about to. */
+  get gpus(): readonly string[] {
+    return [...this.#sendings.values()].flatMap(({ attempt }) =>
+      attempt.active ? attempt.offer.gpus : [],
+    );
+  }
+
   /** Ends the programs and the link; what was finished stays on disk. */
   async close(reason: string): Promise<void> {
     this.#link.close(reason);

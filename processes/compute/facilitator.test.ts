@@ -228,7 +228,7 @@ test('F37 no terms that harm the client leave, and a coordinator that writes hos
   await stateOf(node, adopted.jobId, 'funded');
 }, 120_000);
 
-test('CM4 every way to pay: authorisation to the escrow, signed terms, and a vault that somebody filled', async () => {
+test('CM4 T12 every way to pay: authorisation to the escrow, signed terms, and a vault that somebody filled', async () => {
   await using node = await start();
   const receive = await node.facilitator.Terms(wish());
   const window = { validAfter: 0, validBefore: Number(receive.terms.fundBy) };

@@ -83,7 +83,7 @@ async function artifact(jobId: string, lease: string, hash: string): Promise<Buf
   return Buffer.from(blob!);
 }
 
-test('CM15 F40 the token is 0600, the extension is paired with it, and a free job runs from its offer to a signed receipt', async () => {
+test('CM15 F40 T32 the token is 0600, the extension is paired with it, and a free job runs from its offer to a signed receipt', async () => {
   const extension = compute.extension();
   await paired();
   expect((await stat(compute.tokenFile)).mode & 0o777).toBe(0o600);
@@ -209,7 +209,7 @@ test('F46 inputs come from the market and outputs go to vfs past the process, wh
   expect(result.usage).toMatchObject({ bytesIn: 3_000_010, bytesOut: 65 });
 }, 60_000);
 
-test('F46 an input that is not what the spec says ends the attempt before it starts, by its client’s fault', async () => {
+test('F46 T31 an input that is not what the spec says ends the attempt before it starts, by its client’s fault', async () => {
   compute.extension();
   await paired();
   compute.market.answering = ({ kind }) =>

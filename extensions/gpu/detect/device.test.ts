@@ -44,6 +44,35 @@ describe('CM38 nvidia-smi', () => {
     ]);
     expect(warnings).toEqual([]);
   });
+  it('a card that is too hot, or whose memory programs of others have, gets no new jobs until that is over', async () => {
+    const csv = fixture('rtx-4090.csv');
+    const at = (field: number, value: string): string => {
+      const values = csv.trim().split(', ');
+      values[field] = value;
+      return values.join(', ');
+    };
+    const seen = async (
+      text: string,
+      leased: readonly string[] = [],
+    ): Promise<[number | bigint | undefined, readonly string[]]> => {
+      const found = await detectDevice({ tools: nvidia(ran(text)), leased: () => leased });
+      return [found.gpus[0]?.slots, found.warnings];
+    };
+    // In the order of the question: the free memory, and the temperature.
+    const hot = at(9, '86');
+    expect(await seen(hot)).toEqual([
+      0,
+      ['NVIDIA GeForce RTX 4090 is at 86 °C: no new jobs until it is cooler'],
+    ]);
+    expect(await seen(at(9, '85'))).toEqual([1, []]);
+    const full = at(5, '1000');
+    expect(await seen(full)).toEqual([
+      0,
+      ['other programs have the memory of NVIDIA GeForce RTX 4090: no new jobs meanwhile'],
+    ]);
+    expect(await seen(full, ['GPU-5d5ba0d6-1234-5678-9abc-def012345678'])).toEqual([1, []]);
+    expect(await seen(at(5, '1300'))).toEqual([1, []]);
+  });
   it('slices of cards in MIG mode are what jobs get', async () => {
     const { gpus, warnings } = await detectDevice({
       tools: nvidia(ran(fixture('a100-mig.csv')), fixture('a100-mig-list.txt')),

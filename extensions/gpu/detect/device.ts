@@ -21,7 +21,12 @@ export interface DetectOptions {
   /** Where jobs' files are: whose disk is asked. Default: the folder for temporary files. */
   readonly home?: string;
   readonly tools?: Tools;
+  /** UUIDs of GPUs that jobs of ours use, as often as they do: their memory is nobody else's. */
+  readonly leased?: () => readonly string[];
 }
+
+/** Of the memory of a GPU: with less that is free, programs of others have it, and it gets no new jobs. */
+const FREE_SHARE_MIN = 0.05;
 
 export async function detectDevice(options: DetectOptions = {}): Promise<DeviceInfo> {
   const {
@@ -30,11 +35,15 @@ export async function detectDevice(options: DetectOptions = {}): Promise<DeviceI
     backends = [],
     home = tmpdir(),
     tools = hostTools,
+    leased = () => [],
   } = options;
   const found = await Promise.all(
     [detectNvidia, detectAmd, detectApple, detectIntel].map((detect) => survived(detect, tools)),
   );
-  const gpus = found.flatMap((one) => one.gpus).map((gpu, index) => ({ ...gpu, index }));
+  const ours = new Set(leased());
+  const all = found.flatMap((one) => one.gpus).map((gpu, index) => ({ ...gpu, index }));
+  const full = all.filter((gpu) => gpu.slots !== 0 && isFull(gpu) && !ours.has(gpu.uuid));
+  const gpus = all.map((gpu) => (full.includes(gpu) ? { ...gpu, slots: 0 } : gpu));
   const host = await hostInfo(home);
   return {
     v: 1,
@@ -47,8 +56,15 @@ export async function detectDevice(options: DetectOptions = {}): Promise<DeviceI
     backends,
     detectedAt: Date.now(),
     fingerprint: fingerprint(host, gpus),
-    warnings: found.flatMap((one) => one.warnings),
+    warnings: [
+      ...found.flatMap((one) => one.warnings),
+      ...full.map(({ name }) => `other programs have the memory of ${name}: no new jobs meanwhile`),
+    ],
   };
+}
+
+function isFull({ memMiB, memFreeMiB }: GpuDevice): boolean {
+  return memFreeMiB !== undefined && Number(memFreeMiB) < FREE_SHARE_MIN * Number(memMiB);
 }
 
 /** A tool whose output is beyond us is one that is not there. */

@@ -30,6 +30,8 @@ export const CONTAINER_DRIVER_MIN = '525.60.13';
 /** `nvidia-smi` ends with it when the kernel's driver does not answer. */
 const EXIT_NO_DRIVER = 9;
 const MIG_ON = 'Enabled';
+/** Above it a GPU gets no new jobs, in degrees Celsius. */
+const HOT_C = 85;
 
 export async function detectNvidia(tools: Tools): Promise<Found<GpuDevice>> {
   let fields: readonly Field[] = FIELDS;
@@ -118,15 +120,21 @@ async function complete(rows: readonly Row[], tools: Tools): Promise<Found<GpuDe
         row['ecc.mode.current'] === undefined ? undefined : row['ecc.mode.current'] === 'Enabled',
       powerLimitMw: milliOf(row['power.limit']),
       // With MIG on, slices are what jobs get.
-      slots: isSliced ? mig.length : 1,
+      slots: isHot(row) ? 0 : isSliced ? mig.length : 1,
     });
   });
+  for (const row of rows.filter(isHot))
+    warnings.push(`${row.name} is at ${row['temperature.gpu']} °C: no new jobs until it is cooler`);
   for (const { name, driver } of gpus)
     if (driver !== undefined && !isDriverNewEnough(driver))
       warnings.push(
         `${name}: driver ${driver} is older than ${CONTAINER_DRIVER_MIN}, containers get no GPU`,
       );
   return { gpus, warnings };
+}
+
+function isHot(row: Row): boolean {
+  return (wholeOf(row['temperature.gpu']) ?? 0) > HOT_C;
 }
 
 /** No field of the question, but of the banner. */

@@ -88,6 +88,16 @@ test('CM35 GPUs are leased by what they are, whole or by their slots', () => {
   expect(fit({ require: { gpu: { count: 3 } } })).toBe('unsupported');
 });
 
+test('CM35 a GPU that takes no jobs now is left out, and who needs it has to wait', () => {
+  const hot = device({ gpus: [gpu('GPU-1', { slots: 0 }), gpu('GPU-2')] });
+  const need = (count: number): object => ({ require: { gpu: { count } } });
+  expect(fit(need(1), [], hot)).toEqual(['GPU-2']);
+  expect(fitOf(specOf(need(2)), hot, () => [])).toEqual({
+    refused: { code: 'busy', message: 'its GPUs take no jobs now' },
+  });
+  expect(fit({}, [], hot)).toEqual([]);
+});
+
 test('strangers get what is kept from the host at least as wasm is', () => {
   for (const [kind, expected] of [
     ['builtin', true],

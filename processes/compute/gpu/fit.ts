@@ -51,7 +51,11 @@ export function fitOf(spec: JobSpec, device: DeviceInfo, takenOnes: () => readon
   const free = able.filter(
     ({ uuid, slots }) => taken.filter((each) => each === uuid).length < Number(slots),
   );
-  if (free.length < count) return { refused: { code: 'busy', message: 'all such GPUs are taken' } };
+  if (free.length < count) {
+    const well = able.filter(({ slots }) => Number(slots) > 0);
+    const message = well.length < count ? 'its GPUs take no jobs now' : 'all such GPUs are taken';
+    return { refused: { code: 'busy', message } };
+  }
   return { gpus: free.slice(0, count).map(({ uuid }) => uuid) };
 }
 

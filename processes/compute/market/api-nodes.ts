@@ -19,7 +19,7 @@ import {
   tokenCost,
 } from './pricing.ts';
 import { useBps } from './matching.ts';
-import type { KnownProvider } from './providers.ts';
+import type { KnownProvider, Providers } from './providers.ts';
 import { nodeView } from './view.ts';
 
 const filters = t.record({
@@ -36,13 +36,18 @@ const pricingQuery = t.record({
 });
 type Filters = t.Decoded<typeof filters>;
 
+function viewOf(providers: Providers, provider: KnownProvider): Readonly<Record<string, unknown>> {
+  const sharedWith = providers.sharedWith(provider.node);
+  return nodeView(provider, { free: providers.freeOf(provider), sharedWith });
+}
+
 export function nodeRoutes(http: MarketHttp, market: () => Market): void {
   http.get(
     '/api/nodes',
     guarded(market, 'public', ({ request, market: { providers } }) => {
       const wanted = request.query.as(filters);
       const nodes = providers.all().filter((provider) => isWanted(provider, wanted));
-      return reply.json({ nodes: nodes.map((one) => nodeView(one, providers.freeOf(one))) });
+      return reply.json({ nodes: nodes.map((one) => viewOf(providers, one)) });
     }),
   );
   const node = guarded(market, 'public', ({ request, market: { providers } }) => {
@@ -51,7 +56,7 @@ export function nodeRoutes(http: MarketHttp, market: () => Market): void {
     if (found === undefined) {
       throw new ApiError(404, 'NOT_FOUND', `no node ${nodeId.slice(0, 80)} is known here`);
     }
-    return reply.json(nodeView(found, providers.freeOf(found)));
+    return reply.json(viewOf(providers, found));
   });
   http.get('/api/nodes/:nodeId', (request) => node(request));
   http.get('/api/facilitator/node/:nodeId', (request) => node(request));
@@ -74,7 +79,7 @@ export function nodeRoutes(http: MarketHttp, market: () => Market): void {
       await nodes.add(name);
       const added = providers.add(name, 'operator');
       await providers.ask(name);
-      return reply.json(added === undefined ? {} : nodeView(added, providers.freeOf(added)), {
+      return reply.json(added === undefined ? {} : viewOf(providers, added), {
         status: 201,
       });
     }),

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { namehash } from '../../../contracts/hypermap.ts';
 import { type FakeResponse, LOGIN_PAGE } from '../../lib/testing/fake-http-server.ts';
-import { type FakeGpu, specOf } from './testing/fake-gpu.ts';
+import { A_GPU, type FakeGpu, specOf } from './testing/fake-gpu.ts';
 import { type Json, NODE, SITE, World } from './testing/world.ts';
 
 let world: World;
@@ -191,6 +191,23 @@ it('CM46 an executor that polls gets the job that its node was given, at once or
   expect((await second).status).toBe(409);
   const next = await world.submit(specOf({ label: 'another' }));
   expect(JSON.parse((await waiting).text)).toMatchObject({ jobId: next });
+});
+
+it('T30 nodes that have the same GPU are shown to share a machine, and the owner hears of it once', async () => {
+  gpu.gpus = [A_GPU];
+  const other = world.gpu('other.os');
+  other.gpus = [{ ...A_GPU, index: 1, class: 'h100-80' }];
+  for (const { node } of [gpu, other]) await world.ask('POST', '/api/nodes', { node });
+  await world.ask('POST', '/api/nodes', { node: other.node });
+  const { nodes } = (await world.ask('GET', '/api/nodes')).json;
+  expect(nodes.map(({ node, sharedWith }: Json) => [node, sharedWith])).toEqual([
+    [gpu.node, ['other.os']],
+    ['other.os', [gpu.node]],
+  ]);
+  const said = world.host.prints.filter(({ text }) => text.includes('has too'));
+  expect(said.map(({ text }) => text)).toEqual([
+    `provider other.os has a GPU that ${gpu.node} has too`,
+  ]);
 });
 
 it('CM46 the inputs and the program of a job are for the executor that has its lease, as long as it has it', async () => {

@@ -59,6 +59,7 @@ export function ineligible(candidate: Candidate, wanted: Wanted): string | undef
   return (
     distrusted(candidate) ??
     unsuited(state, wanted.spec) ??
+    unwell(state, wanted.spec) ??
     (candidate.free <= 0 ? 'all its slots are taken' : undefined) ??
     unpayable(candidate, wanted.amount)
   );
@@ -91,6 +92,14 @@ export function unsuited(state: ProviderState, spec: JobSpec): string | undefine
   const gpus = gpusOf(spec);
   if (gpus > 0 && suitableGpus(device.gpus, spec).length < gpus) return 'it has no such GPU';
   return undefined;
+}
+
+/** Why GPUs that it has take nothing now: they are too hot, say, or others have their memory. */
+function unwell({ device }: ProviderState, spec: JobSpec): string | undefined {
+  const gpus = gpusOf(spec);
+  if (gpus === 0) return undefined;
+  const able = suitableGpus(device?.gpus ?? [], spec).filter(({ slots }) => Number(slots) > 0);
+  return able.length < gpus ? 'its GPUs take no jobs now' : undefined;
 }
 
 /** Those of a machine that a spec takes. */

@@ -7,6 +7,7 @@ import type { Client } from '../../lib/client.ts';
 import { namehash } from '../../../contracts/hypermap.ts';
 import type { Provider as Registered } from '../shared/facilitator-contract.ts';
 import { gpuContract, type ProviderState } from '../shared/gpu-contract.ts';
+import { Machines } from './machines.ts';
 import type { Candidate } from './matching.ts';
 import { NEW_NODE, reputation, type Outcome, type ReputationEvents } from './reputation.ts';
 
@@ -73,6 +74,7 @@ export class Providers {
   readonly #byId = new Map<string, KnownProvider>();
   readonly #gpus = new Map<string, Gpu>();
   readonly #asking = new Map<string, Asking>();
+  readonly #machines = new Machines();
   /** Ids of registered providers that no name was known of when they were met. */
   readonly #unnamed = new Set<string>();
   #namelessUntil = 0;
@@ -137,6 +139,7 @@ export class Providers {
     this.#known.delete(node);
     this.#byId.delete(known.nodeId);
     this.#gpus.delete(node);
+    this.#machines.set(node, []);
     return true;
   }
 
@@ -278,6 +281,11 @@ export class Providers {
     return this.#needs.now() < this.#namelessUntil;
   }
 
+  /** Providers that say they have one of its GPUs: no others, whatever they are called (threat 30). */
+  sharedWith(node: string): readonly string[] {
+    return this.#machines.sharedWith(node);
+  }
+
   /** Slots that nobody has, as far as is known. */
   freeOf({ node, state, foreign, coolUntil }: KnownProvider): number {
     if (state === undefined || !state.paired || coolUntil > this.#needs.now()) return 0;
@@ -342,7 +350,16 @@ export class Providers {
     known.coolUntil = 0;
     known.unpairedSince = state.paired ? undefined : (known.unpairedSince ?? now);
     known.foreign = Math.max(0, state.slots - state.free - activeBefore);
+    this.#noteMachine(known.node, state);
     this.#needs.changed(known);
+  }
+
+  #noteMachine(node: string, { device }: ProviderState): void {
+    const before = this.sharedWith(node);
+    this.#machines.set(node, device?.gpus ?? []);
+    const fresh = this.sharedWith(node).filter((other) => !before.includes(other));
+    if (fresh.length > 0)
+      this.#needs.process.print(`provider ${node} has a GPU that ${fresh.join(', ')} has too`, 1);
   }
 }
 

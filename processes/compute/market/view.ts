@@ -142,7 +142,11 @@ function resultView({ result, expired }: JobRecord): unknown {
   };
 }
 
-export function nodeView(provider: KnownProvider, free: number): Readonly<Record<string, unknown>> {
+/** @param sharedWith  other nodes that say they have one of its GPUs */
+export function nodeView(
+  provider: KnownProvider,
+  { free, sharedWith }: { readonly free: number; readonly sharedWith: readonly string[] },
+): Readonly<Record<string, unknown>> {
   const { node, nodeId, state, seenAt, reputation, registered } = provider;
   return {
     nodeId,
@@ -158,6 +162,7 @@ export function nodeView(provider: KnownProvider, free: number): Readonly<Record
     ),
     reputation,
     seenAt,
+    sharedWith,
     registry:
       registered === undefined
         ? null

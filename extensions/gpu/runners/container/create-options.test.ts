@@ -24,7 +24,7 @@ const runOf = (members: Partial<Run>): Run => ({
   ...members,
 });
 
-it('CM9 GPUs are named one by one, and only then is the environment silent about them', () => {
+it('CM9 T24 GPUs are named one by one, and only then is the environment silent about them', () => {
   const gpus = ['GPU-5d5ba0d6', 'MIG-c6d4f1ef'];
   const { Env, HostConfig } = createOptions(runOf({ gpus }), setting);
   expect(HostConfig.DeviceRequests).toEqual([

@@ -3,6 +3,7 @@ import type { Address } from '../../../../wit/types.ts';
 import { address } from '../../../../wit/address.ts';
 import { namehash } from '../../../../contracts/hypermap.ts';
 import type { Acceptance } from '../../../../contracts/compute.ts';
+import type { GpuDevice } from '../../../../wit/jobs/device.ts';
 import type { Sent } from '../../../lib/testing/memory-host.ts';
 import {
   gpuContract,
@@ -17,6 +18,26 @@ export function specOf(
 ): Readonly<Record<string, unknown>> {
   return { v: 1, type: 'custom', kind: 'builtin', entry: { fn: 'noop' }, inputs: [], ...more };
 }
+
+export const A_GPU: GpuDevice = {
+  index: 0,
+  uuid: 'GPU-1',
+  vendor: 'nvidia',
+  name: 'A card',
+  class: 'rtx-4090',
+  memMiB: 24_564,
+  memFreeMiB: undefined,
+  driver: undefined,
+  cuda: undefined,
+  computeCap: '8.9',
+  pci: undefined,
+  pcieGen: undefined,
+  pcieWidth: undefined,
+  mig: [],
+  ecc: undefined,
+  powerLimitMw: undefined,
+  slots: 1,
+};
 
 /** A provider's `gpu:compute:sys`, played by the test. */
 export class FakeGpu {
@@ -33,6 +54,7 @@ export class FakeGpu {
   readonly files = new Map<string, Uint8Array>();
   slots = 2;
   paired = true;
+  gpus: readonly GpuDevice[] = [];
   /** What an offer is refused with; undefined: accepted. `silent`: no answer. */
   refuse: (offer: Offer) => { code: string; message: string } | 'silent' | undefined = () =>
     undefined;
@@ -76,7 +98,7 @@ export class FakeGpu {
           memMiB: 16_384,
           diskFreeMiB: 100_000,
         },
-        gpus: [],
+        gpus: this.gpus,
         runners: { builtin: true, wasm: { memMaxMiB: 4096 } },
         isolation: ['process', 'wasm'],
         backends: [],

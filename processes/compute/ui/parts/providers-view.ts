@@ -38,7 +38,7 @@ export function ProvidersView({ market }: { readonly market: Market }): VNode {
 
 function Provider({ market, node }: { readonly market: Market; readonly node: NodeView }): VNode {
   const [problem, setProblem] = useState('');
-  const { device, status, slots, free, reputation, registry, seenAt, prices } = node;
+  const { device, status, slots, free, reputation, registry, seenAt, prices, sharedWith } = node;
   const host = device?.host;
   const remove = (): void => {
     market.removeNode(node.nodeId).catch((error: Error) => setProblem(error.message));
@@ -67,6 +67,12 @@ function Provider({ market, node }: { readonly market: Market; readonly node: No
     <p class="machine">
       ${host === undefined ? 'Nothing is known of its machine.' : `${gpus}${host.cpuModel}, ${host.cpuThreads} threads, ${Math.round(host.memMiB / 1_024)} GB`}
     </p>
+    ${
+      sharedWith.length > 0 &&
+      html`<p class="problem">
+        A GPU of it is one of ${sharedWith.join(', ')} too: they are one machine.
+      </p>`
+    }
     <dl class="facts">
       <div>
         <dt>Slots</dt>

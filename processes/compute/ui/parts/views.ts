@@ -78,6 +78,8 @@ export interface NodeView {
   readonly prices: Readonly<Record<string, string>>;
   readonly reputation: number;
   readonly seenAt: number;
+  /** Nodes that say they have one of its GPUs too. */
+  readonly sharedWith: readonly string[];
   readonly registry: { readonly stake: string; readonly slashes: number } | null;
 }
 
