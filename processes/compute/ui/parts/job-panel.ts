@@ -171,6 +171,7 @@ function Outputs({
   const { result, jobId } = job;
   if (result === null || result.outputs.length === 0) return null;
   if (result.expired) return html`<p class="hint">Its files were removed after seven days.</p>`;
+  const onTheWay = job.state === 'verifying' && job.substate === 'checking';
   const save = (output: (typeof result.outputs)[number]): void => {
     setTold(`Fetching ${output.path} …`);
     saveOutput(market.api, jobId, output).then(
@@ -184,14 +185,19 @@ function Outputs({
       ${result.outputs.map(
         (output) =>
           html`<li key=${output.path}>
-            <button class="link-button" type="button" onClick=${() => save(output)}>
+            <button
+              class="link-button"
+              type="button"
+              disabled=${onTheWay}
+              onClick=${() => save(output)}
+            >
               ${output.path}
             </button>
             <span>${bytes(output.size)}</span>
           </li>`,
       )}
     </ul>
-    <p class="hint" role="status">${told}</p>
+    <p class="hint" role="status">${onTheWay ? 'The market fetches and checks them …' : told}</p>
   </section>`;
 }
 
