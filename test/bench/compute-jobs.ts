@@ -3,7 +3,8 @@ import { inChild } from './child.ts';
 import { median, percentile } from './measure.ts';
 import { type Bench, count } from './row.ts';
 
-const SLOTS = 16;
+/** Each job is under way for some 70 ms, most of it waiting for a disk or a signature. */
+const SLOTS = 32;
 /** 200 jobs a second. */
 const JOB_MS_MAX = 5;
 const DISPATCH_MS_MAX = 50;
