@@ -1,12 +1,14 @@
 /** A client of a node's market as people are: it signs in with a wallet, asks over HTTP, and pays by EIP-3009 (x402). */
+import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { SigningKey, Wallet } from 'ethers';
-import { expect, vi } from 'vitest';
 import type { Persona } from '../../contracts/chain/personas.ts';
 import { saltOf } from '../../contracts/compute.ts';
 import { digestTypedData } from '../../processes/compute/testing.ts';
 
-const PATIENCE = { timeout: 120_000, interval: 200 };
+/** For what a market comes to in the end, in milliseconds, and between two looks. */
+const PATIENCE_MS = 120_000;
+const LOOK_MS = 200;
 /** Seconds that a payment may be sent in. */
 const PAYABLE_S = 3_000;
 
@@ -67,12 +69,11 @@ export class MarketClient {
   async login(): Promise<void> {
     const { address, privateKey } = this.#wallet;
     this.#token = undefined;
-    let message = '';
-    await vi.waitFor(async () => {
+    const message = await eventually(async () => {
       const answer = await this.ask('POST', '/api/auth/login', { address });
-      expect(answer.status).toBe(200);
-      message = answer.body.message;
-    }, PATIENCE);
+      assert.equal(answer.status, 200);
+      return answer.body.message as string;
+    });
     const signature = new Wallet(privateKey).signMessageSync(message);
     const signed = await this.ask('POST', '/api/auth/login', { message, signature });
     this.#token = (signed.body as { token: string }).token;
@@ -83,27 +84,24 @@ export class MarketClient {
     const size = content.length;
     const body = Buffer.from(content);
     const put = await this.fetch('PUT', `/api/uploads/${sha256}?size=${size}`, { body });
-    expect(put.status, await put.text()).toBeLessThan(300);
+    assert.ok(put.ok, await put.text());
     return { size, sha256 };
   }
 
   /** What a spec costs, once that node is the cheapest. */
   async quote(spec: object, node: string): Promise<bigint> {
-    let price = '';
-    const quoted = async (): Promise<unknown> => {
+    return eventually(async () => {
       const { body } = await this.ask('POST', '/api/quote', { spec });
-      price = String(body.price);
-      return body.node;
-    };
-    await expect.poll(quoted, PATIENCE).toBe(node);
-    return BigInt(price);
+      assert.equal(body.node, node);
+      return BigInt(body.price);
+    });
   }
 
   /** Submits, is told what it costs, and pays; the market has the payment then. */
   async pay(spec: object, intentId: string): Promise<Paid> {
     const intent = { 'idempotency-key': intentId };
     const unpaid = await this.ask('POST', '/api/facilitator/submit-job', { spec }, intent);
-    expect(unpaid.status, JSON.stringify(unpaid.body)).toBe(402);
+    assert.equal(unpaid.status, 402, JSON.stringify(unpaid.body));
     const [requirement] = unpaid.body.accepts;
     const authorization = {
       from: this.#wallet.address,
@@ -123,7 +121,7 @@ export class MarketClient {
     const header = { 'x-payment': Buffer.from(JSON.stringify(payment)).toString('base64') };
     const headers = { ...intent, ...header };
     const paid = await this.ask('POST', '/api/facilitator/submit-job', { spec }, headers);
-    expect(paid.status, JSON.stringify(paid.body)).toBe(202);
+    assert.equal(paid.status, 202, JSON.stringify(paid.body));
     return { jobId: unpaid.body.jobId, amount: BigInt(requirement.maxAmountRequired) };
   }
 
@@ -140,7 +138,7 @@ export class MarketClient {
 
   /** Waits until it is in that state; says what became of it if it never is. */
   async becomes(jobId: string, state: RegExp): Promise<void> {
-    const until = Date.now() + PATIENCE.timeout;
+    const until = Date.now() + PATIENCE_MS;
     for (;;) {
       const now = await this.stateOf(jobId);
       if (state.test(now)) return;
@@ -149,14 +147,27 @@ export class MarketClient {
         const { error, verdict } = await this.job(jobId);
         throw new Error(`${jobId} is ${now}: ${JSON.stringify({ error, verdict })}`);
       }
-      await new Promise((resolve) => setTimeout(resolve, PATIENCE.interval));
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
   }
 
   /** A file that a job left. */
   async output(jobId: string, path: string): Promise<Buffer> {
     const answer = await this.fetch('GET', `/api/jobs/${jobId}/result?path=${path}`);
-    expect(answer.status).toBe(200);
+    assert.equal(answer.status, 200);
     return Buffer.from(await answer.arrayBuffer());
+  }
+}
+
+/** What an attempt comes to that does not throw. @throws what the last one threw, when all have had their time */
+async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
+  const until = Date.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (Date.now() > until) throw error;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
   }
 }

@@ -10,15 +10,15 @@ import type { JobMoney } from '../shared/facilitator-contract.ts';
 import { runResult } from '../shared/job-events-contract.ts';
 import type { Evidence, GivenVerdict } from '../shared/oracle-contract.ts';
 import { type Artifacts, WrongArtifact } from './artifacts.ts';
-import { type Endings, NOT_RUN } from './endings.ts';
+import type { Endings } from './endings.ts';
 import type { Change, Jobs } from './jobs.ts';
 import type { Logs } from './logs.ts';
+import { isDisowned, moneyChange } from './money-changes.ts';
 import type { Providers } from './providers.ts';
 import type { JobPatch, JobRecord } from './record.ts';
 import { codeOfStatus, isFaultCode } from './retry.ts';
 import type { Settlement } from './settlement.ts';
 import { specOf } from './specs.ts';
-import type { PaymentState } from './states.ts';
 
 export type RunResult = Decoded<typeof runResult>;
 
@@ -200,12 +200,10 @@ export class Completion {
     const job = jobs.live(money.jobId.toLowerCase());
     if (job === undefined || job.payment.state === 'free') return;
     if (Number(money.rev) <= (job.payment.rev ?? -1)) return;
-    const patch = moneyPatch(money);
-    const told = (state: PaymentState, cause: string, more: JobPatch = {}): Change => ({
-      cause,
-      patch: { ...more, payment: { ...patch, state } },
+    const change = moneyChange(job, money, {
+      queue: () => jobs.nextQueueEntry(job.base ?? 0),
+      now: this.#needs.now(),
     });
-    const change = this.#moneyChange(job, money, told);
     if (change !== undefined) {
       const { node } = job;
       const after = await jobs.change(job.jobId, change);
@@ -221,79 +219,12 @@ export class Completion {
     const { trouble, nodeId } = money;
     if (trouble?.action === 'assign' && money.state === 'funded') {
       const message = `the chain does not take the assignment: ${trouble.message}`;
+      const full = trouble.code === 'CapacityExceeded';
+      if (full && now.node !== undefined) this.#needs.providers.stakeTaken(now.node.name);
       const ranOut = this.#needs.settlement.hasRunOut(now, this.#needs.now());
-      await endings.unassigned(now, message, ranOut);
+      await endings.unassigned(now, message, full || ranOut);
     }
     if (isDisowned(now, money) && nodeId !== undefined) await endings.disowned(now, nodeId);
-  }
-
-  #moneyChange(
-    job: JobRecord,
-    money: JobMoney,
-    told: (state: PaymentState, cause: string, more?: JobPatch) => Change,
-  ): Change | undefined {
-    const { jobs, now } = this.#needs;
-    switch (money.state) {
-      case 'none': {
-        if (job.state === 'pending') return told('none', 'unfunded');
-        if (!isLocked(job.payment.state)) return undefined;
-        // Its run is over; what pays for it may come again, or does not for good.
-        if (job.state === 'verifying' && money.trouble === undefined) return undefined;
-        return {
-          ...told('none', 'the chain took the funding back', { ...NOT_RUN, substate: null }),
-          transition: 'T17',
-        };
-      }
-      case 'funded': {
-        if (job.state === 'pending') {
-          const queue = job.queue ?? jobs.nextQueueEntry(job.base ?? 0);
-          const more = { queue, times: { escrowed: now() } };
-          return { ...told('escrowed', 'funded', more), transition: 'T2' };
-        }
-        const released = job.substate === 'releasing' && money.attempt === job.attempt;
-        if (job.state === 'escrowed') {
-          return told('escrowed', 'funded', released ? { substate: null } : {});
-        }
-        return undefined;
-      }
-      case 'assigned': {
-        // One look may see both again, the funding and the assignment.
-        if (job.state === 'pending') {
-          const queue = job.queue ?? jobs.nextQueueEntry(job.base ?? 0);
-          const more = { queue, substate: 'releasing', times: { escrowed: now() } } as const;
-          return { ...told('escrowed', 'funded and assigned', more), transition: 'T2' };
-        }
-        const ours = job.state === 'assigned' && money.nodeId?.toLowerCase() === job.node?.nodeId;
-        if (!ours || job.substate !== 'assigning') return undefined;
-        return told('escrowed', 'assigned on the chain', { substate: 'preparing' });
-      }
-      case 'proposed':
-        return job.state === 'verifying'
-          ? told('proposed', 'proposed', { substate: 'challenge-window' })
-          : undefined;
-      case 'disputed':
-        return job.state === 'verifying'
-          ? told('disputed', 'disputed', { substate: 'disputed' })
-          : undefined;
-      case 'settled': {
-        if (job.state === 'verifying') {
-          return {
-            ...told('released', 'settled', { substate: null, error: null }),
-            transition: 'T12',
-          };
-        }
-        return job.state === 'failed' || job.state === 'cancelled'
-          ? told('partially_refunded', 'settled')
-          : undefined;
-      }
-      case 'refunded': {
-        if (job.state === 'cancelled') return told('refunded', 'refunded');
-        const transition = job.state === 'failed' ? 'T15' : 'T16';
-        return { ...told('refunded', 'refunded', { substate: null }), transition };
-      }
-      default:
-        return money.state satisfies never;
-    }
   }
 
   #accepted(): Change {
@@ -376,26 +307,5 @@ function missingOutputs(job: JobRecord, result: RunResult): string | undefined {
   return undefined;
 }
 
-/** Whether the escrow had the money of a job that is not over. */
-function isLocked(state: PaymentState): boolean {
-  return state === 'escrowed' || state === 'proposed' || state === 'disputed';
-}
-
-/** Whether the chain has given an attempt to somebody who does not have it here. */
-function isDisowned(job: JobRecord, { state, attempt, nodeId }: JobMoney): boolean {
-  if (state !== 'assigned' || attempt !== job.attempt) return false;
-  const others = job.substate === 'assigning' && nodeId?.toLowerCase() !== job.node?.nodeId;
-  return job.state === 'escrowed' || others;
-}
-
 /** Where a spec says nothing. */
 const MAX_FILES = 1_000;
-
-function moneyPatch({ rev, payout, lastTx, fundTx }: JobMoney): Partial<JobRecord['payment']> {
-  return {
-    rev: Number(rev),
-    ...(payout > 0n ? { payout: String(payout) } : {}),
-    ...(fundTx === undefined ? {} : { fundTx }),
-    ...(lastTx === undefined ? {} : { settleTx: lastTx }),
-  };
-}

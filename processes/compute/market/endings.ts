@@ -123,9 +123,9 @@ export class Endings {
   /**
    * The chain has the money of a job and not its assignment, and will not have that: the same attempt is offered again, for there none was
    * made.
-   * @param ranOut  the acceptance came too late for the chain: its node may accept once more; else it is for others
+   * @param again  its node may have it once more, as when the acceptance came too late for the chain; else it is for others
    */
-  async unassigned(job: JobRecord, message: string, ranOut: boolean): Promise<void> {
+  async unassigned(job: JobRecord, message: string, again: boolean): Promise<void> {
     const { jobs, providers, now } = this.#needs;
     const { node, excluded = [] } = job;
     const transition = AGAIN[job.state];
@@ -136,7 +136,7 @@ export class Endings {
       patch: {
         ...NOT_RUN,
         substate: null,
-        excluded: ranOut ? excluded : [...new Set([...excluded, node.name])],
+        excluded: again ? excluded : [...new Set([...excluded, node.name])],
         error: { code: 'REJECTED', fault: 'none', message, retryable: true },
         payment: { state: 'escrowed' },
         queue: { notBefore: now() },

@@ -3,6 +3,7 @@
  * before anything is told or asked because of it; who makes a change awaits it. When the disk fails, what is in memory is not true any
  * more: the process ends, and starts again from what is on disk.
  */
+import { ByNode } from './by-node.ts';
 import type { JobEvent, JobPatch, JobProgress, JobRecord, QueueEntry } from './record.ts';
 import { patched } from './record.ts';
 import { Queue } from './queue.ts';
@@ -67,7 +68,8 @@ export class Jobs {
   /** Those that ended last: whoever waited for them looks at them now. */
   readonly #lately = new Map<string, JobRecord>();
   #lastQueueSeq = 0;
-  #active = new Map<string, Set<string>>();
+  readonly #active = new ByNode();
+  readonly #staked = new ByNode();
 
   constructor(needs: JobsNeeds) {
     this.#needs = needs;
@@ -111,7 +113,12 @@ export class Jobs {
 
   /** Jobs that a node was offered or has. */
   activeOn(node: string): ReadonlySet<string> {
-    return this.#active.get(node) ?? new Set();
+    return this.#active.of(node);
+  }
+
+  /** Paid jobs that a part of a node's stake is kept for, or is to be, until their money is shared out (F38). */
+  stakedOn(node: string): ReadonlySet<string> {
+    return this.#staked.of(node);
   }
 
   /** Any job, over or not. */
@@ -253,7 +260,7 @@ export class Jobs {
     this.#live.delete(job.jobId);
     this.#waiting.remove(job.jobId);
     this.#count(job.owner, isQueued(job) ? -1 : 0);
-    this.#moveNode(nodeOf(job), undefined, job.jobId);
+    this.#move(job.jobId, job, undefined);
   }
 
   #count(owner: string, more: number): void {
@@ -272,20 +279,12 @@ export class Jobs {
     const queuedBefore = before !== undefined && isQueued(before) ? 1 : 0;
     const queuedAfter = isQueued(after) ? 1 : 0;
     this.#count(after.owner, queuedAfter - queuedBefore);
-    this.#moveNode(before === undefined ? undefined : nodeOf(before), nodeOf(after), after.jobId);
+    this.#move(after.jobId, before, over ? undefined : after);
   }
 
-  #moveNode(from: string | undefined, to: string | undefined, jobId: string): void {
-    if (from === to) return;
-    if (from !== undefined) {
-      const jobs = this.#active.get(from);
-      jobs?.delete(jobId);
-      if (jobs?.size === 0) this.#active.delete(from);
-    }
-    if (to === undefined) return;
-    const jobs = this.#active.get(to) ?? new Set<string>();
-    jobs.add(jobId);
-    this.#active.set(to, jobs);
+  #move(jobId: string, before: JobRecord | undefined, after: JobRecord | undefined): void {
+    this.#active.move(jobId, before && nodeOf(before), after && nodeOf(after));
+    this.#staked.move(jobId, before && stakeOf(before), after && stakeOf(after));
   }
 }
 
@@ -296,6 +295,11 @@ function waits({ state, node, substate }: JobRecord): boolean {
 
 function isQueued({ state }: JobRecord): boolean {
   return state === 'pending' || state === 'escrowed';
+}
+
+/** Whose stake answers for a job. */
+function stakeOf({ node, payment }: JobRecord): string | undefined {
+  return payment.state === 'free' ? undefined : node?.name;
 }
 
 /** Whose slot a job takes. */

@@ -573,6 +573,50 @@ it('CM50 an acceptance that ran out before the chain had it is asked for anew, o
   expect(gpu.started).toEqual([jobId]);
 });
 
+it('F38 a node gets no more paid jobs than its stake allows until they are settled, whatever the registry was read to say', async () => {
+  gpu.slots = 10;
+  registered = [providerOf(NODE, { slots: 2 })];
+  await world.advance(61);
+  const jobIds: string[] = [];
+  for (const key of ['one', 'two', 'three']) {
+    const { jobId } = await unpaid(key);
+    await chain(jobId, { state: 'funded' });
+    jobIds.push(jobId);
+  }
+  const [one = '', two = '', three = ''] = jobIds;
+  expect(gpu.offers.map(({ jobId }) => jobId)).toEqual([one, two]);
+  expect(await world.job(three)).toMatchObject({ state: 'escrowed', node: null });
+  // A result does not free the stake: it may be disputed.
+  await chain(one, { state: 'assigned' });
+  await world.started(gpu, one);
+  await world.finished(gpu, one, { receipt: { claimed: 600n } });
+  await chain(one, { state: 'proposed' });
+  await world.advance(2);
+  expect(gpu.offers).toHaveLength(2);
+  await chain(one, { state: 'settled' });
+  await world.advance(2);
+  expect(gpu.offers.map(({ jobId }) => jobId)).toEqual([one, two, three]);
+});
+
+it('F38 a node whose stake others have filled is asked again when the registry says that there is room', async () => {
+  registered = [providerOf(NODE, { slots: 2 })];
+  await world.advance(61);
+  const { jobId } = await unpaid();
+  await chain(jobId, { state: 'funded' });
+  registered = [providerOf(NODE, { slots: 2, active: 2 })];
+  const code = 'CapacityExceeded';
+  await chain(jobId, { trouble: { action: 'assign', code, message: 'its stake is taken' } });
+  await world.advance(30);
+  expect(gpu.offers).toHaveLength(1);
+  expect(await world.job(jobId)).toMatchObject({ state: 'escrowed', attempt: 0, node: null });
+  await world.advance(61);
+  expect(gpu.offers).toHaveLength(1);
+  registered = [providerOf(NODE, { slots: 2, active: 1 })];
+  await world.advance(61);
+  await world.advance(2);
+  expect(gpu.offers.map(({ attempt }) => attempt)).toEqual([0, 0]);
+});
+
 it('a node whose assignment the chain cannot have does not get that job again, and no attempt is counted', async () => {
   refusesToAssign = 'payTo is not what the registry has';
   const { jobId } = await unpaid();

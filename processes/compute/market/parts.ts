@@ -94,6 +94,7 @@ export async function openMarket(process: Process<MarketState>): Promise<Market>
     process,
     now,
     activeOn: (node) => jobs.activeOn(node).size,
+    stakedOn: (node) => jobs.stakedOn(node).size,
     changed: ({ nodeId, state }) => {
       feed.node(nodeId, state?.paired === true ? 'online' : 'offline');
       parts.dispatch.kick();

@@ -47,6 +47,8 @@ export interface KnownProvider {
   foreign: number;
   coolUntil: number;
   registered: Registered | undefined;
+  /** Jobs of others that its stake answers for, as of when the registry was read. */
+  staked: number;
   events: ReputationEvents;
   reputation: number;
   /** What it has done since then is not in it. */
@@ -64,6 +66,8 @@ export interface ProvidersNeeds {
   readonly now: () => number;
   /** Jobs of ours that the node was offered or has. */
   readonly activeOn: (node: string) => number;
+  /** Jobs of ours that its stake answers for. */
+  readonly stakedOn: (node: string) => number;
   /** What somebody wants to know: one is there, gone, or free again. */
   readonly changed: (provider: KnownProvider) => void;
 }
@@ -123,6 +127,7 @@ export class Providers {
       foreign: 0,
       coolUntil: 0,
       registered: undefined,
+      staked: 0,
       events: NEW_NODE,
       reputation: reputation(NEW_NODE, this.#needs.now()),
       stale: false,
@@ -265,7 +270,10 @@ export class Providers {
     }
     const known = before ?? (name === undefined ? undefined : this.add(name, 'registry'));
     // A name that does not belong to the id would let one provider speak for another.
-    if (known?.nodeId === nodeId.toLowerCase()) known.registered = registered;
+    if (known?.nodeId === nodeId.toLowerCase()) {
+      known.registered = registered;
+      known.staked = Math.max(0, registered.active - this.#needs.stakedOn(known.node));
+    }
     return before === undefined ? known?.node : undefined;
   }
 
@@ -305,10 +313,24 @@ export class Providers {
           free: this.freeOf(provider),
           price: priceAt(provider),
           local: node === this.local,
-          ...(registered === undefined ? {} : { stake: stakeOf(registered) }),
+          ...(registered === undefined ? {} : { stake: this.#stakeOf(provider, registered) }),
         },
       ];
     });
+  }
+
+  #stakeOf(
+    { node, staked }: KnownProvider,
+    { on, slots, reservation, executor }: Registered,
+  ): NonNullable<Candidate['stake']> {
+    const slotsFree = slots - staked - this.#needs.stakedOn(node);
+    return { on, slotsFree, reservation, executor };
+  }
+
+  /** The chain says that its stake answers for as many jobs as it may: more than was known here. It gets none until the registry is read again. */
+  stakeTaken(node: string): void {
+    const known = this.#known.get(node);
+    if (known !== undefined) known.staked = known.registered?.slots ?? 0;
   }
 
   // ---- how they do
@@ -361,16 +383,6 @@ export class Providers {
     if (fresh.length > 0)
       this.#needs.process.print(`provider ${node} has a GPU that ${fresh.join(', ')} has too`, 1);
   }
-}
-
-function stakeOf({
-  on,
-  slots,
-  active,
-  reservation,
-  executor,
-}: Registered): NonNullable<Candidate['stake']> {
-  return { on, slotsFree: slots - active, reservation, executor };
 }
 
 function nothing(): void {}
