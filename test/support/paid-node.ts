@@ -55,6 +55,11 @@ export class PaidNode implements AsyncDisposable {
     return this.#url;
   }
 
+  get node(): RunningNode {
+    if (this.#node === undefined) throw new Error('no node was started');
+    return this.#node;
+  }
+
   get extension(): RunningExtension {
     if (this.#extension === undefined) throw new Error('no extension was started');
     return this.#extension;

@@ -96,6 +96,7 @@ declare module 'hyperloom:guest/native@1.0.0' {
   /** The text must be well-formed. */
   export function encodeUtf8(text: string): Uint8Array;
   export function sha256(bytes: Uint8Array): Uint8Array;
+  export function keccak256(bytes: Uint8Array): Uint8Array;
 }
 
 /** Given to QuickJS guests by kit's copy of the world. */

@@ -6,6 +6,7 @@ import { printToTerminal } from 'hyperware:process/standard@1.0.0';
 import * as native from 'hyperloom:guest/native@1.0.0';
 import { getRandomBytes } from 'wasi:random/random@0.2.12';
 import { useNativeSha256 } from '../../../wit/jobs/native-sha256.ts';
+import { useNativeKeccak256 } from '../../../wit/native-keccak.ts';
 import { installHost } from '../host.ts';
 import { witHost } from '../wit-host.ts';
 import { GuestAbortController, GuestAbortSignal } from './abort.ts';
@@ -42,6 +43,7 @@ export function boot(guest: GuestModule): (our: string) => void {
     installHost(witHost);
     useNative(native);
     useNativeSha256(native.sha256);
+    useNativeKeccak256(native.keccak256);
     init(our);
   };
 }
