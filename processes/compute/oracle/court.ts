@@ -105,13 +105,16 @@ export class Court {
     });
   }
 
-  async #take(run: Run): Promise<void> {
-    const key = keyOf(run);
+  async #take(due: Pick<Run, 'jobId' | 'attempt'>): Promise<void> {
+    const key = keyOf(due);
     this.#busy.add(key);
     try {
-      await this.#step(run);
+      const run = await this.#needs.docket.run(due.jobId, due.attempt);
+      if (run !== undefined)
+        await this.#step(run).catch((error: unknown) => this.#stumble(run, error));
     } catch (error) {
-      await this.#stumble(run, error);
+      this.#print(1, `${due.jobId}: ${String(error)}`);
+      await sleep(this.#needs.process, AGAIN_MS_MIN);
     } finally {
       this.#busy.delete(key);
       this.ring();

@@ -162,12 +162,12 @@ export class Docket {
     return row && runOf(row);
   }
 
-  /** What is to be done now, oldest first. */
-  async due(limit: number): Promise<Run[]> {
-    const rows = await this.db.all`select * from runs
+  /** What is to be done now, oldest first. Which they are, and no more: what is known of a run is long, and many wait. */
+  async due(limit: number): Promise<Pick<Run, 'jobId' | 'attempt'>[]> {
+    const rows = await this.db.all`select job_id, attempt from runs
       where state in ('queued', 'auditing', 'signed', 'handed', 'disputed', 'asked') and not_before_ms <= ${Date.now()}
       order by created_ms limit ${limit}`;
-    return rows.map(runOf);
+    return rows.map((row) => ({ jobId: String(row['job_id']), attempt: Number(row['attempt']) }));
   }
 
   /** When something is due next, in milliseconds since 1970; undefined: nothing waits. */
@@ -324,8 +324,14 @@ export class Docket {
   }
 }
 
+/** What it was handed is read when it is looked at: most steps look at a part. */
 function runOf(row: Row): Run {
   const lost = Number(row['lost']) === 1;
+  const documents = {
+    evidence: once(() => (lost ? undefined : read(evidence, row['doc']))),
+    lost: once(() => (lost ? read(lostAttempt, row['doc']) : undefined)),
+    given: once(() => (row['given'] == null ? undefined : read(givenVerdict, row['given']))),
+  };
   return {
     jobId: String(row['job_id']),
     attempt: Number(row['attempt']),
@@ -333,14 +339,25 @@ function runOf(row: Row): Run {
     state: String(row['state']) as RunState,
     tries: Number(row['tries']),
     createdMs: Number(row['created_ms']),
-    evidence: lost ? undefined : read(evidence, row['doc']),
-    lost: lost ? read(lostAttempt, row['doc']) : undefined,
-    given: row['given'] == null ? undefined : read(givenVerdict, row['given']),
+    get evidence() {
+      return documents.evidence();
+    },
+    get lost() {
+      return documents.lost();
+    },
+    get given() {
+      return documents.given();
+    },
     signed: row['signed'] == null ? undefined : String(row['signed']),
     peer: row['peer'] == null ? undefined : String(row['peer']),
     // Proof of the type: `setOpinion` wrote it.
     opinion: row['opinion'] == null ? undefined : (String(row['opinion']) as Opinion),
   };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
 }
 
 /** What was stored as JSON. @throws Error for what it cannot be */
