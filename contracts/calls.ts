@@ -18,6 +18,7 @@ export const SELECTORS = {
   token: 'fc0c546a',
   initialize: '8129fc1c',
   aggregate: '252dba42',
+  tryAggregate: 'bce38bd7',
   commit: 'f14fcbc8',
   getCommit: '8784ea96',
 } as const;
@@ -92,6 +93,14 @@ export function encodeExecute({ to, value = 0n, data, operation }: ExecuteCall):
 /** Multicall3's `aggregate`: all calls or none. Delegate-called by an account, they come from the account. */
 export function encodeAggregate(calls: readonly { to: string; data: string }[]): Hex {
   return encode(SELECTORS.aggregate, [
+    list(calls.map(({ to, data }) => tuple([address(to), dynamic(data)]))),
+  ]);
+}
+
+/** Multicall3's `tryAggregate`: each call for itself, whatever becomes of the others. */
+export function encodeTryAggregate(calls: readonly { to: string; data: string }[]): Hex {
+  return encode(SELECTORS.tryAggregate, [
+    number(0n),
     list(calls.map(({ to, data }) => tuple([address(to), dynamic(data)]))),
   ]);
 }

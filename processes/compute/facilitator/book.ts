@@ -73,11 +73,15 @@ export interface Round {
 
 /** Blocks whose hashes are remembered: how far back a reorganisation is followed. */
 export const ANCHORS_MAX = 64;
+/** Terms in memory. */
+const TERMS_MAX = 500;
 /** Days after which a closed job is forgotten. */
 const CLOSED_DAYS_MAX = 30;
 
 export class Book {
   readonly db: Sqlite;
+  /** Of jobs that were asked about lately: terms never change. */
+  readonly #terms = new Map<string, OfferedTerms>();
   #takenBack = 0;
   private constructor(db: Sqlite) {
     this.db = db;
@@ -100,8 +104,14 @@ export class Book {
   }
 
   async termsOf(jobId: string): Promise<OfferedTerms | undefined> {
+    const known = this.#terms.get(jobId);
+    if (known !== undefined) return known;
     const row = await this.db.get`select terms, vault from jobs where job_id = ${jobId}`;
-    return row && offered(jobId, row);
+    const found = row && offered(jobId, row);
+    if (found === undefined) return undefined;
+    if (this.#terms.size >= TERMS_MAX) this.#terms.delete(this.#terms.keys().next().value ?? '');
+    this.#terms.set(jobId, found);
+    return found;
   }
 
   /** The terms that a client's intent has. */
@@ -131,9 +141,12 @@ export class Book {
     return rows.map((row) => moneyRow(String(row['job_id']), row));
   }
 
-  /** Unless it changed meanwhile. */
-  async markTold({ jobId, rev }: JobMoney): Promise<void> {
-    await this.db.run`update jobs set told = 1 where job_id = ${jobId} and rev = ${rev}`;
+  /** Those that have not changed meanwhile. */
+  async markTold(told: readonly JobMoney[]): Promise<void> {
+    const known = JSON.stringify(told.map(({ jobId, rev }) => ({ jobId, rev: Number(rev) })));
+    await this.db.run`update jobs set told = 1
+      from (select value->>'jobId' as id, value->>'rev' as known from json_each(${known}))
+      where job_id = id and rev = known`;
   }
 
   /** What keeps a job's action from being carried out; undefined: nothing any more. */
@@ -212,19 +225,27 @@ export class Book {
           where job_id in (${listOf(money.map(({ jobId }) => jobId))}) and state in ('done', 'failed')
             and tx not in (select id from transactions)`;
       }
-      for (const log of logs) {
+      if (logs.length > 0)
         await tx.run`insert or replace into events (tx_hash, log_index, block, job_id, node_id, topics, data)
-          values (${log.txHash}, ${log.logIndex}, ${log.block}, ${log.jobId}, ${log.nodeId},
-            ${log.topics.join(' ')}, ${log.data})`;
-      }
-      for (const each of money) {
-        const text = jobMoney.stringify({ ...each, rev: 0, trouble: undefined });
-        const closed = isClosed(each) ? nowS : null;
-        await tx.run`update jobs set money = ${text}, state = ${each.state}, timer = ${Number(each.timer)},
-            deadline = case when ${each.state} = 'none' then deadline else ${Number(each.deadline)} end,
-            trouble = null, rev = rev + 1, told = 0, closed_s = ${closed}
-          where job_id = ${each.jobId} and money is not ${text}`;
-      }
+          select value->>'txHash', value->>'logIndex', value->>'block', value->>'jobId', value->>'nodeId',
+            value->>'topics', value->>'data'
+          from json_each(${JSON.stringify(logs.map((log) => ({ ...log, topics: log.topics.join(' ') })))})`;
+      const changes = money.map((each) => ({
+        jobId: each.jobId,
+        state: each.state,
+        text: jobMoney.stringify({ ...each, rev: 0, trouble: undefined }),
+        timer: Number(each.timer),
+        deadline: Number(each.deadline),
+        closed: isClosed(each) ? nowS : null,
+      }));
+      if (changes.length > 0)
+        await tx.run`update jobs set money = text, state = new.state, timer = new.timer, trouble = null, rev = rev + 1,
+            told = 0, closed_s = closed,
+            deadline = case when new.state = 'none' then jobs.deadline else new.deadline end
+          from (select value->>'jobId' as id, value->>'text' as text, value->>'state' as state, value->>'timer' as timer,
+              value->>'deadline' as deadline, value->>'closed' as closed
+            from json_each(${JSON.stringify(changes)})) as new
+          where job_id = id and money is not text`;
       for (const node of nodes) {
         const text = provider.stringify({ ...node, name: undefined });
         await tx.run`insert into nodes (node_id, on_duty, doc) values (${node.nodeId}, ${node.on && node.slots > 0}, ${text})

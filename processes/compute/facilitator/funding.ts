@@ -18,7 +18,7 @@ import { member } from '../../lib/modules.ts';
 import type { Signer, TypedData } from '../../lib/signer.ts';
 import type { OfferedTerms, Payment } from '../shared/facilitator-contract.ts';
 import type { ChainView } from '../shared/chain-view.ts';
-import type { Wish } from './outbox.ts';
+import type { Wish } from './batches.ts';
 import type { Settings } from '../shared/settings.ts';
 import { same } from '../shared/words.ts';
 

@@ -3,9 +3,7 @@
  * for blocks in between. A wish that is made twice is one. The escrow decides what may be done, so nothing here can pay twice; what it
  * refuses for good becomes the job's trouble. Wishes of one job are sent in the order in which they were made.
  */
-import { decodeBatchFailure, type ComputeError } from '../../../contracts/compute-errors.ts';
-import { encodeBatch } from '../../../contracts/compute-calls.ts';
-import type { Receipt } from '../../lib/eth.ts';
+import type { ComputeError } from '../../../contracts/compute-errors.ts';
 import { EthError } from '../../lib/eth.ts';
 import { NoResponse } from '../../lib/errors.ts';
 import type { Caller } from '../../lib/modules.ts';
@@ -13,41 +11,28 @@ import { SignerError } from '../../lib/signer.ts';
 import type { Row } from '../../lib/sqlite.ts';
 import { sleep } from '../../lib/timers.ts';
 import { Bell } from '../shared/bell.ts';
+import {
+  CALLS_MAX,
+  callOf,
+  errorOf,
+  type Kept,
+  takeTogether,
+  type Wish,
+  type WishKind,
+} from './batches.ts';
 import type { Book } from './book.ts';
 import { isClosed } from './money.ts';
 import { type Outcome, type Post, UNDER_WAY_MAX } from './post.ts';
 import type { Settings } from '../shared/settings.ts';
-import { same } from '../shared/words.ts';
 
-/** Gas that a call may take inside of a batch: over what it was measured to take (docs/gas.md), for the escrow goes on without one that runs out. */
-export const GAS = {
-  transfer: 150_000,
-  fund: 500_000,
-  recoverVault: 400_000,
-  assign: 300_000,
-  propose: 400_000,
-  reject: 250_000,
-  convict: 550_000,
-  resolve: 550_000,
-  finalize: 320_000,
-  refundExpired: 250_000,
-  withdraw: 120_000,
-  equivocation: 400_000,
-} as const;
-export type WishKind = keyof typeof GAS;
-/** Of the transaction itself. */
-const GAS_BASE = 60_000;
-/** What one transaction may take: half of what chains allow (2^24). */
-const GAS_MAX = 8_000_000;
-/** Calldata of one transaction, in hex digits: what the signer takes, less the frame of a batch. */
-const DIGITS_MAX = 2 * 20 * 1_024;
-const CALLS_MAX = 64;
 /** How often a wish is sent when the chain refuses it for the moment. */
 const TRIES_MAX = 8;
 /** Before it is sent again, in milliseconds, doubled each time. */
 const AGAIN_MS = 2_000;
 /** Between two looks at what is under way, in milliseconds. */
 const LOOK_MS = 100;
+/** While something is under way, what is wanted waits so long for more of it, in milliseconds: together it costs less gas and fewer blocks. */
+const GATHER_MS = 250;
 /** Before what nobody waits for is tried again, in milliseconds. */
 const QUIET_MS = 600_000;
 /** Before a provider or the signer that failed is asked again, in milliseconds. */
@@ -68,20 +53,6 @@ const OVERTAKEN: ReadonlySet<ComputeError> = new Set([
   'NothingToWithdraw',
 ]);
 
-export interface Wish {
-  readonly jobId: string;
-  readonly kind: WishKind;
-  /** The escrow's are sent together. */
-  readonly to: string;
-  readonly data: string;
-}
-
-interface Kept extends Wish {
-  readonly id: number;
-  readonly tries: number;
-  readonly place: number;
-}
-
 export interface OutboxNeeds {
   readonly caller: Caller;
   readonly settings: Settings;
@@ -95,6 +66,8 @@ export class Outbox {
   readonly #needs: OutboxNeeds;
   readonly #bell: Bell;
   #reported = '';
+  /** Until when more is waited for. */
+  #gatheredMs: number | undefined;
 
   constructor(needs: OutboxNeeds) {
     this.#needs = needs;
@@ -163,24 +136,29 @@ export class Outbox {
   /** One transaction. @returns whether there may be another one to send */
   async #sendSome(): Promise<boolean> {
     const { book, post, settings } = this.#needs;
-    if ((await post.underWay()) >= UNDER_WAY_MAX) return false;
+    const underWay = await post.underWay();
+    if (underWay >= UNDER_WAY_MAX) return false;
     const rows = await book.db.all`select * from wishes
       where state = 'wanted' and not_before_ms <= ${Date.now()} order by id limit ${CALLS_MAX}`;
     const due = rows.map(keptOf);
     const [first] = due;
-    if (first === undefined) return false;
-    const together = same(first.to, settings.escrow) ? takeTogether(due, settings.escrow) : [first];
-    const data = same(first.to, settings.escrow)
-      ? encodeBatch(
-          together.map((wish) => wish.data),
-          false,
-        )
-      : first.data;
-    const gas = GAS_BASE + together.reduce((sum, { kind, tries }) => sum + gasOf(kind, tries), 0);
-    await post.send({ to: first.to, data, gas }, async (id, run) => {
-      for (const [place, wish] of together.entries())
-        await run`update wishes set state = 'sent', tx = ${id}, place = ${place}, tries = tries + 1 where id = ${wish.id}`;
+    if (first === undefined || !this.#isGathered(due.length, underWay)) return false;
+    const together = takeTogether(due, settings.escrow);
+    if (together.length === 0) return false;
+    await post.send(callOf(together, settings.escrow), async (id, run) => {
+      const ids = JSON.stringify(together.map((wish) => wish.id));
+      await run`update wishes set state = 'sent', tx = ${id}, tries = tries + 1,
+          place = (select key from json_each(${ids}) where value = wishes.id)
+        where id in (select value from json_each(${ids}))`;
     });
+    return true;
+  }
+
+  /** Whether what is wanted goes now. */
+  #isGathered(wanted: number, underWay: number): boolean {
+    this.#gatheredMs ??= Date.now() + GATHER_MS;
+    if (underWay > 0 && wanted < CALLS_MAX && Date.now() < this.#gatheredMs) return false;
+    this.#gatheredMs = undefined;
     return true;
   }
 
@@ -208,11 +186,18 @@ export class Outbox {
       // The chain has gone back since: it is looked at anew.
       if (outcome.takenBack !== book.takenBack) return;
       await post.settle(outcome, tx.run);
+      if (outcome.kind === 'displaced') {
+        await tx.run`update wishes set state = 'wanted', tx = null
+          where tx = ${outcome.id} and state in ('sent', 'done')`;
+        return;
+      }
+      const done = verdicts.flatMap(({ wish, error }) => (error === undefined ? [wish.id] : []));
+      await tx.run`update wishes set state = 'done', error = null
+        where id in (select value from json_each(${JSON.stringify(done)}))`;
       for (const { wish, error, overtaken, early } of verdicts) {
-        if (outcome.kind === 'displaced') {
-          await tx.run`update wishes set state = 'wanted', tx = null where id = ${wish.id}`;
-        } else if (error === undefined || (overtaken && isOvertaken(wish, error))) {
-          await tx.run`update wishes set state = 'done', error = ${error ?? null} where id = ${wish.id}`;
+        if (error === undefined) continue;
+        if (overtaken && isOvertaken(wish, error)) {
+          await tx.run`update wishes set state = 'done', error = ${error} where id = ${wish.id}`;
         } else if ((early || PASSING.has(error)) && wish.tries < TRIES_MAX) {
           const due = Date.now() + AGAIN_MS * 2 ** wish.tries;
           await tx.run`update wishes set state = 'wanted', tx = null, error = ${error}, not_before_ms = ${due}
@@ -272,47 +257,9 @@ export class Outbox {
   }
 }
 
-/** As many of the escrow's, from the first on, as fit into a transaction. */
-function takeTogether(due: readonly Kept[], escrow: string): Kept[] {
-  const taken: Kept[] = [];
-  let gas = GAS_BASE;
-  let digits = 0;
-  for (const wish of due) {
-    gas += gasOf(wish.kind, wish.tries);
-    digits += wish.data.length + 192;
-    if (!same(wish.to, escrow)) break;
-    if (taken.length > 0 && (gas > GAS_MAX || digits > DIGITS_MAX)) break;
-    taken.push(wish);
-  }
-  return taken;
-}
-
-/** More every time, for one that ran out has no other reason to give. */
-function gasOf(kind: WishKind, tries: number): number {
-  return Math.min(Math.floor(GAS[kind] * 1.5 ** Math.min(tries, 4)), GAS_MAX - GAS_BASE);
-}
-
 /** Whether a refusal means that it is done already. A token says nothing of why it refuses a transfer. */
 function isOvertaken({ kind }: Kept, error: ComputeError): boolean {
   return OVERTAKEN.has(error) || kind === 'transfer';
-}
-
-/** Why a wish was not carried out; undefined: it was. */
-function errorOf(wish: Kept, outcome: Outcome, escrow: string): ComputeError | undefined {
-  if (outcome.kind === 'displaced') return undefined;
-  const { receipt } = outcome;
-  if (!receipt.ok) return 'NoReason';
-  return failuresOf(receipt, escrow).get(wish.place);
-}
-
-/** Said by the escrow: a token could say the same. */
-function failuresOf({ logs }: Receipt, escrow: string): ReadonlyMap<number, ComputeError> {
-  return new Map(
-    logs.flatMap((log): [number, ComputeError][] => {
-      const failure = same(log.address, escrow) ? decodeBatchFailure(log) : undefined;
-      return failure === undefined ? [] : [[failure.index, failure.error]];
-    }),
-  );
 }
 
 function keptOf(row: Row): Kept {

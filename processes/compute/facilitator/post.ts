@@ -13,6 +13,8 @@ import type { Book } from './book.ts';
 export const UNDER_WAY_MAX = 32;
 /** Blocks after which a mined one is forgotten. */
 const KEEP_BLOCKS = 64;
+/** Before what is under way is looked for again where the book has read no further block, in milliseconds. */
+const LOOK_MS = 1_000;
 /** Before the signer is told again that the chain does not have what it takes for mined, in milliseconds. */
 const TOLD_AGAIN_MS = 1_000;
 
@@ -47,6 +49,8 @@ export interface PostNeeds {
 export class Post {
   readonly #needs: PostNeeds;
   #toldMs = 0;
+  /** Of the last look: how far the book had read, and when. */
+  #looked = { end: -1, ms: 0 };
 
   constructor(needs: PostNeeds) {
     this.#needs = needs;
@@ -83,6 +87,9 @@ export class Post {
     const outcomes: Outcome[] = [];
     const { takenBack } = book;
     const end = await book.readTo();
+    const isClaimed = rows.some((row) => row['state'] === 'claimed');
+    if (!isClaimed && end === this.#looked.end && Date.now() < this.#looked.ms + LOOK_MS) return [];
+    this.#looked = { end, ms: Date.now() };
     const tellAgain = Date.now() >= this.#toldMs + TOLD_AGAIN_MS;
     for (const row of rows) {
       const id = String(row['id']);

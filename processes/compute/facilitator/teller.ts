@@ -47,9 +47,10 @@ export class Teller {
   async #work(): Promise<void> {
     const untold = await this.#book.untold(AT_ONCE);
     if (untold.length === 0) return;
-    const done = await Promise.all(untold.map((money) => this.#tell(money)));
+    const heard = (await Promise.all(untold.map((money) => this.#tell(money)))).flat();
+    if (heard.length > 0) await this.#book.markTold(heard);
     this.#bell.ring();
-    if (done.every(Boolean)) {
+    if (heard.length === untold.length) {
       this.#waitMs = AGAIN_MS_MIN;
       return;
     }
@@ -57,7 +58,8 @@ export class Teller {
     this.#waitMs = Math.min(this.#waitMs * 2, AGAIN_MS_MAX);
   }
 
-  async #tell(money: JobMoney): Promise<boolean> {
+  /** @returns what the market has heard */
+  async #tell(money: JobMoney): Promise<readonly JobMoney[]> {
     try {
       await this.#market.MoneyChanged(money);
     } catch (error) {
@@ -65,9 +67,8 @@ export class Teller {
         `facilitator: ${money.jobId}: the market did not take it: ${String(error)}`,
         2,
       );
-      return false;
+      return [];
     }
-    await this.#book.markTold(money);
-    return true;
+    return [money];
   }
 }
