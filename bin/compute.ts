@@ -13,7 +13,8 @@ import {
   VAULT_INIT_HASH,
   VERIFIER_SET,
 } from '../contracts/abi/constants.ts';
-import { CHAIN_ID } from '../contracts/addresses.ts';
+import { CHAIN_ID, MULTICALL3 } from '../contracts/addresses.ts';
+import { SELECTORS } from '../contracts/calls.ts';
 import { personas } from '../contracts/chain/personas.ts';
 import { rpcAt } from '../contracts/chain/rpc.ts';
 import { ESCROW_SELECTORS, REGISTRY_SELECTORS } from '../contracts/compute-calls.ts';
@@ -72,7 +73,7 @@ export async function prepareMarket({
   ]);
 }
 
-/** What the facilitator may send: batches to the escrow, transfers that clients authorised, proof of two receipts. */
+/** What the facilitator may send: batches to the escrow, transfers that clients authorised, one or several, proof of two receipts. */
 export function facilitatorMay(key = 'platform'): readonly JsonValue[] {
   const calls = (contract: string, selectors: readonly string[]): JsonValue => ({
     key,
@@ -84,6 +85,7 @@ export function facilitatorMay(key = 'platform'): readonly JsonValue[] {
   return [
     calls(COMPUTE_ESCROW, [ESCROW_SELECTORS.batch]),
     calls(HYPER, [TRANSFER_WITH_AUTHORIZATION]),
+    calls(MULTICALL3, [SELECTORS.tryAggregate]),
     calls(NODE_REGISTRY, [REGISTRY_SELECTORS.slashEquivocation]),
   ];
 }

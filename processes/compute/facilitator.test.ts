@@ -29,6 +29,8 @@ import {
   verdictOf,
   wait,
 } from '../../contracts/test/compute-market.ts';
+import { settingsOf } from '../../bin/compute.ts';
+import { wishesOf } from './facilitator/funding.ts';
 import { digestTypedData } from './testing.ts';
 import { MoneyNode } from '../../test/support/money-node.ts';
 import type { OfferedTerms, Payment } from './shared/facilitator-contract.ts';
@@ -153,6 +155,30 @@ async function propose(node: MoneyNode, terms: ComputeTerms, payout: bigint): Pr
     verdict,
     signatures: quorum('Verdict', verdict, 2),
   });
+}
+
+test('CM4 T12 transfers of several clients share a transaction, and one that somebody else has sent keeps none from its job', async () => {
+  await using node = await start();
+  const offers: OfferedTerms[] = [];
+  for (let at = 0; at < 4; at += 1) offers.push(await node.facilitator.Terms(wish()));
+  const payments = offers.map((offered) => transfer(offered));
+  const [first] = offers;
+  const sentBefore = await sentBy(platform.address);
+  await Promise.all(
+    offers.map(({ jobId }, at) => node.facilitator.Fund({ jobId, payment: payments[at]! })),
+  );
+  // Whoever sees a payment may bring it: here it is there before ours, or after.
+  const [wishOfFirst] = wishesOf(settingsOf() as never, first!, payments[0]!);
+  await chain.rpc
+    .send({ from: operator.address, to: HYPER, data: wishOfFirst!.data })
+    .catch(() => undefined);
+  for (const { jobId } of offers) await comesTo(node, jobId, 'funded');
+  // One at least is of a single payment, since nothing was under way before it.
+  expect((await sentBy(platform.address)) - sentBefore).toBeLessThan(2 * offers.length);
+}, 120_000);
+
+async function sentBy(account: string): Promise<number> {
+  return Number(await chain.rpc.request('eth_getTransactionCount', account, 'latest'));
 }
 
 test('CM5 the same intent has the same terms, and another wish for it is refused', async () => {

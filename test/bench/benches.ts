@@ -2,6 +2,7 @@
 import { boots } from './boot.ts';
 import { chains } from './chain.ts';
 import { computeJobs } from './compute-jobs.ts';
+import { computePaid } from './compute-paid.ts';
 import { computes } from './compute.ts';
 import { decoding } from './chain-decode.ts';
 import { densities } from './density.ts';
@@ -39,5 +40,6 @@ export const benches: readonly Bench[] = [
   ...nets,
   ...computes,
   ...computeJobs,
+  ...computePaid,
   ...markets,
 ];

@@ -90,10 +90,5 @@ const window = performance.now();
 while ((await said('Settled')) < WARM + COUNT) await pause();
 const settledMs = performance.now() - window;
 process.stdout.write(
-  JSON.stringify({
-    msPerJob: (proposedMs + settledMs) / COUNT,
-    proposedMs: proposedMs / COUNT,
-    settledMs: settledMs / COUNT,
-    blocks: (await height()) - blocks,
-  }),
+  JSON.stringify({ jobs: COUNT, proposedMs, settledMs, blocks: (await height()) - blocks }),
 );
