@@ -6,7 +6,7 @@ import {
   NODE_REGISTRY,
   VAULT_INIT_HASH,
 } from '../../contracts/abi/constants.ts';
-import { TREASURY } from '../../contracts/addresses.ts';
+import { MULTICALL3, TREASURY } from '../../contracts/addresses.ts';
 import { encodeCall } from '../../contracts/calls.ts';
 import { type Chain, startChain } from '../../contracts/chain/chain.ts';
 import type { Persona } from '../../contracts/chain/personas.ts';
@@ -175,6 +175,22 @@ test('CM4 T12 transfers of several clients share a transaction, and one that som
   for (const { jobId } of offers) await comesTo(node, jobId, 'funded');
   // One at least is of a single payment, since nothing was under way before it.
   expect((await sentBy(platform.address)) - sentBefore).toBeLessThan(2 * offers.length);
+}, 120_000);
+
+test('CM4 where the signer permits no shared transfers, each goes alone', async () => {
+  await using node = await MoneyNode.start({
+    ...{ chainUrl: chain.webSocketUrl, platform },
+    mayDo: (grant) => !JSON.stringify(grant).includes(MULTICALL3),
+  });
+  const offers: OfferedTerms[] = [];
+  for (let at = 0; at < 4; at += 1) offers.push(await node.facilitator.Terms(wish()));
+  await Promise.all(
+    offers.map((offered) =>
+      node.facilitator.Fund({ jobId: offered.jobId, payment: transfer(offered) }),
+    ),
+  );
+  for (const { jobId } of offers) await comesTo(node, jobId, 'funded');
+  expect(node.lines).toEqual([]);
 }, 120_000);
 
 async function sentBy(account: string): Promise<number> {

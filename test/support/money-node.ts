@@ -77,6 +77,8 @@ export interface MoneyOptions {
   /** Processes beside the facilitator, by name. */
   readonly also?: Readonly<Record<string, ProcessModule<never, unknown>>>;
   readonly name?: string;
+  /** Of what the signer lets the facilitator do as a development node: all, unless it says otherwise. */
+  readonly mayDo?: (grant: JsonValue) => boolean;
   /** Which other nodes it reaches. */
   readonly network?: InMemoryNetwork;
 }
@@ -255,10 +257,13 @@ export class MoneyNode implements AsyncDisposable {
     holds: readonly string[],
   ): Promise<void> {
     const code = libraryGuest(module, { state: undefined }, () => this.#powered);
-    const granted = signerGrants(id).map((params): Capability => ({
-      issuer: { node: this.node.our, process: moduleId('signer') },
-      params: JSON.stringify(params),
-    }));
+    const { mayDo = () => true } = this.#options;
+    const granted = signerGrants(id)
+      .filter(mayDo)
+      .map((params): Capability => ({
+        issuer: { node: this.node.our, process: moduleId('signer') },
+        params: JSON.stringify(params),
+      }));
     const all = [...holds, ...granted, this.node.network()];
     await this.node.start(id, code, { public: true, holds: all });
   }

@@ -53,14 +53,21 @@ export interface Kept extends Wish {
   readonly place: number;
 }
 
-/** Of the first, and those that may go with it, as many as fit into a transaction. What a job wanted first goes first. */
-export function takeTogether(due: readonly Kept[], escrow: string): Kept[] {
+/**
+ * Of the first, and those that may go with it, as many as fit into a transaction. What a job wanted first goes first.
+ * @param aggregates  whether transfers may share one
+ */
+export function takeTogether(
+  due: readonly Kept[],
+  { escrow, aggregates }: { readonly escrow: string; readonly aggregates: boolean },
+): Kept[] {
   const taken: Kept[] = [];
   const left = new Set<string>();
   let gas = GAS_BASE;
   let digits = 0;
   const [first] = due;
-  const way = first === undefined ? 'alone' : wayOf(first, escrow);
+  const wayOfFirst = first === undefined ? 'alone' : wayOf(first, escrow);
+  const way = wayOfFirst === 'aggregate' && !aggregates ? 'alone' : wayOfFirst;
   for (const wish of due) {
     if (
       taken.length > 0 &&

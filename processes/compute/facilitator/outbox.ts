@@ -143,7 +143,7 @@ export class Outbox {
     const due = rows.map(keptOf);
     const [first] = due;
     if (first === undefined || !this.#isGathered(due.length, underWay)) return false;
-    const together = takeTogether(due, settings.escrow);
+    const together = takeTogether(due, { escrow: settings.escrow, aggregates: post.aggregates });
     if (together.length === 0) return false;
     await post.send(callOf(together, settings.escrow), async (id, run) => {
       const ids = JSON.stringify(together.map((wish) => wish.id));

@@ -6,7 +6,9 @@
 import type { Receipt } from '../../lib/eth.ts';
 import { type Signer, SignerError } from '../../lib/signer.ts';
 import type { ChainView } from '../shared/chain-view.ts';
+import { MULTICALL3 } from '../../../contracts/addresses.ts';
 import type { Settings } from '../shared/settings.ts';
+import { same } from '../shared/words.ts';
 import type { Book } from './book.ts';
 
 /** Transactions under way. */
@@ -49,11 +51,17 @@ export interface PostNeeds {
 export class Post {
   readonly #needs: PostNeeds;
   #toldMs = 0;
+  #aggregates = true;
   /** Of the last look: how far the book had read, and when. */
   #looked = { end: -1, ms: 0 };
 
   constructor(needs: PostNeeds) {
     this.#needs = needs;
+  }
+
+  /** Whether the signer lets us bring several transfers at once: owners who set up an earlier version did not permit it. */
+  get aggregates(): boolean {
+    return this.#aggregates;
   }
 
   async underWay(): Promise<number> {
@@ -96,7 +104,10 @@ export class Post {
       const [to, data] = [String(row['target']), String(row['data'])];
       const outgoing = { to, data, gas: Number(row['gas']) };
       // Claimed and perhaps sent, before a crash: the same id sends nothing twice.
-      if (row['state'] === 'claimed') await this.#send(id, outgoing);
+      if (row['state'] === 'claimed' && !(await this.#send(id, outgoing))) {
+        outcomes.push({ kind: 'displaced', id, takenBack });
+        continue;
+      }
       const sent = await signer.sendState(id).catch(unknownOf);
       if (sent === undefined || sent.state === 'superseded') {
         outcomes.push({ kind: 'displaced', id, takenBack });
@@ -127,11 +138,23 @@ export class Post {
     await run`delete from transactions where state = 'mined' and block < ${blockNumber - KEEP_BLOCKS}`;
   }
 
-  async #send(id: string, { to, data, gas }: Outgoing): Promise<void> {
+  /** @returns false when it is never to be sent: the next look says so */
+  async #send(id: string, { to, data, gas }: Outgoing): Promise<boolean> {
     const { signer, settings, book } = this.#needs;
-    await signer.send(id, settings.key, settings.chain_id, { to, data, gasLimit: gas });
+    try {
+      await signer.send(id, settings.key, settings.chain_id, { to, data, gasLimit: gas });
+    } catch (error) {
+      if (!isForbidden(error) || !same(to, MULTICALL3)) throw error;
+      this.#aggregates = false;
+      return false;
+    }
     await book.db.run`update transactions set state = 'sent' where id = ${id}`;
+    return true;
   }
+}
+
+function isForbidden(error: unknown): boolean {
+  return error instanceof SignerError && error.code === 'NotPermitted';
 }
 
 /** Undefined: the signer does not know it any more, for another one has its nonce. */
