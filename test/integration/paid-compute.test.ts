@@ -90,6 +90,11 @@ test('CM8 CM50 both are settled once their window is over; each is paid once, an
   expect(await credits()).toEqual(due);
 }, 600_000);
 
+test('CM8 a job is paid, too, on a chain whose clock has been put forward', async () => {
+  const third = await pay('550e8400-e29b-41d4-a716-446655440002');
+  await expect.poll(() => moneyOf(third), PATIENCE).toBe('verifying proposed');
+}, 200_000);
+
 async function platform(jobId: string): Promise<string> {
   const call = { to: COMPUTE_ESCROW, data: encodeGetJob(jobId) };
   const found = decodeJob(String(await paid.chain.rpc.request('eth_call', call, 'latest')));

@@ -276,6 +276,7 @@ export class Desk {
       confirmations: settings.confirmations,
       fundWindowS: settings.fund_window_s,
       challengeWindowS: settings.challenge_window_s,
+      nowS: await this.#freshNowS(),
       protocolBps,
       platformBps,
     };

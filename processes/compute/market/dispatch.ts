@@ -51,8 +51,12 @@ export class Dispatch {
 
   constructor(needs: DispatchNeeds) {
     this.#needs = needs;
-    const { providers, now } = needs;
-    this.#lines = new OfferLines({ gpu: (node) => providers.gpu(node), now });
+    const { providers, settlement, now } = needs;
+    this.#lines = new OfferLines({
+      gpu: (node) => providers.gpu(node),
+      now,
+      aheadS: () => settlement.aheadS,
+    });
   }
 
   /** What a new job gets at once if a slot is free and nobody waits before it: an offer in the same transaction. */

@@ -37,6 +37,8 @@ const CLIENT = `0x${'c1'.repeat(20)}`;
 let world: World;
 let gpu: FakeGpu;
 let assigned: Json[];
+/** By the chain's clock. */
+let chainNowS: number;
 /** Why the facilitator takes no assignment. */
 let refusesToAssign: string | undefined;
 let funded: Json[];
@@ -60,6 +62,7 @@ beforeEach(async () => {
   outvoted = [];
   assigned = [];
   refusesToAssign = undefined;
+  chainNowS = 0;
   funded = [];
   judged = [];
   closed = [];
@@ -107,7 +110,7 @@ const facilitator: Peer = (sent, host) => {
     facilitatorContract.responses.encode({ kind, value: result });
   switch (kind) {
     case 'Settings':
-      return reply(SETTINGS);
+      return reply({ ...SETTINGS, nowS: chainNowS });
     case 'Providers':
       return reply(registered);
     case 'Terms': {
@@ -571,6 +574,16 @@ it('CM50 an acceptance that ran out before the chain had it is asked for anew, o
   expect(await world.job(jobId)).toMatchObject({ state: 'assigned', attempt: 0 });
   await chain(jobId, { state: 'assigned' });
   expect(gpu.started).toEqual([jobId]);
+});
+
+it('an acceptance is asked for that is good by the chain’s clock, which may be ahead', async () => {
+  const nowS = Math.floor(Date.now() / 1_000);
+  chainNowS = nowS + 10_000;
+  await world.advance(61);
+  const { jobId } = await unpaid();
+  await chain(jobId, { state: 'funded' });
+  expect(Number(gpu.offers[0]!.expiresAt)).toBeGreaterThan(nowS + 10_000 + 60);
+  expect(await world.job(jobId)).toMatchObject({ state: 'assigned' });
 });
 
 it('F38 a node gets no more paid jobs than its stake allows until they are settled, whatever the registry was read to say', async () => {

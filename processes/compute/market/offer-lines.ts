@@ -12,6 +12,8 @@ const SPECS_CHARS_MAX = 256 * 1024;
 export interface OfferLinesNeeds {
   readonly gpu: (node: string) => Pick<Gpu, 'Offers'>;
   readonly now: () => number;
+  /** Seconds that the chain's clock, by which acceptances run out, is ahead of ours. */
+  readonly aheadS: () => number;
 }
 
 /** Seconds that an acceptance is good for beyond its answer: a node, or a chain, that is started again meanwhile can still use it. */
@@ -62,12 +64,12 @@ export class OfferLines {
   }
 
   async #send(node: string, some: readonly Waiting[]): Promise<void> {
-    const { gpu, now } = this.#needs;
+    const { gpu, now, aheadS } = this.#needs;
     const sentAt = now();
     const untilS = Math.floor(sentAt / 1_000) + ACCEPT_S;
     const offers = some.map(({ offer }) => ({
       ...offer,
-      expiresAt: offer.money === undefined ? untilS : untilS + ASSIGN_S,
+      expiresAt: offer.money === undefined ? untilS : untilS + ASSIGN_S + aheadS(),
     }));
     try {
       const { answers } = await gpu(node).Offers({ offers }, { timeoutS: ACCEPT_S });

@@ -43,6 +43,7 @@ export class Settlement {
   readonly #facilitator: Client<(typeof facilitatorContract)['methods']>;
   readonly #oracle: Client<(typeof oracleContract)['methods']>;
   #settings: MoneySettings | undefined;
+  #aheadS = 0;
 
   constructor(process: Process<unknown>) {
     this.#facilitator = client(process, facilitatorContract, FACILITATOR, { timeoutS: ASK_S });
@@ -54,10 +55,17 @@ export class Settlement {
     return this.#settings;
   }
 
+  /** Seconds that the chain's clock is ahead of ours. */
+  get aheadS(): number {
+    return this.#aheadS;
+  }
+
   /** Asks what the facilitator is set up with. */
   async refresh(): Promise<void> {
     try {
-      this.#settings = await this.#facilitator.Settings();
+      const settings = await this.#facilitator.Settings();
+      this.#settings = settings;
+      this.#aheadS = Math.max(0, Math.ceil(Number(settings.nowS) - Date.now() / 1_000));
     } catch (error) {
       if (!(error instanceof RemoteError) && !(error instanceof NoResponse)) throw error;
       this.#settings = undefined;
@@ -112,7 +120,7 @@ export class Settlement {
   /** Whether what its node signed is no longer good for the chain. @param nowMs  since 1970 */
   hasRunOut(job: JobRecord, nowMs: number): boolean {
     const read = signedAcceptance.decode(job.node?.acceptance ?? '');
-    const untilS = nowMs / 1_000 + ACCEPTANCE_LEFT_S_MIN;
+    const untilS = nowMs / 1_000 + this.#aheadS + ACCEPTANCE_LEFT_S_MIN;
     return read.ok && Number(read.value.value.expiresAt) < untilS;
   }
 

@@ -223,7 +223,7 @@ const yes = (lease: string): OfferAnswer => ({
 
 it('CM37 offers that are made while others are not answered go together, and a paid one waits for no free one', async () => {
   const slow = new Slow();
-  const lines = new OfferLines({ gpu: () => slow, now: () => 0 });
+  const lines = new OfferLines({ gpu: () => slow, now: () => 0, aheadS: () => 0 });
   const first = lines.offer('a', offerOf('1'));
   const second = lines.offer('a', offerOf('2'));
   await Promise.resolve();

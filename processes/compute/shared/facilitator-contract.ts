@@ -59,6 +59,8 @@ export const moneySettings = record({
   challengeWindowS: u32,
   protocolBps: u16,
   platformBps: u16,
+  /** Seconds of the chain's clock: a development chain's may be far ahead. */
+  nowS: u64,
 });
 export type MoneySettings = Decoded<typeof moneySettings>;
 

@@ -24,6 +24,7 @@ export const SETTINGS: MoneySettings = {
   confirmations: 1,
   fundWindowS: 3_600,
   challengeWindowS: 600,
+  nowS: 0,
   protocolBps: 1_000,
   platformBps: 500,
 };
