@@ -1,5 +1,5 @@
 /** From an unregistered home to a running node, in a real Chromium, with a wallet that signs for real against the embedded chain. */
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, stat } from 'node:fs/promises';
 import { createPrivateKey, createPublicKey, randomBytes, randomInt } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,6 +20,7 @@ import { freePort } from '../../runtime-modules/identity/registration/reach.ts';
 import { startChromium } from '../support/chromium.ts';
 import { RunningNode } from '../support/running-node.ts';
 import { missing } from '../support/tools.ts';
+import { removeHome } from '../support/remove-home.ts';
 
 /** Where pictures of the pages go, for whoever works on them. */
 const SHOTS = process.env['HYPERLOOM_SCREENSHOTS'] ?? '';
@@ -63,7 +64,7 @@ beforeEach(async (test) => {
 });
 afterEach(async () => {
   await context?.close();
-  await rm(home, { recursive: true, force: true });
+  await removeHome(home);
 });
 
 /** The node, up to its identity; it shows its address. */

@@ -1,5 +1,5 @@
 /** A node in a process of its own and a Chromium in front of it, for tests of pages. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { get } from 'node:http';
 import { get as getTls } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -10,6 +10,7 @@ import { startChromium } from '../support/chromium.ts';
 import { install, type TestPackage } from '../support/installed.ts';
 import { RunningNode } from '../support/running-node.ts';
 import { missing } from '../support/tools.ts';
+import { removeHome } from '../support/remove-home.ts';
 
 /** How long a page may take for anything, ms: the first visit of a busy machine. */
 export const PAGE_TIMEOUT_MS = 20_000;
@@ -84,7 +85,7 @@ export class BrowsedNode implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#node[Symbol.asyncDispose]();
-    await rm(this.home, { recursive: true, force: true });
+    await removeHome(this.home);
   }
 }
 

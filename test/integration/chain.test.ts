@@ -1,15 +1,16 @@
 /** A development node and its chain: what the terminal's scripts see of both. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'vitest';
 import { RunningNode } from '../support/running-node.ts';
+import { removeHome } from '../support/remove-home.ts';
 
 let home: string;
 beforeEach(async () => {
   home = join(await mkdtemp(join(tmpdir(), 'hyperloom-node-')), 'home');
 });
-afterEach(() => rm(join(home, '..'), { recursive: true, force: true }));
+afterEach(() => removeHome(join(home, '..')));
 
 test('M253 a fresh node knows its chain, and its owner changes who is asked', async () => {
   await using node = await RunningNode.start(home);

@@ -1,5 +1,5 @@
 /** What a paired extension may not do either: a program that speaks the protocol and lies, against a whole node (CM19; threats 7, 20, 21). */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
@@ -15,6 +15,7 @@ import type { Body, Frame } from '../../wit/hn-ext/schema.ts';
 import { encodeRecords, STREAM } from '../../wit/jobs/log-records.ts';
 import type { JobSpec } from '../../wit/jobs/spec.ts';
 import { ComputeNode, offerOf } from '../support/compute-node.ts';
+import { removeHome } from '../support/remove-home.ts';
 
 const PATIENCE = { timeout: 30_000, interval: 20 };
 const DEVICE = JSON.stringify({
@@ -189,7 +190,7 @@ afterEach(() => {
 afterAll(async () => {
   liar?.link.close('done');
   await compute?.[Symbol.asyncDispose]();
-  await rm(folder, { recursive: true, force: true });
+  await removeHome(folder);
 });
 
 async function runs(): Promise<{ jobId: string; lease: string }> {

@@ -2,7 +2,7 @@
  * A paid job that three nodes of three operators run, with real parts: nodes on one chain with the real network between them, two extensions
  * as programs of their own and one that lies, and a client that has nothing but `kit`.
  */
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,6 +19,7 @@ import { FakeNetwork } from '../support/fake-network.ts';
 import { startLying } from '../support/lying-extension.ts';
 import { ProviderNode } from '../support/provider-node.ts';
 import { RunningNode } from '../support/running-node.ts';
+import { removeHome } from '../support/remove-home.ts';
 
 const KIT = fileURLToPath(new URL('../../bin/kit.mjs', import.meta.url));
 const NAMES = ['first.os', 'second.os', 'cheat.os'] as const;
@@ -63,7 +64,7 @@ afterAll(async () => {
   await lying?.[Symbol.asyncDispose]();
   for (const extension of extensions) await extension.kill();
   await network?.[Symbol.asyncDispose]();
-  await rm(folder, { recursive: true, force: true });
+  await removeHome(folder);
 });
 
 async function kit(...args: readonly string[]): Promise<{ code: number | null; output: string }> {

@@ -3,7 +3,7 @@
  * them; a coordinator, whose market a client pays by EIP-3009; a provider with its extension as a program of its own, on a container engine
  * where there is one; and a provider that cheats. Both are found through the registry.
  */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -30,6 +30,7 @@ import { startLying } from '../support/lying-extension.ts';
 import { MarketClient, type Paid } from '../support/market-client.ts';
 import { ProviderNode, urlOf } from '../support/provider-node.ts';
 import type { RunningNode } from '../support/running-node.ts';
+import { removeHome } from '../support/remove-home.ts';
 
 const [COORDINATOR, PROVIDER, CHEAT] = ['coordinator.os', 'provider.os', 'cheat.os'];
 const UNITS = 1_000_000n;
@@ -86,7 +87,7 @@ afterAll(async () => {
   await extension?.kill();
   await network?.[Symbol.asyncDispose]();
   await closeDockerEngine();
-  await rm(folder, { recursive: true, force: true });
+  await removeHome(folder);
 });
 
 async function startExtension(): Promise<void> {

@@ -1,11 +1,12 @@
 /** A chain reached through another node: programs of their own, the network between them, and the access settings of the one that is asked. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { randomInt } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { freePort } from '../../runtime-modules/identity/registration/reach.ts';
 import { RunningNode } from '../support/running-node.ts';
+import { removeHome } from '../support/remove-home.ts';
 
 async function start(
   folder: string,
@@ -23,7 +24,7 @@ async function start(
 test('E23 E24 a node without a chain asks one that allows it, over the network; another one is refused', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'eth-relay-'));
   await using cleaning = new AsyncDisposableStack();
-  cleaning.defer(() => rm(folder, { recursive: true, force: true }));
+  cleaning.defer(() => removeHome(folder));
   await mkdir(join(folder, 'provider'));
   const settings = { public: false, allow: ['friend.dev'], deny: [] };
   await writeFile(join(folder, 'provider/.hyperloom'), '{"layout":1}\n');

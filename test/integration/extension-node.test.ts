@@ -1,6 +1,6 @@
 /** An extension and its process on a whole node: the pairs of docs/extensions.md, a restart, and who is kept out. */
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +10,7 @@ import { WebSocket } from 'ws';
 import { buildComponent } from '../../kit/build/component.ts';
 import { install } from '../support/installed.ts';
 import { RunningNode } from '../support/running-node.ts';
+import { removeHome } from '../support/remove-home.ts';
 
 const PROCESS = 'paired:paired:me.os';
 const EXAMPLE = fileURLToPath(new URL('../../docs/examples/extension.mjs', import.meta.url));
@@ -53,7 +54,7 @@ beforeAll(async () => {
 }, FIRST_BOOT_MS);
 afterAll(async () => {
   await node?.[Symbol.asyncDispose]();
-  await rm(home, { recursive: true, force: true });
+  await removeHome(home);
 });
 
 test('M189 without --extensions nobody opens an extension path', async () => {

@@ -1,12 +1,13 @@
 /** Nodes that find each other on a chain they share, as real ones do: names, keys and addresses come from there and from nowhere else. */
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { FakeNetwork } from '../support/fake-network.ts';
 import type { RunningNode } from '../support/running-node.ts';
+import { removeHome } from '../support/remove-home.ts';
 
 const BOOTS_MS_MAX = 240_000;
 
@@ -14,7 +15,7 @@ let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'hyperloom-fake-network-'));
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
+afterAll(() => removeHome(folder));
 
 /** The key that `node` knows of another, once it is not `before`. */
 async function keyOf(node: RunningNode, other: string, before?: string): Promise<string> {

@@ -1,11 +1,12 @@
 /** docs/identity.md, as printed: its `console` blocks are run in order, against one development chain. */
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Chain, startChain } from '../../contracts/chain/chain.ts';
 import { personas } from '../../contracts/chain/personas.ts';
 import { RunningNode } from '../support/running-node.ts';
+import { removeHome } from '../support/remove-home.ts';
 
 const DOC = new URL('../../docs/identity.md', import.meta.url);
 /** What the page says, in place of a port that is free. */
@@ -34,7 +35,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await chain.close();
-  await rm(folder, { recursive: true, force: true });
+  await removeHome(folder);
 });
 
 async function steps(): Promise<Step[]> {

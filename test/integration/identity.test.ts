@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
-import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -15,6 +15,7 @@ import { sealKeyfile } from '../../runtime-modules/identity/keyfile.ts';
 import { decodeKeyfile, encodeKeyfile } from '../../runtime-modules/identity/keyfile-format.ts';
 import { hashPassword } from '../../runtime-modules/identity/password.ts';
 import { RunningNode } from '../support/running-node.ts';
+import { removeHome } from '../support/remove-home.ts';
 
 const PASSWORD = 'correct horse battery';
 
@@ -34,7 +35,7 @@ beforeEach(async () => {
   keyFile = await file('key', personas.alice.privateKey);
   passwordFile = await file('password', `${PASSWORD}\n`);
 });
-afterEach(() => rm(folder, { recursive: true, force: true }));
+afterEach(() => removeHome(folder));
 
 async function file(name: string, content: string): Promise<string> {
   const path = join(folder, name);

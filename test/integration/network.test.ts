@@ -1,9 +1,10 @@
 /** Two development nodes of this machine, each in a process of its own, that find each other by a shared folder. */
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RunningNode } from '../support/running-node.ts';
+import { removeHome } from '../support/remove-home.ts';
 
 /** Three boots, the first of which may build the bundled packages. */
 const BOOTS_MS_MAX = 240_000;
@@ -12,7 +13,7 @@ let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'hyperloom-network-'));
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
+afterAll(() => removeHome(folder));
 
 async function start(name: string, ...flags: readonly string[]): Promise<RunningNode> {
   const node = RunningNode.spawn([

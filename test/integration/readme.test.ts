@@ -1,12 +1,13 @@
 /** The README's tour, as printed: its fenced `console` blocks are run against a real node, in order. */
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test, vi } from 'vitest';
 import { RunningNode } from '../support/running-node.ts';
+import { removeHome } from '../support/remove-home.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const readme = await readFile(join(root, 'README.md'), 'utf8');
@@ -79,7 +80,7 @@ test('the tour of the README works as printed', async () => {
     expect((await node?.end('SIGINT'))?.code).toBe(0);
   } finally {
     await node?.[Symbol.asyncDispose]();
-    await rm(join(home, '..'), { recursive: true, force: true });
+    await removeHome(join(home, '..'));
   }
 }, 180_000);
 

@@ -1,6 +1,6 @@
 /** What flags of a whole node do on the web: metrics apart, WebSockets counted, the orderly end, and where processes reach. */
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -11,6 +11,7 @@ import { WebSocket } from 'ws';
 import { buildComponent } from '../../kit/build/component.ts';
 import { install, SERVES } from '../support/installed.ts';
 import { RunningNode } from '../support/running-node.ts';
+import { removeHome } from '../support/remove-home.ts';
 
 const SITE = '/site:site:me.os';
 const FIRST_BOOT_MS = 180_000;
@@ -39,7 +40,7 @@ beforeAll(async () => {
 }, FIRST_BOOT_MS);
 afterAll(async () => {
   server.close();
-  await rm(home, { recursive: true, force: true });
+  await removeHome(home);
 });
 
 class Started implements AsyncDisposable {

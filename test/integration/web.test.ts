@@ -1,5 +1,5 @@
 /** The web server in whole nodes: real components answer, real programs ask, ports are taken, the end comes. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -11,6 +11,7 @@ import { buildComponent } from '../../kit/build/component.ts';
 import { httpServer } from '../../runtime-modules/http-server/index.ts';
 import { id, testNode } from '../support/node.ts';
 import { RunningNode } from '../support/running-node.ts';
+import { removeHome } from '../support/remove-home.ts';
 
 const FIRST_BOOT_MS = 180_000;
 
@@ -91,7 +92,7 @@ beforeAll(async () => {
 }, FIRST_BOOT_MS);
 afterAll(async () => {
   await node[Symbol.asyncDispose]();
-  await rm(home, { recursive: true, force: true });
+  await removeHome(home);
 });
 
 test('M168 M169 M173 a program of this machine asks a module, as kit does', async () => {
@@ -128,7 +129,7 @@ test(
     ]);
     expect((await second.exited).code).toBe(9);
     expect(second.output).toMatch(new RegExp(`port ${port} is taken; the next free one is \\d+`));
-    await rm(other, { recursive: true, force: true });
+    await removeHome(other);
   },
   FIRST_BOOT_MS,
 );

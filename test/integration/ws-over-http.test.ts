@@ -1,7 +1,7 @@
 /** Other nodes at the web server's port, behind a reverse proxy (networking.md §4.2): one port for browsers and nodes. */
 import { once } from 'node:events';
 import { createServer, request as ask, type IncomingMessage, type Server } from 'node:http';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +10,7 @@ import { WebSocket } from 'ws';
 import { WebNode } from '../../runtime-modules/http-server/testing.ts';
 import { SharedWsPort } from '../../runtime-modules/net/shared-ws-port.ts';
 import { RunningNode } from '../support/running-node.ts';
+import { removeHome } from '../support/remove-home.ts';
 
 const BOOTS_MS_MAX = 240_000;
 
@@ -17,7 +18,7 @@ let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'hyperloom-ws-over-http-'));
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
+afterAll(() => removeHome(folder));
 
 /** A reverse proxy as docs/operating.md asks for one: Host as it came, the client's address, upgrades passed on. */
 class Proxy implements AsyncDisposable {

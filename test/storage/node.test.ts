@@ -1,11 +1,12 @@
 /** Whole nodes: killed and started again, backed up while they run, restored. */
 import { spawn } from 'node:child_process';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { RunningNode } from '../support/running-node.ts';
+import { removeHome } from '../support/remove-home.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../bin/hyperloom.mjs', import.meta.url));
 const KILLS = 5;
@@ -16,7 +17,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'node-'));
   home = join(folder, 'home');
 });
-afterEach(() => rm(folder, { recursive: true, force: true }));
+afterEach(() => removeHome(folder));
 
 async function command(...args: readonly string[]): Promise<{ code: number | null; text: string }> {
   const child = spawn(process.execPath, [LAUNCHER, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });

@@ -1,7 +1,7 @@
 /** A whole node in this process, with a market that a test plays, and the extension as a program of its own beside it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -14,6 +14,7 @@ import { plainRequest, plainResponse } from '../../wit/message.ts';
 import { processId } from '../../wit/address.ts';
 import type { KernelMessage, LazyLoadBlob, Result } from '../../wit/types.ts';
 import { openHome } from '../../runtime-modules/identity/home.ts';
+import { removeHome } from './remove-home.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../bin/hyperloom.mjs', import.meta.url));
 const GPU = 'gpu:compute:sys';
@@ -304,7 +305,7 @@ export class ComputeNode implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const one of this.#extensions) await one.kill();
     await this.node.close();
-    await rm(this.folder, { recursive: true, force: true });
+    await removeHome(this.folder);
   }
 }
 

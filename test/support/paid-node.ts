@@ -1,5 +1,5 @@
 /** A provider of paid jobs, all of it as people start it: a chain, a node on it, the extension as a program of its own. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HYPER, NODE_REGISTRY } from '../../contracts/abi/constants.ts';
@@ -9,6 +9,7 @@ import { register } from '../../kit/job/registry.ts';
 import { openHome } from '../../runtime-modules/identity/home.ts';
 import { RunningExtension } from './compute-node.ts';
 import { RunningNode } from './running-node.ts';
+import { removeHome } from './remove-home.ts';
 
 /** For an extension to be paired, in milliseconds. */
 const PAIRED_MS_MAX = 120_000;
@@ -96,7 +97,7 @@ export class PaidNode implements AsyncDisposable {
     await this.#extension?.kill();
     await this.#node?.[Symbol.asyncDispose]();
     await this.chain.close();
-    await rm(this.folder, { recursive: true, force: true });
+    await removeHome(this.folder);
   }
 
   async #start(): Promise<void> {
