@@ -3,6 +3,11 @@ import { enableCompileCache } from 'node:module';
 import { defineCommand, runMain } from 'citty';
 
 enableCompileCache();
+// Whoever reads has enough, as `head` has after some lines.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
 
 const main = defineCommand({
   meta: {

@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -162,3 +163,14 @@ test('what is no component is refused in one sentence', async () => {
   const json = await kit('run', path, '--json');
   expect(lines(json)[0]).toMatchObject({ error: { code: 'not-a-component' } });
 });
+
+test('a reader that has enough ends kit without a word', async () => {
+  const args = ['run', join(GUESTS, 'echo.wat'), '--request', 'hello'];
+  const child = spawn(process.execPath, [KIT, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  child.stdout.destroy();
+  let said = '';
+  child.stderr.on('data', (text: Buffer) => (said += text.toString()));
+  const [code] = await once(child, 'close');
+  expect(code).toBe(0);
+  expect(said).not.toContain('EPIPE');
+}, 60_000);
