@@ -169,12 +169,16 @@ export class Disk {
         files.resetTree(text);
         return OK;
       case 'RemoveDirAll':
-        await tree.removeDirAll(
-          (await places.findEntry(segments)).disk,
-          (removed) => this.#book.add(path.package, -removed),
-          signal,
-        );
-        files.resetTree(text);
+        try {
+          await tree.removeDirAll(
+            (await places.findEntry(segments)).disk,
+            (removed) => this.#book.add(path.package, -removed),
+            signal,
+          );
+        } finally {
+          // One that fails half-way has removed files, too (M60).
+          files.resetTree(text);
+        }
         return OK;
       case 'Rename':
         return this.#rename(path, other ?? path);
