@@ -87,7 +87,7 @@ test('CM15 F40 T32 the token is 0600, the extension is paired with it, and a fre
   const extension = compute.extension();
   await paired();
   expect((await stat(compute.tokenFile)).mode & 0o777).toBe(0o600);
-  expect(extension.output).toContain('paired');
+  await expect.poll(() => extension.output, PATIENCE).toContain('paired');
   const offer = offerOf('echo', { text: 'hello' });
   const lease = await started(offer);
   const result = await resultOf(offer.jobId);
