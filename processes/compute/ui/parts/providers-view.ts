@@ -70,7 +70,7 @@ function Provider({ market, node }: { readonly market: Market; readonly node: No
     ${
       sharedWith.length > 0 &&
       html`<p class="problem">
-        A GPU of it is one of ${sharedWith.join(', ')} too: they are one machine.
+        It names a GPU that ${sharedWith.join(', ')} names too: one machine, or one of them lies.
       </p>`
     }
     <dl class="facts">
