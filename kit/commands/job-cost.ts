@@ -9,7 +9,7 @@ import { SPEC_ARGS, wantedJob } from '../job/spec.ts';
 const ARGS = {
   what: {
     type: 'positional',
-    description: 'a spec file, or input files beside --fn, --wasm or --image',
+    description: 'a spec file or a folder with one, or input files beside --fn, --wasm or --image',
     required: false,
   },
   ...SPEC_ARGS,

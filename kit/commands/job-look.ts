@@ -54,7 +54,12 @@ function runText({ state, node, payout, agrees, error }: RunView): string {
 
 function moneyText({ state, amount, payout }: JobView['payment']): string {
   if (state === 'free') return 'free';
-  const paid = state === 'proposed' ? 'to be paid unless it is disputed:' : 'paid out';
+  const paid =
+    state === 'proposed'
+      ? 'to be paid unless it is disputed:'
+      : state === 'disputed'
+        ? 'stopped by a dispute; proposed were'
+        : 'paid out';
   return `${hyper(amount)} ${state}${payout === null ? '' : `, ${paid} ${hyper(payout)}`}`;
 }
 

@@ -1,7 +1,7 @@
 /** `kit job submit`: sends what a job reads, says what it costs, pays once that is agreed, and follows it to its end. */
-import { createInterface } from 'node:readline/promises';
 import { defineCommand } from 'citty';
 import { specHash } from '../../wit/jobs/spec.ts';
+import { agreed } from '../job/agreed.ts';
 import { asCommand, type JobCommand } from '../job/command.ts';
 import { follow } from '../job/follow.ts';
 import { JobError } from '../job/job-error.ts';
@@ -20,7 +20,7 @@ const ARGS = {
   what: {
     type: 'positional',
     description:
-      'a spec file, or input files beside --fn, --wasm or --image; the command comes after --',
+      'a spec file or a folder with one, or input files beside --fn, --wasm or --image; the command comes after --',
     required: false,
   },
   ...SPEC_ARGS,
@@ -85,16 +85,7 @@ async function agree({ wallet, json, say }: JobCommand, quote: Quote, yes: boole
   if (wallet === undefined) return;
   if (quote.node === null) throw new JobError('refused', 'nothing is paid for what nobody can run');
   if (yes) return;
-  if (json || !process.stdin.isTTY) {
-    throw new JobError(
-      'declined',
-      `nobody is there to agree to ${hyper(quote.price)}: --yes agrees`,
-    );
-  }
-  const lines = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await lines.question(`Pay up to that from ${wallet.address}? [y/N] `);
-  lines.close();
-  if (!/^y(es)?$/i.test(answer.trim())) throw new JobError('declined', 'nothing was paid');
+  await agreed(`Pay up to that from ${wallet.address}?`, { json, what: hyper(quote.price) });
 }
 
 function mostOf({ price }: Quote, flag: string | undefined): bigint {

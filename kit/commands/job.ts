@@ -13,6 +13,7 @@ export const job = defineCommand({
     logs: () => import('./job-look.ts').then((module) => module.logs),
     result: () => import('./job-look.ts').then((module) => module.result),
     cancel: () => import('./job-look.ts').then((module) => module.cancel),
+    dispute: () => import('./job-dispute.ts').then((module) => module.dispute),
     list: () => import('./job-look.ts').then((module) => module.list),
     withdraw: () => import('./job-look.ts').then((module) => module.withdraw),
     cost: () => import('./job-cost.ts').then((module) => module.cost),

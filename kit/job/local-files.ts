@@ -1,7 +1,9 @@
 /** Files of this machine that a job reads: hashed where they are, and sent to the market in parts that it does not have yet. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import { BuildError } from '../build/build-error.ts';
+import { buildJob } from '../build/job.ts';
 import { JobError } from './job-error.ts';
 import type { MarketApi } from './market-api.ts';
 
@@ -13,6 +15,8 @@ export interface LocalFile {
   readonly from: string;
   readonly size: number;
   readonly sha256: string;
+  /** What was made of `from`, and is sent in its place. */
+  readonly made?: Uint8Array;
 }
 
 /** @throws JobError for what is no file */
@@ -35,6 +39,30 @@ export async function localFile(from: string): Promise<LocalFile> {
   }
 }
 
+/** Whether it is the source of a wasm job (kit/build/job.ts). */
+export function isJobSource(path: string): boolean {
+  return path.endsWith('.as.ts') || path.endsWith('.c');
+}
+
+/** The module of a wasm job: a file as it is, or what a source is built to. @throws JobError */
+export async function localModule(from: string): Promise<LocalFile> {
+  if (!isJobSource(from)) return localFile(from);
+  // First, for its errors are of the file.
+  await localFile(from);
+  try {
+    const { module: made } = await buildJob(from);
+    return {
+      from,
+      size: made.length,
+      sha256: createHash('sha256').update(made).digest('hex'),
+      made,
+    };
+  } catch (error) {
+    if (!(error instanceof BuildError)) throw error;
+    throw new JobError('file', error.message, { cause: error });
+  }
+}
+
 /**
  * Sends what the market lacks of a file, from where it stopped.
  * @param sent  told how many bytes the market has
@@ -53,11 +81,12 @@ export async function upload(
     return;
   }
   let offset = head.status === 404 ? 0 : Number(head.headers.get('x-upload-bytes') ?? 0);
-  await using handle = await open(from);
+  await using handle = file.made === undefined ? await open(from) : undefined;
   for (;;) {
-    const part = Buffer.alloc(Math.min(PART_BYTES, size - offset));
-    const { bytesRead } = await handle.read(part, 0, part.length, offset);
-    if (bytesRead < part.length) throw new JobError('file', `${from} has changed meanwhile`);
+    const bytesMax = Math.min(PART_BYTES, size - offset);
+    const part =
+      file.made?.subarray(offset, offset + bytesMax) ?? (await partOf(handle!, offset, bytesMax));
+    if (part.length < bytesMax) throw new JobError('file', `${from} has changed meanwhile`);
     const { bytes, complete } = await api.json<{ bytes: number; complete: boolean }>(
       `${path}?offset=${offset}&size=${size}`,
       { method: 'PUT', body: part, headers: { 'content-type': 'application/octet-stream' } },
@@ -67,4 +96,11 @@ export async function upload(
     if (!(bytes > offset)) throw new JobError('refused', `the market takes no more of ${from}`);
     offset = bytes;
   }
+}
+
+/** Fewer bytes than asked for at its end. */
+async function partOf(handle: FileHandle, offset: number, bytes: number): Promise<Uint8Array> {
+  const part = Buffer.alloc(bytes);
+  const { bytesRead } = await handle.read(part, 0, bytes, offset);
+  return part.subarray(0, bytesRead);
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -84,6 +84,50 @@ test('a spec file names files beside it, which are hashed here', async () => {
   });
   expect(made.files.map(({ from }) => from).toSorted()).toEqual([at('job.wasm'), at('run.py')]);
 });
+
+test('a folder is a job: its inputs are below in/, and its module is built of its source', async () => {
+  const job = at('job');
+  await mkdir(join(job, 'in/deep'), { recursive: true });
+  await writeFile(join(job, 'in/deep/b.txt'), 'b');
+  await writeFile(join(job, 'in/a.txt'), 'a');
+  await writeFile(join(job, 'job.as.ts'), 'export function main(): void {}\n');
+  const spec = { v: 1, type: 'custom', kind: 'wasm', entry: { cmd: ['job'] } };
+  const write = (more: object): Promise<void> =>
+    writeFile(join(job, 'spec.json'), JSON.stringify({ ...spec, ...more }));
+  await write({});
+  const made = await wantedJob({}, [job], []);
+  expect(made.spec.inputs).toEqual([
+    { path: 'a.txt', size: 1, sha256: sha256('a') },
+    { path: 'deep/b.txt', size: 1, sha256: sha256('b') },
+  ]);
+  const module = made.files.find(({ from }) => from.endsWith('job.as.ts'));
+  expect(module?.made?.subarray(0, 4)).toEqual(new Uint8Array([0, 0x61, 0x73, 0x6d]));
+  expect(made.spec.module).toEqual({ size: module?.size, sha256: module?.sha256 });
+  // Its file says the same, and what it says of files that are elsewhere stays.
+  const elsewhere = { path: 'c.txt', size: 1, sha256: sha256('c') };
+  await write({ inputs: [{ path: 'a.txt' }, elsewhere], module: made.spec.module });
+  const listed = await wantedJob({}, [join(job, 'spec.json')], []);
+  expect(listed.spec.inputs[1]).toEqual(elsewhere);
+  expect(listed.files.map(({ from }) => from)).toEqual([join(job, 'in/a.txt'), module?.from]);
+  await write({ inputs: [{ path: 'a.txt', sha256: sha256('other') }] });
+  await expect(wantedJob({}, [job], [])).rejects.toThrow(
+    /in\/a\.txt is 1 bytes .* not what the spec/,
+  );
+  await write({ module: { sha256: sha256('other') } });
+  await expect(wantedJob({}, [job], [])).rejects.toThrow(/job\.as\.ts is built to \d+ bytes/);
+  await writeFile(join(job, 'job.as.ts'), 'export function main(): void { nowhere(); }\n');
+  await expect(wantedJob({}, [job], [])).rejects.toThrow(/nowhere/);
+}, 120_000);
+
+test('a source can be named in place of a module; a folder without one says what it lacks', async () => {
+  await writeFile(at('other.as.ts'), 'export function main(): void {}\n');
+  const { spec, files } = await wantedJob({ wasm: at('other.as.ts') }, [], ['-v']);
+  expect(spec.entry).toMatchObject({ cmd: ['other.as.ts', '-v'] });
+  expect(files[0]?.made).toHaveLength(spec.module?.size ?? 0);
+  await mkdir(at('empty'));
+  await writeFile(at('empty/spec.json'), '{"v":1,"type":"custom","kind":"wasm","entry":{}}');
+  await expect(wantedJob({}, [at('empty')], [])).rejects.toThrow(/job\.wasm, job\.as\.ts, job\.c/);
+}, 120_000);
 
 test.each<readonly [Parameters<typeof wantedJob>, RegExp]>([
   [[{}, [], []], /what is to be run/],

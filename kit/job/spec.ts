@@ -1,6 +1,6 @@
 /** What is to be computed, from a file or from flags, as the spec that the market hashes; checked here before anything is sent. */
-import { readFile } from 'node:fs/promises';
-import { basename, dirname, resolve } from 'node:path';
+import { readFile, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import {
   canonicalJson,
   type DocumentValue,
@@ -9,12 +9,16 @@ import {
 } from '../../wit/canonical-json.ts';
 import { completeSpec, type JobSpec, SPEC_CHARS_MAX } from '../../wit/jobs/spec.ts';
 import { JobError } from './job-error.ts';
-import { type LocalFile, localFile } from './local-files.ts';
+import { type LocalFile, localFile, localModule } from './local-files.ts';
+import { type Filled, filledIn, SPEC_FILE } from './spec-folder.ts';
 
 /** Flags of what is to be run; of `submit` and `cost`. */
 export const SPEC_ARGS = {
   fn: { type: 'string', description: 'run a function of the provider, such as sha256' },
-  wasm: { type: 'string', description: 'run a WebAssembly component, a file' },
+  wasm: {
+    type: 'string',
+    description: 'run a WebAssembly module or component, or a source that is built: .as.ts or .c',
+  },
   image: { type: 'string', description: 'run a container, repository@sha256:...' },
   args: { type: 'string', description: 'arguments of --fn, a JSON object' },
   type: { type: 'string', description: 'custom, inference, training, rendering or embedding' },
@@ -45,7 +49,7 @@ export interface WantedJob {
 }
 
 /**
- * @param words  a spec file, or with --fn, --wasm or --image input files
+ * @param words  a spec file or a folder with one, or with --fn, --wasm or --image input files
  * @param command  what came after --
  * @throws JobError
  */
@@ -71,18 +75,19 @@ export async function wantedJob(
   );
 }
 
-interface Made {
-  readonly document: Document;
-  readonly files: readonly LocalFile[];
-}
 type Document = { readonly [name: string]: DocumentValue };
 
-/** Of a file. Inputs and the module may say `from`, a path beside it, in place of size and hash. */
-async function ofFile(words: readonly string[], command: readonly string[]): Promise<Made> {
-  const [path, ...more] = words;
-  if (path === undefined || more.length > 0 || command.length > 0) {
-    throw new JobError('bad-flags', 'what is to be run? A spec file, or --fn, --wasm or --image');
+/** Of a file, or of a folder with one (spec-folder.ts). */
+async function ofFile(words: readonly string[], command: readonly string[]): Promise<Filled> {
+  const [named, ...more] = words;
+  if (named === undefined || more.length > 0 || command.length > 0) {
+    throw new JobError(
+      'bad-flags',
+      'what is to be run? A spec file or a folder with one, or --fn, --wasm or --image',
+    );
   }
+  const isFolder = (await stat(named).catch(() => undefined))?.isDirectory() === true;
+  const path = isFolder ? join(named, SPEC_FILE) : named;
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     throw new JobError('file', `${path} cannot be read`, { cause: error });
   });
@@ -91,31 +96,14 @@ async function ofFile(words: readonly string[], command: readonly string[]): Pro
   const read = parseDocument(text);
   if (!read.ok) throw new JobError('bad-spec', `${path}: ${read.error}`);
   if (!isObject(read.value)) throw new JobError('bad-spec', `${path} is no JSON object`);
-  const files: LocalFile[] = [];
-  const here = async (value: DocumentValue): Promise<DocumentValue> => {
-    if (!isObject(value) || typeof value['from'] !== 'string') return value;
-    const { from, ...rest } = value;
-    const file = await localFile(resolve(dirname(path), from));
-    files.push(file);
-    return { ...rest, size: file.size, sha256: file.sha256 };
-  };
-  const { inputs = [], module } = read.value;
-  const filled = Array.isArray(inputs) ? await Promise.all(inputs.map(here)) : inputs;
-  return {
-    document: {
-      ...read.value,
-      inputs: filled,
-      ...(module === undefined ? {} : { module: await here(module) }),
-    },
-    files,
-  };
+  return filledIn(read.value, dirname(path));
 }
 
 async function ofFlags(
   flags: SpecFlags,
   words: readonly string[],
   command: readonly string[],
-): Promise<Made> {
+): Promise<Filled> {
   const inputs = await Promise.all(words.map(localFile));
   const common = {
     v: 1,
@@ -130,12 +118,13 @@ async function ofFlags(
   }
   if (flags.args !== undefined) throw new JobError('bad-flags', '--args goes with --fn');
   if (wasm !== undefined) {
-    const { size, sha256, from } = await localFile(wasm);
+    const module = await localModule(wasm);
+    const { size, sha256 } = module;
     // As programs have it: the first word is their own name.
     const entry = { cmd: [basename(wasm), ...command] };
     return {
       document: { ...common, kind: 'wasm', module: { size, sha256 }, entry },
-      files: [...inputs, { from, size, sha256 }],
+      files: [...inputs, module],
     };
   }
   const entry = command.length === 0 ? {} : { cmd: [...command] };

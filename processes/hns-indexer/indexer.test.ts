@@ -9,6 +9,7 @@ import { namehash } from '../../contracts/hypermap.ts';
 import { encodeRouters } from '../../contracts/notes.ts';
 import type { Hex } from '../../contracts/hex.ts';
 import { buildComponent } from '../../kit/build/component.ts';
+import { TestProvider } from '../../runtime-modules/eth/testing.ts';
 import { IndexerNode } from '../../test/support/indexer-node.ts';
 import { keyOf, mintLog, nodeLogs } from './testing.ts';
 
@@ -103,6 +104,25 @@ test('HM26 P65 what happens later arrives, and who asks for its block waits for 
   await expect
     .poll(() => indexer.told('first.os')?.[3], { timeout: 10_000 })
     .toEqual({ ws: 9_001 });
+}, 120_000);
+
+test('HM26 what happens before the chain can be listened to arrives as soon as it can', async () => {
+  let listens = 0;
+  await using provider = await TestProvider.start(async ({ method, params }) => {
+    if (method === 'eth_unsubscribe') return { result: true };
+    if (method !== 'eth_subscribe')
+      return { result: await chain.rpc.request(method, ...(params as unknown[])) };
+    listens += 1;
+    // Once it listens it never hears anything.
+    return listens === 1 ? { error: { code: -32_000, message: 'not yet' } } : { result: '0x1' };
+  });
+  await using indexer = await IndexerNode.start({
+    providers: [{ url: provider.url, trusted: true }],
+  });
+  await indexer.ask(info('first.os', await block()));
+  await expect.poll(() => listens).toBe(1);
+  await register('first');
+  await expect.poll(() => indexer.told('first.os'), WAIT).toBeDefined();
 }, 120_000);
 
 test('HM21 the newest of ~ip and ~routers decides how a node is reached', async () => {

@@ -11,7 +11,7 @@ export interface RpcCall {
   readonly params: unknown;
 }
 
-/** `{ result }`, `{ error }`, text to send as it is, or undefined for silence. */
+/** `{ result }`, `{ error }`, text to send as it is, or undefined for silence; or a promise of it. */
 export type Script = (call: RpcCall) => unknown;
 
 export class TestProvider implements AsyncDisposable {
@@ -101,10 +101,14 @@ export class TestProvider implements AsyncDisposable {
   #answer(socket: WebSocket, text: string): void {
     const { id, method, params } = JSON.parse(text) as RpcCall & { readonly id: number };
     this.calls.push({ method, params });
+    const send = (answer: unknown): void => {
+      if (answer === undefined) return;
+      if (typeof answer === 'string') return socket.send(answer);
+      socket.send(JSON.stringify({ jsonrpc: '2.0', id, ...(answer as object) }));
+    };
     const answer = this.script({ method, params });
-    if (answer === undefined) return;
-    if (typeof answer === 'string') return socket.send(answer);
-    socket.send(JSON.stringify({ jsonrpc: '2.0', id, ...(answer as object) }));
+    if (answer instanceof Promise) void answer.then(send);
+    else send(answer);
   }
 }
 

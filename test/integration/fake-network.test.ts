@@ -19,21 +19,15 @@ afterAll(() => removeHome(folder));
 
 /** The key that `node` knows of another, once it is not `before`. */
 async function keyOf(node: RunningNode, other: string, before?: string): Promise<string> {
-  for (;;) {
-    const [, key] = await node.type(
-      `peer ${other}`,
-      /127\.0\.0\.1, .*?([0-9a-f]{64})|no node called/,
-    );
-    if (key !== undefined && key !== before) return key;
-  }
+  const shown = /127\.0\.0\.1, .*?([0-9a-f]{64})|no node called/;
+  const known = (key: string | undefined): boolean => key !== undefined && key !== before;
+  return (await node.retype(`peer ${other}`, shown, ([, key]) => known(key)))[1]!;
 }
 
 /** Until a hello is answered: a node may not have read of the other yet, or not be connected to its routers. */
 async function reaches(node: RunningNode, other: string): Promise<void> {
-  for (let heard = false; !heard;)
-    heard =
-      (await node.type(`hi ${other} hello`, /response from|is offline|timed out/))[0] ===
-      'response from';
+  const ended = /response from|is offline|timed out/;
+  await node.retype(`hi ${other} hello`, ended, ([how]) => how === 'response from');
 }
 
 async function freePort(): Promise<number> {
@@ -67,8 +61,8 @@ test(
     await again.until(/alice\.os: /);
     // What was kept for bob has reached him, under his new key.
     await again.type('history:chat:sys alice.os', /alice\.os: .*still there\?/);
-    for (let state: string | undefined; state !== 'delivered';)
-      [, state] = await alice.type('history:chat:sys bob.os', /still there\?"? \((\w+)\)/);
+    const state = /still there\?"? \((\w+)\)/;
+    await alice.retype('history:chat:sys bob.os', state, ([, is]) => is === 'delivered');
   },
   BOOTS_MS_MAX,
 );

@@ -63,6 +63,41 @@ test('CM33 kit provider register: only by who owns the name; again it adds what 
   expect([same.code, same.output]).toEqual([0, expect.not.stringContaining('adding')]);
 }, 240_000);
 
+test('CM27 kit job dispute: only by the wallet that paid, for a bond it agreed to; then nothing is paid until it is decided', async () => {
+  const rpc = ['--rpc', `http://127.0.0.1:${paid.chain.port}`];
+  const by = (wallet: string): readonly string[] => [
+    ...['--node', paid.url, '--wallet', join(paid.folder, `${wallet}.key`)],
+    ...rpc,
+  ];
+  const submitted = RunningNode.spawn(
+    ['job', 'submit', '--fn', 'echo', '--args', '{"text":"a lie"}', '--yes', ...by(client.name)],
+    KIT,
+  );
+  const [, jobId = ''] = await submitted.until(/job (0x[0-9a-f]{64})/);
+  await submitted.until(/the result is verified/);
+  const evidence = ['--evidence', 'it says something else'];
+  const dispute = (wallet: string, ...more: readonly string[]): ReturnType<typeof kit> =>
+    kit('job', 'dispute', jobId, ...by(wallet), ...more);
+  const stranger = await dispute(paid.operator.name, ...evidence, '--yes');
+  expect([stranger.code, stranger.output]).toEqual([1, expect.stringContaining('NOT_FOUND')]);
+  expect((await dispute(client.name, '--yes')).output).toContain('what is wrong with the result?');
+  const unasked = await dispute(client.name, ...evidence);
+  expect([unasked.code, unasked.output]).toEqual([
+    1,
+    expect.stringMatching(/a bond of 1 HYPER.*nobody is there to agree/s),
+  ]);
+  const done = await dispute(client.name, ...evidence, '--yes');
+  expect([done.code, done.output]).toEqual([
+    0,
+    expect.stringMatching(/disputed, with a bond of 1 HYPER, in 0x[0-9a-f]{64}/),
+  ]);
+  const status = async (): Promise<string> =>
+    (await kit('job', 'status', jobId, ...by(client.name).slice(0, 4))).output;
+  await expect.poll(status, PATIENCE).toMatch(/verifying \(disputed\)[^]*stopped by a dispute/);
+  const twice = await dispute(client.name, ...evidence, '--yes');
+  expect([twice.code, twice.output]).toEqual([1, expect.stringContaining('BAD_STATE')]);
+}, 400_000);
+
 test('CM4 CM8 kit job submit --wallet pays into the vault, ends with the result that was verified, and the provider is paid once nobody disputes it', async () => {
   const market = ['--node', paid.url, '--wallet', join(paid.folder, `${client.name}.key`)];
   const what = ['--fn', 'echo', '--args', '{"text":"paid for"}'];

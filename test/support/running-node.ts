@@ -1,11 +1,14 @@
 /** A real node in a process of its own, driven through its console as a pipe. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const LAUNCHER = fileURLToPath(new URL('../../bin/hyperloom.mjs', import.meta.url));
 /** Long enough for a first start on a busy machine, which builds the bundled packages. */
 const WAIT_MS = 120_000;
+/** Between two askings: often enough for a test, and no load to the node asked. */
+const RETYPE_MS = 100;
 
 export class RunningNode implements AsyncDisposable {
   readonly child: ChildProcess;
@@ -63,7 +66,7 @@ export class RunningNode implements AsyncDisposable {
         throw new Error(`${String(pattern)} was not printed:\n${this.#output}`);
       }
       const wait = Promise.withResolvers<void>();
-      const timer = setTimeout(wait.resolve, 1_000);
+      const timer = globalThis.setTimeout(wait.resolve, 1_000);
       await Promise.race([this.#changed.promise, wait.promise]);
       clearTimeout(timer);
     }
@@ -74,6 +77,22 @@ export class RunningNode implements AsyncDisposable {
     this.#seen = this.#output.length;
     this.child.stdin?.write(`${line}\n`);
     return this.until(pattern);
+  }
+
+  /** Enters a line again and again until what it prints is as wanted. @throws as `until`, counted from the first time */
+  async retype(
+    line: string,
+    pattern: RegExp,
+    wanted: (match: RegExpExecArray) => boolean,
+  ): Promise<RegExpExecArray> {
+    const deadline = Date.now() + WAIT_MS;
+    for (;;) {
+      const match = await this.type(line, pattern);
+      if (wanted(match)) return match;
+      if (Date.now() > deadline)
+        throw new Error(`${line} kept on printing ${match[0]}:\n${this.#output}`);
+      await setTimeout(RETYPE_MS);
+    }
   }
 
   /** Sends a signal and waits for the end. */

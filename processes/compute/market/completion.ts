@@ -16,7 +16,8 @@ import type { Logs } from './logs.ts';
 import { isDisowned, moneyChange } from './money-changes.ts';
 import type { Providers } from './providers.ts';
 import type { JobPatch, JobRecord } from './record.ts';
-import { codeOfStatus, isFaultCode } from './retry.ts';
+import { isFaultCode } from './retry.ts';
+import { codeOfStatus } from './run-end.ts';
 import type { Settlement } from './settlement.ts';
 import { specOf } from './specs.ts';
 

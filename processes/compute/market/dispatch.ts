@@ -365,6 +365,8 @@ export class Dispatch {
     const { settlement, endings, jobs } = this.#needs;
     const refused = await settlement.assign(job);
     if (refused === undefined) return;
+    // Perhaps by the chain's clock, which may have been put forward.
+    await settlement.refresh();
     const now = jobs.live(job.jobId);
     // It is on the chain, or with somebody else, meanwhile.
     if (now?.node?.lease !== job.node?.lease || now?.substate !== 'assigning') return;

@@ -17,7 +17,8 @@ import type { Logs } from './logs.ts';
 import type { Providers } from './providers.ts';
 import { Receipts } from './receipts.ts';
 import type { JobProgress, JobRecord } from './record.ts';
-import { codeOfStatus, isFaultCode, STATUS_MAX } from './retry.ts';
+import { isFaultCode } from './retry.ts';
+import { codeOfStatus, reasonOf, STATUS_MAX } from './run-end.ts';
 import type { Settlement } from './settlement.ts';
 import { specOf } from './specs.ts';
 
@@ -203,7 +204,7 @@ export class Intake {
     if (running === undefined) return false;
     await endings.failed(running, {
       code,
-      message: `the program ended with status ${result.receipt.status} and exit code ${result.receipt.exitCode}`,
+      message: reasonOf(result.receipt, specOf(running).limits),
       exitCode: result.receipt.exitCode,
       ...(clientFault ? { patch: stored } : {}),
     });

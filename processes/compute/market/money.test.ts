@@ -586,6 +586,18 @@ it('an acceptance is asked for that is good by the chain’s clock, which may be
   expect(await world.job(jobId)).toMatchObject({ state: 'assigned' });
 });
 
+it('CM50 an acceptance that is too old by a clock of the chain that was put forward a moment ago is asked for anew', async () => {
+  chainNowS = Math.floor(Date.now() / 1_000) + 10_000;
+  refusesToAssign = 'it expires too soon';
+  const { jobId } = await unpaid();
+  await chain(jobId, { state: 'funded' });
+  refusesToAssign = undefined;
+  await world.advance(60);
+  expect(gpu.offers).toHaveLength(2);
+  expect(Number(gpu.offers[1]!.expiresAt)).toBeGreaterThan(chainNowS);
+  expect(await world.job(jobId)).toMatchObject({ state: 'assigned', attempt: 0 });
+});
+
 it('F38 a node gets no more paid jobs than its stake allows until they are settled, whatever the registry was read to say', async () => {
   gpu.slots = 10;
   registered = [providerOf(NODE, { slots: 2 })];

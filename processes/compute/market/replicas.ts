@@ -10,7 +10,7 @@ import type { Jobs } from './jobs.ts';
 import { compareAnswers, decide, majorityOf, mayAnswer, waits } from './majority.ts';
 import type { Providers } from './providers.ts';
 import type { JobPatch, JobRecord } from './record.ts';
-import { codeOfStatus } from './retry.ts';
+import { codeOfStatus, reasonOf } from './run-end.ts';
 import type { Settlement } from './settlement.ts';
 import { specOf } from './specs.ts';
 import { isOver } from './states.ts';
@@ -191,7 +191,7 @@ export class Replicas {
     const code = codeOfStatus(status);
     const patch: JobPatch = { replica: { agrees: true } };
     if (code !== undefined) {
-      const message = `the program ended with status ${status} and exit code ${exitCode}`;
+      const message = reasonOf({ status, exitCode }, specOf(job).limits);
       await endings.failed(job, { code, message, exitCode, patch, verdict: 'refund' });
     } else if (job.payment.state === 'free') {
       await completion.accept(job, patch);

@@ -52,23 +52,6 @@ export function sameSymptom(failures: readonly JobFailure[]): boolean {
   return false;
 }
 
-/** By the receipt's status; 0 is none. */
-const CODE_OF_STATUS: readonly (FaultCode | undefined)[] = [
-  undefined,
-  'EXIT_NONZERO',
-  'TIMEOUT',
-  'OOM',
-  'OUTPUT_LIMIT',
-  'CANCELLED',
-  'INTERNAL',
-];
-export const STATUS_MAX = CODE_OF_STATUS.length - 1;
-
-/** What a run that ended so is called; undefined: it succeeded. */
-export function codeOfStatus(status: number): FaultCode | undefined {
-  return CODE_OF_STATUS[status];
-}
-
 export function isFaultCode(code: string): code is FaultCode {
   return Object.hasOwn(FAULTS, code);
 }

@@ -2,6 +2,7 @@
 import type { Process } from '../../lib/process.ts';
 import { EthError } from '../../lib/eth.ts';
 import { NoResponse } from '../../lib/errors.ts';
+import { sleep } from '../../lib/timers.ts';
 import { fromHex } from '../../../contracts/hex.ts';
 import type { U64 } from '../../../wit/types.ts';
 import type { ChainReader } from './chain-reader.ts';
@@ -15,6 +16,9 @@ const NET = 'net:distro:sys';
 const BATCH_NODES = 1_000;
 /** Names whose hints are checked with one call to the chain. */
 const CONFIRM_NAMES = 50;
+/** Before hints are checked again, when nobody could be believed: doubled each time, up to the second. */
+const CONFIRM_MS_MIN = 5_000;
+const CONFIRM_MS_MAX = 300_000;
 /** Records of one page of a dump. */
 const PAGE_RECORDS = 5_000;
 /** Who waits for a block at a time; more are answered with what there is. */
@@ -51,6 +55,8 @@ export class Index {
   /** Whether the first checkpoint since the start has been written. */
   #saved = false;
   #warned = false;
+  /** Whether hints are going to be checked again. */
+  #confirming = false;
 
   constructor(parts: IndexParts) {
     this.#parts = parts;
@@ -88,6 +94,8 @@ export class Index {
     );
     chain
       .ring((block) => this.#sync.ring(block))
+      // What happened between the first read and now rang no bell.
+      .then(() => this.#sync.ring())
       .catch((error: unknown) =>
         process.print(`names are indexed every five minutes only: ${String(error)}`),
       );
@@ -175,20 +183,39 @@ export class Index {
     const waiting = this.#waiters;
     this.#waiters = waiting.filter((one) => one.block > block);
     for (const one of waiting) if (one.block <= block) one.done();
-    await this.#confirm();
+    if (!(await this.#confirm()) && !this.#confirming) {
+      this.#confirming = true;
+      void this.#confirmLater();
+    }
     // The first time at once: a restart must not read everything again.
     if (!this.#saved && this.#sync.takeDirty()) await this.#parts.ledger.save();
     this.#saved = true;
   }
 
-  /** Hints become knowledge when the chain says the same; what it says otherwise takes their place (F34). */
-  async #confirm(): Promise<void> {
+  /** Hints become knowledge when the chain says the same; what it says otherwise takes their place (F34). False: nobody could be believed. */
+  async #confirm(): Promise<boolean> {
     const { ledger } = this.#parts;
     let from: number | undefined = 0;
     while (from !== undefined) {
       const page: Awaited<ReturnType<Ledger['hinted']>> = await ledger.hinted(from, CONFIRM_NAMES);
-      if (page.names.length > 0 && !(await this.#read(page.names, NO_NODE))) return;
+      if (page.names.length > 0 && !(await this.#read(page.names, NO_NODE))) return false;
       from = page.next;
+    }
+    return true;
+  }
+
+  /** A trusted provider that was away for a moment is no reason to wait for the next block with names in it. */
+  async #confirmLater(): Promise<void> {
+    const { process } = this.#parts;
+    try {
+      for (let waitMs = CONFIRM_MS_MIN; ; waitMs = Math.min(waitMs * 2, CONFIRM_MS_MAX)) {
+        await sleep(process, waitMs);
+        if (await this.#confirm()) return;
+      }
+    } catch (error) {
+      process.print(`hints are checked with the next names: ${String(error)}`);
+    } finally {
+      this.#confirming = false;
     }
   }
 

@@ -75,9 +75,10 @@ export class Sync {
     this.#told = Math.max(this.#told, block);
     if (this.#running) return;
     this.#running = true;
-    this.#work()
-      .catch((error: unknown) => this.#print(0, `indexing has stopped: ${String(error)}`))
-      .finally(() => (this.#running = false));
+    this.#work().catch((error: unknown) => {
+      this.#running = false;
+      this.#print(0, `indexing has stopped: ${String(error)}`);
+    });
   }
 
   async #work(): Promise<void> {
@@ -98,6 +99,8 @@ export class Sync {
         await sleep(this.#needs.caller, RETRY_MS);
       }
     }
+    // In the turn that found nothing more: a bell between the two would ring for nobody.
+    this.#running = false;
   }
 
   async #catchUp(): Promise<void> {
