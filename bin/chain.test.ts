@@ -44,8 +44,12 @@ test('a development node has a chain of its own, and a second one may share it',
   await second[Symbol.asyncDispose]();
   // It was not the second one's to end.
   expect(await blockAt(url!)).toBeGreaterThan(0);
-  expect(told).toEqual([`its development chain is at http://127.0.0.1:${port}`]);
+  expect(told).toEqual([fresh(`http://127.0.0.1:${port}`)]);
 });
+
+function fresh(url: string | undefined): string {
+  return `its development chain is at ${url}, a new one: --keep-chain keeps it from start to start`;
+}
 
 test('where the usual port is taken the chain has another, and says which', async () => {
   // One of them has the usual port, unless somebody else has.
@@ -53,9 +57,7 @@ test('where the usual port is taken the chain has another, and says which', asyn
   await using other = beginChain(parts({}));
   const urls = [await one.url, await other.url];
   expect(new Set(urls).size).toBe(2);
-  expect(told.toSorted()).toEqual(
-    urls.map((url) => `its development chain is at ${url?.replace('ws', 'http')}`).toSorted(),
-  );
+  expect(told.toSorted()).toEqual(urls.map((url) => fresh(url?.replace('ws', 'http'))).toSorted());
 });
 
 test('a chain that is to be kept is as it was at the next start', async () => {

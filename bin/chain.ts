@@ -108,7 +108,8 @@ async function startOrFind(
     if (!taken || fakechainPort !== undefined) throw error;
     return startAt(0);
   });
-  tell(`its development chain is at ${chain.url}`);
+  const kept = keepChain ? '' : ', a new one: --keep-chain keeps it from start to start';
+  tell(`its development chain is at ${chain.url}${kept}`);
   return { url: chain.webSocketUrl, ended: chain.ended, close: () => chain.close() };
 }
 

@@ -1,4 +1,5 @@
 /** `kit provider register`: a provider's place on the chain, which paid jobs need (docs/jobs.md). */
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { defineCommand } from 'citty';
 import { JobError } from '../job/job-error.ts';
@@ -41,10 +42,17 @@ export const register = defineCommand({
     asProvider(ARGS, args, async (node) => {
       const stake = millionths(args.stake ?? '100');
       if (stake === undefined) throw new JobError('bad-flags', '--stake is HYPER, such as 100');
+      const home = resolve(args['extension-home'] ?? EXTENSION_HOME);
+      const executorFile = join(home, EXECUTOR_FILE);
+      if (!existsSync(executorFile))
+        throw new JobError(
+          'file',
+          `no extension has its home at ${home}: hyperloom extension gpu makes its key there, or --extension-home says where it is`,
+        );
       const made = await registerNode(placeOf(args), {
         node,
         walletFile: walletOf(args),
-        executorFile: join(resolve(args['extension-home'] ?? EXTENSION_HOME), EXECUTOR_FILE),
+        executorFile,
         payTo: addressIn(args, 'pay-to'),
         metaHash: ZERO_HASH,
         stake,

@@ -189,6 +189,9 @@ test(
     expect(await kit('withdraw', NAME, '--wallet', join(folder, 'none'))).toMatchObject(
       refused(/cannot be read/),
     );
+    expect(await kit('register', NAME, '--extension-home', folder)).toMatchObject(
+      refused(/no extension has its home at/),
+    );
     expect(await kit('status', NAME, '--chain', '5')).toMatchObject(refused(/go together/));
     const chainArgs = ['--chain', '5', '--registry', HYPER, '--token', HYPER];
     expect(await kit('unstake', NAME, '1', ...chainArgs)).toMatchObject(refused(/--wallet FILE/));

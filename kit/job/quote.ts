@@ -32,7 +32,8 @@ export function quoteText(quote: Quote, isFree: boolean): string {
     const why = unsuited.map((one) => `\n  ${printable(one.node)}: ${printable(one.why)}`).join('');
     return `nobody can run this now${why === '' ? ': no provider is connected' : `:${why}`}`;
   }
-  const others = `${suited} provider${suited === 1 ? '' : 's'} can run it, ${free} at once`;
+  const now = free === 0 ? 'none of them now: it would wait' : `${free} at once`;
+  const others = `${suited} provider${suited === 1 ? '' : 's'} can run it, ${now}`;
   const runs = quote.replicas > 1 ? ` for ${quote.replicas} runs, each by another operator` : '';
   return isFree
     ? `estimated cost ${hyper(price)}${runs} (${printable(kind)}); nothing to pay: the node is yours. ${others}`

@@ -103,6 +103,9 @@ test('a job that waits says for whom, and one whose result is verified is decide
   const one = { node: 'a.os', why: 'all its slots are taken' };
   expect(waits([one])).toBe('escrowed: nobody can run it now (a.os: all its slots are taken)');
   expect(waits([one, one, one, one])).toMatch(/; …\)$/);
+  const error = { code: 'NODE_LOST', message: 'gone' };
+  expect(stateText(job({ state: 'running', error }))).toBe('running, after NODE_LOST: gone');
+  expect(stateText(job({ state: 'failed', error }))).toBe('failed: NODE_LOST: gone');
   const money = job({}).payment;
   const states = [
     job({ state: 'verifying', payment: { ...money, state: 'escrowed' } }),

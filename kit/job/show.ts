@@ -9,6 +9,8 @@ const NOTE_CHARS_MAX = 40;
 const WAITING_SHOWN = 3;
 /** `stream` of the notes of the runner, such as the exit code. */
 const RUNNER = 3;
+/** States in which what went wrong was another try. */
+const UNDER_WAY: ReadonlySet<string> = new Set(['assigned', 'running', 'verifying', 'completed']);
 /** Millionths between two lines where there is no terminal to draw on. */
 const STEP_PPM = 100_000;
 
@@ -25,11 +27,15 @@ export function millionths(text: string): bigint | undefined {
   return whole === undefined ? undefined : BigInt(whole + rest.padEnd(DECIMALS, '0'));
 }
 
-/** `running (executing)`, `failed: EXIT_NONZERO …`, `escrowed: nobody can run it now (alice.os: all its slots are taken)`. */
+/**
+ * `running (executing)`, `failed: EXIT_NONZERO …`, `escrowed: nobody can run it now (alice.os: all its slots are taken)`; of a job that is
+ * tried again `running (executing), after NODE_LOST …`.
+ */
 export function stateText({ state, substate, error, reason, waiting }: JobView): string {
   const why = error === null ? (waitingText(waiting) ?? reason) : `${error.code}: ${error.message}`;
   const part = substate === null ? '' : ` (${substate})`;
-  return printable(`${state}${part}${why === null ? '' : `: ${why}`}`);
+  const how = error !== null && UNDER_WAY.has(state) ? ', after ' : ': ';
+  return printable(`${state}${part}${why === null ? '' : `${how}${why}`}`);
 }
 
 function waitingText(waiting: JobView['waiting']): string | undefined {

@@ -59,9 +59,22 @@ export function ineligible(candidate: Candidate, wanted: Wanted): string | undef
   return (
     distrusted(candidate) ??
     unsuited(state, wanted.spec) ??
-    unwell(state, wanted.spec) ??
-    (candidate.free <= 0 ? 'all its slots are taken' : undefined) ??
+    busy(candidate, wanted.spec, wanted.amount === 0n) ??
     unpayable(candidate, wanted.amount)
+  );
+}
+
+/** Why a provider that can run the spec cannot begin with it now. @param isFree  whether nothing is paid for it */
+export function busy(
+  { state, free, stake }: Candidate,
+  spec: JobSpec,
+  isFree: boolean,
+): string | undefined {
+  const full = !isFree && stake !== undefined && stake.slotsFree <= 0;
+  return (
+    unwell(state, spec) ??
+    (free <= 0 ? 'all its slots are taken' : undefined) ??
+    (full ? 'its stake allows no further job' : undefined)
   );
 }
 
@@ -126,12 +139,8 @@ function capAtLeast(cap: string | undefined, least: string): boolean {
 /** Free jobs need no stake. */
 function unpayable(candidate: Candidate, amount: bigint): string | undefined {
   if (amount === 0n) return undefined;
-  const { stake, price } = candidate;
-  if (price > amount) return 'it asks for more than the job pays';
-  return (
-    unregistered(candidate) ??
-    (stake !== undefined && stake.slotsFree <= 0 ? 'its stake allows no further job' : undefined)
-  );
+  if (candidate.price > amount) return 'it asks for more than the job pays';
+  return unregistered(candidate);
 }
 
 /**

@@ -611,6 +611,11 @@ it('F38 a node gets no more paid jobs than its stake allows until they are settl
   const [one = '', two = '', three = ''] = jobIds;
   expect(gpu.offers.map(({ jobId }) => jobId)).toEqual([one, two]);
   expect(await world.job(three)).toMatchObject({ state: 'escrowed', node: null });
+  const quote = await world.request('POST', '/api/quote', {
+    headers: { authorization: `Bearer ${await world.walletToken('client')}` },
+    body: JSON.stringify({ spec: specOf() }),
+  });
+  expect(JSON.parse(quote.text)).toMatchObject({ suited: 1, free: 0 });
   // A result does not free the stake: it may be disputed.
   await chain(one, { state: 'assigned' });
   await world.started(gpu, one);

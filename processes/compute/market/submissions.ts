@@ -8,7 +8,14 @@ import type { Quote } from '../../lib/compute.ts';
 import { addressOfOwner, type Principal } from './auth.ts';
 import type { Dispatch } from './dispatch.ts';
 import type { Draft, Jobs } from './jobs.ts';
-import { type Candidate, distrusted, suitableGpus, unregistered, unsuited } from './matching.ts';
+import {
+  busy,
+  type Candidate,
+  distrusted,
+  suitableGpus,
+  unregistered,
+  unsuited,
+} from './matching.ts';
 import type { Providers } from './providers.ts';
 import { CLASS_BASE, QUEUED_MAX, QUEUED_PER_OWNER_MAX, valueBonus } from './queue.ts';
 import { type JobRecord, type Replica, replicaIntent, type Rerun } from './record.ts';
@@ -132,7 +139,7 @@ export class Submissions {
       price: (each ?? 0n) * BigInt(replicas),
       replicas,
       suited: suited.length,
-      free: suited.filter(({ free }) => free > 0).length,
+      free: suited.filter((each) => busy(each, spec, isFree) === undefined).length,
       unsuited: others.slice(0, UNSUITED_SHOWN_MAX),
       expiresAt: this.#needs.now() + QUOTE_MS,
     };

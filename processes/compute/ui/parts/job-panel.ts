@@ -50,7 +50,11 @@ export function JobPanel({ market, jobId, now }: PanelProps): VNode {
   `;
 }
 
-function Why({ job: { error, reason, waiting } }: { readonly job: JobView }): VNode | null {
+/** States in which what went wrong was another try. */
+const UNDER_WAY: ReadonlySet<string> = new Set(['assigned', 'running', 'verifying', 'completed']);
+
+function Why({ job }: { readonly job: JobView }): VNode | null {
+  const { error, reason, waiting } = job;
   if (error === null && waiting?.length === 0)
     return html`<p class="waits">No provider is connected.</p>`;
   if (error === null && waiting !== null && waiting !== undefined) {
@@ -63,8 +67,9 @@ function Why({ job: { error, reason, waiting } }: { readonly job: JobView }): VN
     </div>`;
   }
   if (error === null && reason === null) return null;
+  const before = UNDER_WAY.has(job.state) ? 'Tried before: ' : '';
   return html`<p class="why">
-    ${error === null ? reason : html`<strong>${error.code}</strong> ${error.message}`}
+    ${error === null ? reason : html`${before}<strong>${error.code}</strong> ${error.message}`}
   </p>`;
 }
 
