@@ -21,5 +21,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // What is waited for is there in a moment, but on a busy machine.
+    expect: { poll: { timeout: 30_000 } },
   },
 });

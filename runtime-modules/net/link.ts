@@ -7,6 +7,7 @@
 import { isSafeProcessId, OUR } from '../../wit/address.ts';
 import type { KernelMessage, NodeId } from '../../wit/types.ts';
 import type { Clock } from '../shared/clock.ts';
+import type { Beat } from './beat.ts';
 import {
   Assembler,
   type Chunk,
@@ -39,8 +40,8 @@ import { decodeMessage, encodePieces, encodeShort, sharesMemory } from './wire.t
 
 /** Sealed in one turn of the event loop; then others have theirs. */
 const TURN_BYTES = 262_144;
-/** How often a link looks at its clocks. */
-const TICK_MS = 1_000;
+/** How often a link looks at its clocks, in ms. */
+export const LOOK_MS = 1_000;
 /** A peer that understands pings is asked after this long without a word while we wait for one, in ms … */
 const PROBE_AFTER_MS = 2_000;
 /** … and given up after this long without an answer: a dead router or a cut cable says nothing (F29). */
@@ -52,6 +53,8 @@ export type TooLong = (message: KernelMessage, bytes: number, bytesMax: number) 
 export interface LinkNeeds {
   readonly our: NodeId;
   readonly clock: Clock;
+  /** Of LOOK_MS. */
+  readonly beat: Beat;
   readonly outbox: Outbox;
   /** Whether this link is the one that sends. */
   readonly sends: () => boolean;
@@ -85,7 +88,7 @@ export class Link {
   #activeBytes = 0;
   #numbers = 0;
   #turn = false;
-  #tick: object | undefined;
+  #stopLooking: (() => void) | undefined;
   /** Looked at with every tick only: a clock asked for every chunk shows in the throughput. */
   #said = false;
   #heard = false;
@@ -133,7 +136,8 @@ export class Link {
       onEnd: (reason) => this.#dead(reason),
     });
     if (role === 'responder') this.#say(PONG);
-    this.#arm();
+    // Its connection may have ended at our first word.
+    if (this.#state !== 'dead') this.#stopLooking = needs.beat.every(() => this.#look());
   }
 
   get state(): 'open' | 'closing' | 'dead' {
@@ -327,13 +331,6 @@ export class Link {
     this.connection.send(this.session.send.sealPieces([signalChunk(signal)]));
   }
 
-  #arm(): void {
-    this.#tick = this.#needs.clock.schedule(() => {
-      this.#look();
-      if (this.#state !== 'dead') this.#arm();
-    }, TICK_MS);
-  }
-
   /** Whatever waits has an end. */
   #look(): void {
     const nowMs = this.#needs.clock.nowMs();
@@ -383,7 +380,7 @@ export class Link {
   #dead(reason: string): void {
     if (this.#state === 'dead') return;
     this.#state = 'dead';
-    if (this.#tick !== undefined) this.#needs.clock.cancel(this.#tick);
+    this.#stopLooking?.();
     this.connection.destroy();
     this.#needs.outbox.giveBack(this.#active.splice(0).map(({ entry }) => entry));
     this.#needs.dead(reason);

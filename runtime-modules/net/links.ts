@@ -4,8 +4,9 @@
  */
 import type { KernelMessage, NodeId, Result, SendErrorKind } from '../../wit/types.ts';
 import type { Clock } from '../shared/clock.ts';
+import { Beat } from './beat.ts';
 import type { Session } from './handshake.ts';
-import type { TooLong } from './link.ts';
+import { LOOK_MS, type TooLong } from './link.ts';
 import { OutboxBudget } from './outbox.ts';
 import { Peer, type Role } from './peer.ts';
 import type { Pki } from './pki.ts';
@@ -32,11 +33,13 @@ export class Links {
   readonly #needs: LinksNeeds;
   readonly #peers = new Map<NodeId, Peer>();
   readonly #budget = new OutboxBudget();
+  readonly #beat: Beat;
   #max: number;
   #closed = false;
 
   constructor(needs: LinksNeeds, max: number) {
     this.#needs = needs;
+    this.#beat = new Beat(needs.clock, LOOK_MS);
     this.#max = max;
   }
 
@@ -92,6 +95,7 @@ export class Links {
     const peer: Peer = new Peer(name, {
       our,
       clock,
+      beat: this.#beat,
       budget: this.#budget,
       deliver,
       failed,

@@ -6,6 +6,7 @@
 import { SUSPENDED_SENDER_S } from '../../kernel/limits.ts';
 import type { KernelMessage, NodeId, Result, SendErrorKind } from '../../wit/types.ts';
 import type { Clock } from '../shared/clock.ts';
+import type { Beat } from './beat.ts';
 import type { Session } from './handshake.ts';
 import { Inbox } from './inbox.ts';
 import { BACKOFF_MS_MAX, BACKOFF_MS_MIN, SWITCH_MS, WAITING_SENDERS_MAX } from './limits.ts';
@@ -21,6 +22,7 @@ export type Role = 'initiator' | 'responder';
 export interface PeerNeeds {
   readonly our: NodeId;
   readonly clock: Clock;
+  readonly beat: Beat;
   readonly budget: OutboxBudget;
   readonly deliver: (message: KernelMessage) => void | Promise<void>;
   readonly failed: (message: KernelMessage, kind: SendErrorKind) => void;
@@ -122,6 +124,7 @@ export class Peer {
     const link: Link = new Link(connection, session, role, {
       our: this.#needs.our,
       clock: this.#needs.clock,
+      beat: this.#needs.beat,
       outbox: this.#outbox,
       sends: () => this.#choose() === link,
       receive: (message) => {
