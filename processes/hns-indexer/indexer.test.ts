@@ -101,9 +101,7 @@ test('HM26 P65 what happens later arrives, and who asks for its block waits for 
   await register('first');
   expect(await asked).toEqual({ NodeInfo: DIRECT });
   await note('first.os', '~ws-port', '0x2329');
-  await expect
-    .poll(() => indexer.told('first.os')?.[3], { timeout: 10_000 })
-    .toEqual({ ws: 9_001 });
+  await expect.poll(() => indexer.told('first.os')?.[3]).toEqual({ ws: 9_001 });
 }, 120_000);
 
 test('HM26 what happens before the chain can be listened to arrives as soon as it can', async () => {
@@ -195,9 +193,7 @@ test('HM25 a restart goes on from the checkpoint and tells net of everything aga
   await register('first');
   await using indexer = await IndexerNode.start(trusted());
   await indexer.ask(info('first.os', await block()));
-  await expect
-    .poll(() => indexer.prints.join('\n'), { timeout: 10_000 })
-    .toMatch(/persisted state/);
+  await expect.poll(() => indexer.prints.join('\n')).toMatch(/persisted state/);
   indexer.net.batches.length = 0;
   // What is gone from the provider can only come from the checkpoint.
   const until = await block();

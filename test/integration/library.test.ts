@@ -82,11 +82,8 @@ test('answers are given later, and a requester that has gone is noticed', async 
   expect(await call('Defer', 20)).toBe('after 20');
   void node.ask(ONE, '"Gone"', { seconds: 1 });
   await expect
-    .poll(
-      () => node.prints.some((one) => 'text' in one && one.text.endsWith('the requester has gone')),
-      {
-        timeout: 5_000,
-      },
+    .poll(() =>
+      node.prints.some((one) => 'text' in one && one.text.endsWith('the requester has gone')),
     )
     .toBe(true);
 });

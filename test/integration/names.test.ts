@@ -67,9 +67,7 @@ test('a name is minted, written under and watched by calls that a guest has made
   await chain.rpc.send({ from: alice.address, ...note });
   await chain.rpc.send({ from: alice.address, ...fact });
   expect(await ask('get', '~ip.alice.os')).toMatchObject({ data: '0x7f000001' });
-  await expect
-    .poll(() => ask('seen'), { timeout: 10_000 })
-    .toEqual(['~ip=0x7f000001', '!born=0x2025']);
+  await expect.poll(() => ask('seen')).toEqual(['~ip=0x7f000001', '!born=0x2025']);
 });
 
 test('HM9 a fact as large as a transaction can be reaches a guest that watches, and one that asks', async () => {

@@ -56,7 +56,7 @@ class Session implements AsyncDisposable {
   async type(line: string, pattern: RegExp): Promise<void> {
     const from = this.text.length;
     this.node.enter(line);
-    await expect.poll(() => this.text.slice(from), { timeout: 15_000 }).toMatch(pattern);
+    await expect.poll(() => this.text.slice(from)).toMatch(pattern);
   }
 
   /** Installs the echo as a package of the user's would be: its file in the vfs, then Initialize and Run. */
@@ -153,9 +153,7 @@ test('K124 a kept process with on-exit Requests fires them at boot, and starts',
     expect(session.text).not.toContain('fired at boot');
   }
   await using again = await Session.boot();
-  await expect
-    .poll(() => again.text, { timeout: 15_000 })
-    .toMatch(/main:mine:me\.os.*fired at boot/);
+  await expect.poll(() => again.text).toMatch(/main:mine:me\.os.*fired at boot/);
   await again.type('m our@main:mine:me.os hello -a 5', /terminal:sys: hello/);
 });
 

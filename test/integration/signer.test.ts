@@ -28,7 +28,7 @@ async function typed(line: string, pattern: RegExp): Promise<RegExpMatchArray> {
   });
   try {
     node.enter(line);
-    await expect.poll(() => text, { timeout: 15_000 }).toMatch(pattern);
+    await expect.poll(() => text).toMatch(pattern);
     return pattern.exec(text)!;
   } finally {
     await node.close();

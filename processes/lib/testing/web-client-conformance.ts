@@ -25,7 +25,7 @@ export function webClientConformance(open: () => Promise<ClientWorld>): void {
     });
   };
   const seen = async (world: ClientWorld, index: number, wanted: unknown): Promise<void> =>
-    expect.poll(() => world.ask('Seen', index), { timeout: 10_000 }).toEqual(wanted);
+    expect.poll(() => world.ask('Seen', index)).toEqual(wanted);
 
   page('M204 M205 a request goes out as given, its answer comes back whole', async (world) => {
     const url = `http://${world.host}/echo?q=1`;
