@@ -71,7 +71,7 @@ test('CM22 a job that fails ends kit with 1 and the reason; one that is cancelle
   const failed = await kit('submit', '--fn', 'fail', '--args', '{"code":3,"message":"no luck"}');
   expect(failed.code).toBe(1);
   expect(failed.err).toContain('! no luck\n');
-  expect(failed.err).toMatch(/kit: the job is failed: EXIT_NONZERO: .*exit code 3/);
+  expect(failed.err).toMatch(/kit: the job is failed: EXIT_NONZERO: the program exited with 3/);
   const long = await kit('submit', '--fn', 'sleep', '--args', '{"ms":50000}', '-d', '--json');
   const { jobId } = JSON.parse(long.out.trim().split('\n').at(-1) ?? '') as { jobId: string };
   expect((await kit('cancel', jobId)).code).toBe(0);
