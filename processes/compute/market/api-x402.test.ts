@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Interface } from 'ethers';
 import { nodeRegistryAbi } from '../../../contracts/abi/node-registry.ts';
-import { type ComputeTerms, jobIdOf, saltOf } from '../../../contracts/compute.ts';
+import { jobIdOf } from '../../../contracts/compute.ts';
 import { namehash } from '../../../contracts/hypermap.ts';
 import { encodeError, ERROR_METADATA } from '../../lib/contract.ts';
 import type { Peer } from '../../lib/testing/memory-host.ts';
@@ -18,6 +18,7 @@ import {
   REGISTRY,
   registeredHere,
   SETTINGS,
+  termsOf,
   TOKEN,
 } from './testing/fake-money.ts';
 import { type Json, NODE, World } from './testing/world.ts';
@@ -65,20 +66,7 @@ const facilitator: Peer = (sent, host) => {
     case 'Provider':
       return answer(registered);
     case 'Terms': {
-      const terms: ComputeTerms = {
-        client: value.client,
-        token: TOKEN,
-        amount: value.amount,
-        specHash: value.specHash,
-        nodeId: `0x${'0'.repeat(64)}`,
-        platform: PLATFORM,
-        voucherSigner: `0x${'0'.repeat(40)}`,
-        fundBy: BigInt(Math.floor(Date.now() / 1_000) + 3_600),
-        deadline: BigInt(Math.floor(Date.now() / 1_000) + 36_000),
-        challengeWindow: 600,
-        mode: 0,
-        salt: saltOf(value.intentId),
-      };
+      const terms = termsOf(value);
       return answer({ terms, jobId: jobIdOf(DOMAIN, terms), vault: VAULT });
     }
     case 'VerifyPayment':

@@ -1,4 +1,4 @@
-/** Free jobs that several nodes run (compute-market.md §4.6); those that are paid are in `money.test.ts`. */
+/** Free jobs that several nodes run (compute-market.md §4.6); those that are paid are in `money-replicas.test.ts`. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type FakeGpu, specOf } from './testing/fake-gpu.ts';
 import { type Json, NODE, World } from './testing/world.ts';

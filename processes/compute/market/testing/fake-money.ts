@@ -1,5 +1,5 @@
 /** What a facilitator of tests says of its chain: contracts, rules, and the provider of the own node. */
-import { escrowDomain } from '../../../../contracts/compute.ts';
+import { type ComputeTerms, escrowDomain, saltOf } from '../../../../contracts/compute.ts';
 import { namehash } from '../../../../contracts/hypermap.ts';
 import type { MoneySettings, Provider } from '../../shared/facilitator-contract.ts';
 import { NODE } from './world.ts';
@@ -45,5 +45,26 @@ export function registeredHere(executor: string): Provider {
     reservation: 10n ** 9n / 3n,
     lastBeat: 0,
     slashes: 0,
+  };
+}
+
+/** As a facilitator writes them: to be funded within an hour, and done within ten. */
+export function termsOf(
+  asked: Pick<ComputeTerms, 'client' | 'amount' | 'specHash'> & { readonly intentId: string },
+): ComputeTerms {
+  const { client, amount, specHash, intentId } = asked;
+  return {
+    client,
+    token: TOKEN,
+    amount,
+    specHash,
+    nodeId: `0x${'0'.repeat(64)}`,
+    platform: PLATFORM,
+    voucherSigner: `0x${'0'.repeat(40)}`,
+    fundBy: BigInt(Math.floor(Date.now() / 1_000) + 3_600),
+    deadline: BigInt(Math.floor(Date.now() / 1_000) + 36_000),
+    challengeWindow: 600,
+    mode: 0,
+    salt: saltOf(intentId),
   };
 }
