@@ -10,27 +10,13 @@ import { COMPUTE_ESCROW } from '../../contracts/abi/constants.ts';
 import { type Chain, startChain } from '../../contracts/chain/chain.ts';
 import { openMarket } from '../../contracts/chain/market.ts';
 import { decodeJob, encodeGetJob } from '../../contracts/compute-calls.ts';
-import { saltOf } from '../../contracts/compute.ts';
-import {
-  acceptanceOf,
-  client,
-  executor,
-  payTo,
-  platform,
-  quorum,
-  receiptOf,
-  sign,
-  signDigest,
-  UNITS,
-  verdictOf,
-  wait,
-} from '../../contracts/test/compute-market.ts';
+import { client, payTo, platform, UNITS, wait } from '../../contracts/test/compute-market.ts';
 import { MoneyNode } from '../../test/support/money-node.ts';
-import type { OfferedTerms, Payment } from './shared/facilitator-contract.ts';
-import { digestTypedData } from './testing.ts';
+import type { OfferedTerms } from './shared/facilitator-contract.ts';
+import { transfer } from './testing.ts';
+import { assign, propose, wish } from './testing/facilitator.ts';
 
 const WAIT = { timeout: 100_000, interval: 50 };
-const AMOUNT = 100n * UNITS;
 
 let folder: string;
 let chain: Chain;
@@ -62,22 +48,6 @@ async function killAndReturnTo(name: string): Promise<void> {
   chain = await startChain({ stateFile, saveEveryMs: 3_600_000, port });
 }
 
-/** As a wallet that knows of x402 and nothing of jobs. */
-function transfer({ terms, vault }: OfferedTerms): Payment {
-  const { amount: value, fundBy: validBefore, salt: nonce } = terms;
-  const message = { value, validAfter: 0n, validBefore, nonce };
-  const fields = { from: client.address, to: vault, ...message };
-  const digest = digestTypedData('TransferWithAuthorization', fields);
-  return { kind: 'Transfer', value: { ...message, signature: signDigest(client, digest) } };
-}
-
-const terms = (intentId: string): Promise<OfferedTerms> =>
-  node.facilitator.Terms({
-    ...{ client: client.address, intentId, amount: AMOUNT, specHash: saltOf('spec') },
-    ...{ attempts: 1, timeoutS: 60, nodeId: undefined, mode: 0 },
-    ...{ fundWindowS: undefined, challengeWindowS: undefined },
-  });
-
 /** What brings a job from one state to the next, in order. */
 const STEPS = ['funded', 'assigned', 'proposed'] as const;
 
@@ -85,18 +55,10 @@ async function step(offered: OfferedTerms, to: (typeof STEPS)[number]): Promise<
   switch (to) {
     case 'funded':
       return node.facilitator.Fund({ jobId: offered.jobId, payment: transfer(offered) });
-    case 'assigned': {
-      const acceptance = acceptanceOf(offered.terms);
-      const signature = sign(executor, 'Acceptance', acceptance);
-      return node.facilitator.Assign({ acceptance, signature });
-    }
-    case 'proposed': {
-      const receipt = receiptOf(offered.terms);
-      const verdict = verdictOf(receipt, AMOUNT);
-      const signature = sign(executor, 'JobReceipt', receipt);
-      const signatures = quorum('Verdict', verdict, 2);
-      return node.facilitator.Propose({ receipt, signature, verdict, signatures });
-    }
+    case 'assigned':
+      return assign(node, offered.terms);
+    case 'proposed':
+      return propose(node, offered.terms, offered.terms.amount);
     default:
       return to satisfies never;
   }
@@ -122,8 +84,8 @@ async function settles(jobId: string): Promise<void> {
 }
 
 test('CM48 CM50 a chain that is killed the moment it was paid, and goes back to before: it is paid again', async () => {
-  for (const [index, waitMs] of [0, 40, 80, 120, 160, 200, 300, 500].entries()) {
-    const offered = await terms(`job ${index}`);
+  for (const waitMs of [0, 40, 80, 120, 160, 200, 300, 500]) {
+    const offered = await node.facilitator.Terms(wish());
     await save('then');
     await step(offered, 'funded');
     await new Promise((resolve) => setTimeout(resolve, waitMs));
@@ -140,7 +102,7 @@ const SETTLED_MS = 33_000;
 for (const blocks of [20, 80])
   test(`CM48 CM50 a chain that goes back further than it ever should, ${blocks} blocks: jobs in every state come to where they were, and each is paid once`, async () => {
     await save('then');
-    const jobs = await Promise.all(STEPS.map((each) => terms(each)));
+    const jobs = await Promise.all(STEPS.map(() => node.facilitator.Terms(wish())));
     const [, assigned, proposed] = jobs as [OfferedTerms, OfferedTerms, OfferedTerms];
     const advance = async (to: (typeof STEPS)[number], ...some: OfferedTerms[]): Promise<void> => {
       for (const each of some) await step(each, to);
@@ -161,7 +123,7 @@ for (const blocks of [20, 80])
 test('CM48 CM50 a chain that is killed anywhere goes back to wherever it was saved, and the job goes on from where it was', async () => {
   const ways = ['unpaid', ...STEPS].flatMap((_, at) => STEPS.slice(at).map((to) => ({ at, to })));
   for (const { at, to } of ways) {
-    const offered = await terms(`${at} ${to}`);
+    const offered = await node.facilitator.Terms(wish());
     const { jobId } = offered;
     const reach = async (steps: readonly (typeof STEPS)[number][]): Promise<void> => {
       for (const each of steps) {

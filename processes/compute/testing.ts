@@ -9,13 +9,13 @@ import type { Persona } from '../../contracts/chain/personas.ts';
 import { digestOf, type JobReceipt } from '../../contracts/compute.ts';
 import { GrowingTree, logLeaf, merkleRoot, outputLeaf } from '../../contracts/merkle-tree.ts';
 import { sha256 } from '../../contracts/merkle.ts';
-import { domain, NODE, signDigest } from '../../contracts/test/compute-market.ts';
+import { client, domain, NODE, signDigest } from '../../contracts/test/compute-market.ts';
 import { toHex } from '../../contracts/hex.ts';
 import { canonicalJson } from '../../wit/canonical-json.ts';
 import { encodeRecords, type LogRecord, STREAM } from '../../wit/jobs/log-records.ts';
 import { documentHash } from '../../wit/jobs/result.ts';
 import { parseJobSpec, specHash, type JobSpec } from '../../wit/jobs/spec.ts';
-import type { OfferedTerms } from './shared/facilitator-contract.ts';
+import type { OfferedTerms, Payment } from './shared/facilitator-contract.ts';
 import type { Evidence } from './shared/oracle-contract.ts';
 
 const MEMBERS = [
@@ -39,6 +39,26 @@ export function digestTypedData(
     verifyingContract: HYPER,
   };
   return TypedDataEncoder.hash(domain, { [primaryType]: MEMBERS }, message);
+}
+
+/** As a wallet that knows of x402 and nothing of jobs. */
+export function transfer(
+  { terms, vault }: OfferedTerms,
+  part: Partial<{ value: bigint; validBefore: bigint; validAfter: bigint; nonce: string }> = {},
+): Payment {
+  const message = {
+    value: terms.amount,
+    validAfter: 0n,
+    validBefore: terms.fundBy,
+    nonce: terms.salt,
+    ...part,
+  };
+  const digest = digestTypedData('TransferWithAuthorization', {
+    from: client.address,
+    to: vault,
+    ...message,
+  });
+  return { kind: 'Transfer', value: { ...message, signature: signDigest(client, digest) } };
 }
 
 /** A spec of a builtin, complete. */
