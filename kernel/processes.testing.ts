@@ -1,5 +1,6 @@
 /** Processes of the tests of the kernel: their names, and the one that does nothing. */
-import type { GuestCode } from './testing.ts';
+import { processId } from '../wit/address.ts';
+import type { GuestCode, TestNode } from './testing.ts';
 
 export const A = 'a:pkg:sys';
 export const B = 'b:pkg:sys';
@@ -12,3 +13,7 @@ export const at = (id: string): string => `fake.os@${id}`;
 export const idle: GuestCode = async (guest) => {
   for (;;) await guest.receive();
 };
+
+/** Whether the process map has it. */
+export const live = (node: TestNode, id: string): boolean =>
+  node.kernel.processMap().has(processId(id));
