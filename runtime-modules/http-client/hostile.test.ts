@@ -6,7 +6,7 @@ import {
   INTERIM_RESPONSES_MAX,
   RESPONSE_HEAD_BYTES_MAX,
 } from '../shared/outbound/limits.ts';
-import type { Reply } from '../shared/testing.ts';
+import { turn, until, type Reply } from '../shared/testing.ts';
 import { UNAWAITED_S_MAX } from './limits.ts';
 import { serve, serveRaw } from '../shared/outbound/testing.ts';
 import { clientOf, type Client, type ClientOptions } from './testing.ts';
@@ -29,10 +29,6 @@ const failure = (text: RegExp): unknown => ({
   Err: { ExecuteRequestFailed: expect.stringMatching(text) },
 });
 const ok = (status: number): unknown => ({ Ok: { Http: { status, headers: expect.any(Object) } } });
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await turn();
-};
 
 /** What a server that answers every request with these bytes, then does `then`, makes of a GET. */
 async function answerTo(

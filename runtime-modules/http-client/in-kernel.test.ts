@@ -3,10 +3,10 @@ import { createServer } from 'node:http';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { expect, test } from 'vitest';
 import { MAILBOX_MESSAGES_MAX, SUSPENDED_SENDER_S } from '../../kernel/limits.ts';
-import { bytesOf, settle, TestNode, textOf, type GuestApi } from '../../kernel/testing.ts';
+import { bytesOf, TestNode, textOf, type GuestApi } from '../../kernel/testing.ts';
 import type { Capability } from '../../wit/types.ts';
 import { processId } from '../../wit/address.ts';
-import { TestClock } from '../shared/testing.ts';
+import { TestClock, until } from '../shared/testing.ts';
 import { httpClient } from './index.ts';
 import { connectorOf, listening, serve } from '../shared/outbound/testing.ts';
 import { type ClientOptions } from './testing.ts';
@@ -24,10 +24,6 @@ function nodeWith(options: ClientOptions = {}): TestNode & AsyncDisposable {
   );
   return Object.assign(node, { [Symbol.asyncDispose]: () => kernel.shutdown() });
 }
-
-const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await settle();
-};
 
 const get = (url: string): Uint8Array =>
   bytesOf(JSON.stringify({ Http: { method: 'GET', version: null, url, headers: {} } }));

@@ -214,6 +214,18 @@ export class TestClock implements Clock {
   }
 }
 
+/** One turn of the event loop: sockets are read, and all that waits for promises only runs on. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
+/** Turns the event loop until it is so, at the latest until the test's time is over. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await turn();
+}
+
 function bytesOf(body: unknown): Uint8Array {
   if (body instanceof Uint8Array) return body;
   return new TextEncoder().encode(typeof body === 'string' ? body : JSON.stringify(body));
