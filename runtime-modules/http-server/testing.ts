@@ -19,6 +19,7 @@ import {
   type HttpServerOptions,
   type Listening,
 } from './index.ts';
+import type { Login } from './parts.ts';
 
 /** An HTTP request as a process sees it. */
 export interface SeenRequest {
@@ -275,4 +276,34 @@ export function bindStatic(
 ): Action {
   const body = { Bind: { path, authenticated: false, local_only: false, cache: true, ...more } };
   return { body, blob, ...(mime === undefined ? {} : { mime }) };
+}
+
+/** Requests that look local, and are not quite. */
+export const NOT_LOCAL: [string, Record<string, string>][] = [
+  ['x-forwarded-for', { 'X-Forwarded-For': '127.0.0.1' }],
+  ['x-forwarded-proto', { 'X-Forwarded-Proto': 'http' }],
+  ['x-forwarded-host', { 'X-Forwarded-Host': 'localhost' }],
+  ['x-real-ip', { 'X-Real-IP': '127.0.0.1' }],
+  ['forwarded', { Forwarded: 'for=127.0.0.1' }],
+  ['via', { Via: '1.1 proxy' }],
+  ['another name', { Host: 'rebound.example' }],
+  ['a name that contains localhost', { Host: 'localhost.evil.example' }],
+  ['a subdomain', { Host: 'app.localhost' }],
+  ['an origin', { Origin: 'https://evil.example' }],
+  ['a null origin', { Origin: 'null' }],
+  ['another port’s origin', { Host: 'localhost:1', Origin: 'http://localhost:2' }],
+  ['a cross-site fetch', { 'Sec-Fetch-Site': 'cross-site' }],
+  ['a same-site fetch', { 'Sec-Fetch-Site': 'same-site' }],
+];
+
+/** A login whose page is a text, and that lets nobody in. */
+export function loginOf(): Login {
+  return {
+    page: () => bytesOf('the page'),
+    pageHeaders: () => [['Cache-Control', 'no-store']],
+    asset: () => undefined,
+    submit: () => Promise.resolve(undefined),
+    session: () => ({ status: 200, headers: [], body: bytesOf('false') }),
+    logout: () => ({ status: 204, headers: [], body: bytesOf('') }),
+  };
 }
