@@ -97,7 +97,7 @@ export async function makeRun(
   const run: Run = {
     jobId: `0x${sha256(`${process.pid} ${runs} ${performance.now()}`)}`,
     attempt,
-    lease: sha256(`lease ${runs}`).slice(0, 32),
+    lease: sha256(`lease ${process.pid} ${runs}`).slice(0, 32),
     spec: complete,
     inputs: join(folder, 'in'),
     outputs: join(folder, 'out'),
