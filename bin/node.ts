@@ -247,7 +247,9 @@ export async function bootNode(config: NodeConfig): Promise<Node> {
 /** What pairs this machine with the node (docs/compute.md). */
 function extensionCommand(url: string, home: string): string {
   const token = join(home, 'vfs', 'compute:sys', 'gpu', 'pairing-token');
-  return `hyperloom extension gpu --node ${url} --token-file ${token}`;
+  // By npm it is not on the path.
+  const program = process.env['npm_command'] === undefined ? 'hyperloom' : 'npx hyperloom';
+  return `${program} extension gpu --node ${url} --token-file ${token}`;
 }
 
 /** From this verbosity on the kernel prints every message. */
