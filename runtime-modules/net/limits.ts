@@ -49,6 +49,9 @@ export const BACKOFF_MS_MAX = 2_000;
 /** Quiet time of a connection before sending moves to the preferred one, in ms: what was sent is not to be overtaken (N34). */
 export const SWITCH_MS = 1_000;
 
+/** How long the event loop is kept from sleeping after a short message, in ms, where its answers come within that time. */
+export const AWAKE_MS_MAX = 0.1;
+
 /** Messages that wait for one peer before their senders do. */
 export const OUTBOX_MESSAGES_MAX = 1_000;
 /** Bytes of bodies and blobs of those messages: one of the longest, and room for others. */

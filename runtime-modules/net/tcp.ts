@@ -16,7 +16,7 @@ import type {
   SpliceWatch,
   Transport,
 } from './transport.ts';
-import { wakeful } from '../shared/wakeful.ts';
+import { wakeful } from './wakeful.ts';
 
 /** The host probes a silent peer after this (§4.3), then every second. */
 const KEEPALIVE_MS = 30_000;

@@ -20,7 +20,7 @@ import type {
   SpliceWatch,
   Transport,
 } from './transport.ts';
-import { wakeful } from '../shared/wakeful.ts';
+import { wakeful } from './wakeful.ts';
 
 /** Where an upgrade is refused, RFC 9110 §15.5.22. */
 const UPGRADE_REQUIRED = 426;

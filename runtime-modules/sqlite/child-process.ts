@@ -3,7 +3,6 @@ import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { extname } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { wakeful } from '../shared/wakeful.ts';
 import { CHILD_HEAP_MIB } from './limits.ts';
 import { FrameCutter, FrameReader, type FrameWriter, type Kind } from './protocol.ts';
 
@@ -22,7 +21,6 @@ const PROGRAM = fileURLToPath(new URL(`./child${extname(import.meta.filename)}`,
 
 export class ChildProcess {
   readonly #process: ChildProcessByStdio<Writable, Readable, Readable>;
-  readonly #wakeful = wakeful();
   #sequence = 0;
   #stderr = '';
   #ended = false;
@@ -46,7 +44,6 @@ export class ChildProcess {
     this.#process = child;
     const cutter = new FrameCutter();
     child.stdout.on('data', (piece: Buffer) => {
-      this.#wakeful.heard();
       for (const frame of cutter.push(piece)) {
         const answer = new FrameReader(frame);
         const bytes = answer.isEmpty ? undefined : answer.bytes();
@@ -77,7 +74,6 @@ export class ChildProcess {
     if (parts.length > 1) stdin.cork();
     for (const part of parts) stdin.write(part);
     if (parts.length > 1) stdin.uncork();
-    this.#wakeful.sent();
   }
 
   /** Ends it now, whatever it does. */

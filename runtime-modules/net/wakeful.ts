@@ -4,9 +4,8 @@
  * work of the host than the turning. Where answers do not come within the moment, it stops, and tries again ever more seldom: peers that
  * are farther away, and one on the same processor, which cannot answer while we turn, cost next to nothing.
  */
+import { AWAKE_MS_MAX } from './limits.ts';
 
-/** How long the event loop is kept from sleeping after a short message, in ms, where its answers come within that time. */
-export const AWAKE_MS_MAX = 0.1;
 /** Turns after which what comes was worth waiting for. */
 const TURNS_MIN = 3;
 /** Waits for nothing, one after another, before waiting stops. */
@@ -22,7 +21,7 @@ export interface WakefulNeeds {
   readonly soon: (turn: () => void) => void;
 }
 
-/** For one connection of this host, or one child process. */
+/** For one connection of this host. */
 export function wakeful(): Wakeful {
   return new Wakeful({ nowMs: () => performance.now(), soon: setImmediate });
 }

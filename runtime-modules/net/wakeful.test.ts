@@ -1,6 +1,7 @@
 /** How long the event loop is kept awake for an answer, with a clock and a loop that the test turns. */
 import { expect, test } from 'vitest';
-import { AWAKE_MS_MAX, Wakeful } from './wakeful.ts';
+import { AWAKE_MS_MAX } from './limits.ts';
+import { Wakeful } from './wakeful.ts';
 
 /** A turn of a loop that does nothing else, in ms. */
 const TURN_MS = 0.002;
