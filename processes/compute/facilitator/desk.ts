@@ -35,7 +35,7 @@ import {
 } from '../shared/facilitator-contract.ts';
 import { typedDigest } from '../shared/typed-digest.ts';
 import { Book } from './book.ts';
-import { ChainView } from '../shared/chain-view.ts';
+import { ChainView, type Head } from '../shared/chain-view.ts';
 import { Follower } from './follow.ts';
 import { checkPayment, wishesOf } from './funding.ts';
 import { moneyOf } from './money.ts';
@@ -52,6 +52,8 @@ import { same } from '../shared/words.ts';
 /** Between two looks at the chain when nothing rings, in milliseconds. */
 const LOOK_MS = 3_000;
 const SWEEP_MS = 5_000;
+/** The chain's clock is asked again after this long, in milliseconds. */
+const CLOCK_AGE_MS = 200;
 /** Providers, or jobs, of one answer. */
 const PAGE_MAX = 200;
 
@@ -69,6 +71,8 @@ export class Desk {
   readonly #follower: Follower;
   readonly #outbox: Outbox;
   readonly #rules: TermsRules;
+  /** The newest block as it was asked for last. */
+  #clock: { readonly askedMs: number; readonly head: Promise<Head> } | undefined;
 
   private constructor(
     process: Process<unknown>,
@@ -276,14 +280,14 @@ export class Desk {
       confirmations: settings.confirmations,
       fundWindowS: settings.fund_window_s,
       challengeWindowS: settings.challenge_window_s,
-      nowS: await this.#freshNowS(),
+      nowS: await this.#recentNowS(),
       protocolBps,
       platformBps,
     };
   }
 
   async #terms(wish: Parameters<Desked['Terms']>[0]): Promise<OfferedTerms> {
-    const made = termsFor(wish, this.#rules, await this.#freshNowS());
+    const made = termsFor(wish, this.#rules, await this.#recentNowS());
     if (!made.ok) throw new Refusal('BadTerms', made.error);
     const known = await this.#book.termsOfIntent(wish.client, made.value.salt);
     if (known === undefined) return this.#follow(made.value);
@@ -326,13 +330,27 @@ export class Desk {
       chain: this.#chain,
       signer: this.#signer,
       from: this.#platform,
-      nowS: () => this.#freshNowS(),
+      nowS: () => this.#recentNowS(),
     };
   }
 
   async #freshNowS(): Promise<number> {
     const { timestamp } = await this.#chain.head();
     return Math.max(timestamp, this.nowS());
+  }
+
+  /** For what is only begun, and looked at again when it is paid: of what several ask within a moment the chain hears once. */
+  async #recentNowS(): Promise<number> {
+    const nowMs = Date.now();
+    if (this.#clock === undefined || nowMs - this.#clock.askedMs >= CLOCK_AGE_MS)
+      this.#clock = { askedMs: nowMs, head: this.#chain.head() };
+    const { head } = this.#clock;
+    try {
+      return Math.max((await head).timestamp, this.nowS());
+    } catch (error) {
+      if (this.#clock?.head === head) this.#clock = undefined;
+      throw error;
+    }
   }
 
   async #money(jobId: string): Promise<JobMoney> {

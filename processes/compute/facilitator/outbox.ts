@@ -32,7 +32,7 @@ const AGAIN_MS = 2_000;
 /** Between two looks at what is under way, in milliseconds. */
 const LOOK_MS = 100;
 /** While something is under way, what is wanted waits so long for more of it, in milliseconds: together it costs less gas and fewer blocks. */
-const GATHER_MS = 250;
+const GATHER_MS = 100;
 /** Before what nobody waits for is tried again, in milliseconds. */
 const QUIET_MS = 600_000;
 /** Before a provider or the signer that failed is asked again, in milliseconds. */

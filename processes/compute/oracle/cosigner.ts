@@ -90,11 +90,12 @@ export async function cosign(
   const receiptHash = digestOf(domain, 'JobReceipt', result.receipt);
   const [by] = await signer.recover([{ digest: receiptHash, signature: result.signature }]);
   const shown = logFrom(leaves, firstRecord, lastRecord);
+  const { job, executor } = await chain.assignment(jobId, attempt, node.nodeId);
   const facts: Facts = {
     evidence,
     spec: specOf(evidence),
-    chain: await chain.job(jobId),
-    executor: await chain.executorFor(jobId, attempt, node.nodeId),
+    chain: job,
+    executor,
     receiptHash,
     signer: by,
     roots: {

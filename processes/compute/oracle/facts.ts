@@ -86,12 +86,12 @@ export async function gather(run: Evidence, needs: FactNeeds): Promise<Facts> {
   const [by] = await signer.recover([{ digest: receiptHash, signature: result.signature }]);
   const paid = terms === undefined ? undefined : chain;
   const log = await readLog(needs, run, spec);
+  const assigned = await paid?.view.assignment(jobId, attempt, node.nodeId);
   return {
     evidence: run,
     spec,
-    chain: await paid?.view.job(jobId),
-    executor:
-      paid === undefined ? node.executor : await paid.view.executorFor(jobId, attempt, node.nodeId),
+    chain: assigned?.job,
+    executor: assigned === undefined ? node.executor : assigned.executor,
     receiptHash,
     signer: by,
     roots: {
@@ -155,17 +155,13 @@ async function readLog(
     return { root: { problem: `the log is none: ${error.detail}` }, log: undefined };
   }
   const reader = new LogReader(spec.outputs?.marker);
-  const [, pkg = '', drive = '', ...rest] = logs.split('/');
-  const file = await openDrive(caller, `/${pkg}/${drive}`).open(rest.join('/'));
-  try {
-    for (;;) {
-      const bytes = await file.read(CHUNK_BYTES);
-      if (bytes.length === 0) break;
-      if (!reader.add(bytes)) return { root: { problem: 'the log is none' }, log: undefined };
-    }
-  } finally {
-    await file.close();
-  }
+  const [, pkg = '', name = '', ...rest] = logs.split('/');
+  const drive = openDrive(caller, `/${pkg}/${name}`);
+  const path = rest.join('/');
+  // Most are short: what fits a chunk is one question.
+  const chunks = hashed.bytes <= CHUNK_BYTES ? [await drive.read(path)] : drive.chunks(path);
+  for await (const bytes of chunks)
+    if (!reader.add(bytes)) return { root: { problem: 'the log is none' }, log: undefined };
   const { root, stdoutHash } = hashed;
   return { root: { root, stdoutHash }, log: reader.end() };
 }

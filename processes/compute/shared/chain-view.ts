@@ -172,11 +172,7 @@ export class ChainView {
     const rule = encodeCall(VIEWS.tokenRules, [BigInt(token)]);
     const views = [`0x${VIEWS.protocolBps}`, `0x${VIEWS.platformBps}`, rule];
     const calls = views.map((data) => ({ to: escrow, data }));
-    const [protocol, platform, rules] = await this.#together(
-      calls,
-      'latest',
-      (answer) => ({ ok: true, value: answer }) as const,
-    );
+    const [protocol, platform, rules] = await this.#together(calls, 'latest', asItIs);
     const small = (answer = ''): number => smallAt(answer, 0) ?? 0;
     return {
       protocolBps: small(protocol),
@@ -187,11 +183,29 @@ export class ChainView {
 
   /** Whose signature counts for an attempt; undefined: nobody's. */
   async executorFor(jobId: string, attempt: number, nodeId: string): Promise<string | undefined> {
+    const call = this.#executorCall(jobId, attempt, nodeId);
+    return executorIn(await this.eth.call(call, { agreed: true }));
+  }
+
+  /** The same, and the job, of one block. */
+  async assignment(
+    jobId: string,
+    attempt: number,
+    nodeId: string,
+  ): Promise<{ readonly job: ChainJob; readonly executor: string | undefined }> {
+    const calls = [
+      { to: this.#settings.escrow, data: encodeGetJob(jobId) },
+      this.#executorCall(jobId, attempt, nodeId),
+    ];
+    const [first = '', executor = ''] = await this.#together(calls, 'latest', asItIs);
+    const job = decodeJob(first);
+    if (!job.ok) throw new EthError('RpcMalformedResponse', 'getJob');
+    return { job: job.value, executor: executorIn(executor) };
+  }
+
+  #executorCall(jobId: string, attempt: number, nodeId: string): { to: string; data: string } {
     const words = [BigInt(jobId), BigInt(attempt), BigInt(nodeId)];
-    const data = encodeCall(VIEWS.executorFor, words);
-    const answer = await this.eth.call({ to: this.#settings.registry, data }, { agreed: true });
-    const found = addressAt(answer, 0);
-    return found === NOBODY ? undefined : found;
+    return { to: this.#settings.registry, data: encodeCall(VIEWS.executorFor, words) };
   }
 
   /** How many verifiers sign a verdict, and how many what a dispute ends with. */
@@ -245,6 +259,15 @@ export class ChainView {
     }
     return found;
   }
+}
+
+function asItIs(answer: string): { readonly ok: true; readonly value: string } {
+  return { ok: true, value: answer };
+}
+
+function executorIn(answer: string): string | undefined {
+  const found = addressAt(answer, 0);
+  return found === NOBODY ? undefined : found;
 }
 
 function number(answer: string): { ok: true; value: bigint } | { ok: false } {
