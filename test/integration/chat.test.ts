@@ -1,4 +1,5 @@
 /** Two users' chat processes on a real engine: talking while one of them is restarted and reinstalled; nothing acknowledged is lost. */
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, test } from 'vitest';
 import { buildComponent } from '../../kit/build/component.ts';
@@ -20,10 +21,19 @@ interface Entry {
   readonly content: string;
 }
 
-/** Sends as the user of `from`; true when the other side has it. */
+/** More than an attempt of the chat may take, in milliseconds. */
+const ANSWER_MS_MAX = 40_000;
+
+/** Sends as the user of `from`; true when the other side has it. @throws when there is no answer, with what the node printed */
 async function send(node: TestNode, from: string, to: string, message: string): Promise<boolean> {
   const request = { Send: { target: `our@${to}`, message } };
-  const { text } = await node.ask(from, JSON.stringify(request));
+  const over = new AbortController();
+  const none = setTimeout(ANSWER_MS_MAX, undefined, { signal: over.signal }).then(() => {
+    throw new Error(`no answer to ${message}; printed: ${JSON.stringify(node.prints)}`);
+  });
+  const { text } = await Promise.race([node.ask(from, JSON.stringify(request)), none]);
+  over.abort();
+  await none.catch(() => undefined);
   return !text.includes('"Err"');
 }
 
@@ -63,11 +73,10 @@ test('while one side is reinstalled again and again, every acknowledged message 
   let talking = true;
   const reinstalling = (async () => {
     for (let round = 0; round < 8; round++) {
-      await new Promise((resolve) => setTimeout(resolve, 40));
+      await setTimeout(40);
       await reinstall(node, BOB);
     }
-    talking = false;
-  })();
+  })().finally(() => (talking = false));
   for (let i = 0; talking || i < 50; i++) {
     const message = `message ${i}`;
     if (await send(node, ALICE, BOB, message)) acknowledged.push(message);
@@ -80,4 +89,4 @@ test('while one side is reinstalled again and again, every acknowledged message 
       received.filter((one) => one === message),
       message,
     ).toHaveLength(1);
-});
+}, 180_000);
