@@ -2,7 +2,9 @@
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, test } from 'vitest';
+import { systemClock } from '../../kernel/clock.ts';
 import { buildComponent } from '../../kit/build/component.ts';
+import { timer } from '../../runtime-modules/timer/index.ts';
 import { id, testNode, type TestNode } from '../support/node.ts';
 
 let component: Uint8Array;
@@ -12,6 +14,13 @@ beforeAll(async () => {
     fileURLToPath(new URL('../../processes/chat/chat/index.ts', import.meta.url)),
   );
 });
+
+/** With time, as every node has it: answers that wait for something else need it. */
+async function nodeWithTime(): Promise<TestNode> {
+  const node = await testNode();
+  node.kernel.registerModule(timer()({ clock: systemClock, port: node.kernel.port('timer') }));
+  return node;
+}
 
 const ALICE = 'chat:chat:alice.os';
 const BOB = 'chat:chat:bob.os';
@@ -51,7 +60,7 @@ async function reinstall(node: TestNode, process: string): Promise<void> {
 }
 
 test('two users talk; histories agree and survive restarts of either side', async () => {
-  await using node = await testNode();
+  await using node = await nodeWithTime();
   await node.start(ALICE, component);
   await node.start(BOB, component);
   expect(await send(node, ALICE, BOB, 'hello bob')).toBe(true);
@@ -66,7 +75,7 @@ test('two users talk; histories agree and survive restarts of either side', asyn
 });
 
 test('while one side is reinstalled again and again, every acknowledged message is in its history once', async () => {
-  await using node = await testNode();
+  await using node = await nodeWithTime();
   await node.start(ALICE, component);
   await node.start(BOB, component);
   const acknowledged: string[] = [];
