@@ -278,6 +278,42 @@ test('F34 a key from a snapshot reaches net only as the chain has it', async () 
   expect(keys).not.toContain(keyOf(667).slice(2));
 }, 120_000);
 
+test('F34 hints that nobody can confirm are checked again, without another block', async () => {
+  await register('first');
+  const head = await block();
+  let refused = 0;
+  let away = true;
+  await using provider = await TestProvider.start(async ({ method, params }) => {
+    if (method === 'eth_unsubscribe') return { result: true };
+    // It listens and never hears anything.
+    if (method === 'eth_subscribe') return { result: '0x1' };
+    if (method === 'eth_call' && away) {
+      refused += 1;
+      return { error: { code: -32_000, message: 'not now' } };
+    }
+    return { result: await chain.rpc.request(method, ...(params as unknown[])) };
+  });
+  await using indexer = await IndexerNode.start({
+    providers: [{ url: provider.url, trusted: true }],
+    cacheSources: ['peer.os'],
+    idle: true,
+  });
+  const logs = [mintLog('os'), ...nodeLogs('first.os', 666)];
+  const metadata = { chainId: '31337', fromBlock: '0', toBlock: String(head) };
+  const caches = JSON.stringify([{ metadata, logs }]);
+  const cacher = 'hypermap-cacher:hypermap-cacher:sys';
+  await indexer.node.start(cacher, await buildComponent(PARROT));
+  const answer = { GetLogsByRange: { Ok: { Logs: [head, caches] } } };
+  await indexer.node.ask(cacher, `say ${JSON.stringify(answer)}`);
+  await indexer.startProcesses();
+  await expect.poll(() => refused, WAIT).toBeGreaterThan(0);
+  // Longer than what the start looks at by itself.
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  expect(indexer.told('first.os')).toBeUndefined();
+  away = false;
+  await expect.poll(() => indexer.told('first.os')?.[1], WAIT).toBe(DIRECT.public_key);
+}, 120_000);
+
 test('GetState tells everything, and Reset is for the package itself', async () => {
   await register('first');
   await using indexer = await IndexerNode.start(trusted());
